@@ -1,0 +1,3 @@
+"""chaosjc: chaos engineering for JupyterCloud."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Thin typed clients, no policy."""

@@ -1,0 +1,146 @@
+"""The only place that starts processes.
+
+Every process gets a process group of its own, so that a time limit, an error or Ctrl-C in chaosjc ends it with all its
+children, and never an argument goes through a shell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from chaosjc.errors import CommandError, CommandTimeout
+
+TAIL = 4000  # characters of output that an error message carries
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished process left; times in seconds."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Runner(Protocol):
+    """The shape of `run`, for those who take it as an argument so that tests can hand in a strict fake."""
+
+    def __call__(  # noqa: D102
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | None = None,
+        timeout: float = 60.0,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Completed: ...
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str | None = None,
+    timeout: float = 60.0,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run to the end and return its output.
+
+    `env` is added to this process's environment. Raises CommandTimeout after `timeout` seconds, and CommandError if the
+    program cannot be started or, with `check`, ends with a code other than 0.
+    """
+    began = time.monotonic()
+    process = _popen(argv, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, env=env, cwd=cwd)
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        stdout, stderr = _end(process)
+        raise CommandTimeout(
+            f"{shlex.join(argv)}: no end after {timeout:g} s, killed", stdout=stdout, stderr=stderr
+        ) from None
+    except BaseException:
+        _end(process)
+        raise
+    done = Completed(tuple(argv), process.returncode, stdout, stderr, time.monotonic() - began)
+    if check and done.returncode:
+        said = (stderr.strip() or stdout.strip())[-TAIL:]
+        raise CommandError(
+            f"{shlex.join(argv)}: exit code {done.returncode}: {said}",
+            stdout=stdout,
+            stderr=stderr,
+            returncode=done.returncode,
+        )
+    return done
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[str]:
+    """Start a process in a session of its own that outlives this one; what it prints is appended to `log`."""
+    with log.open("a", encoding="utf-8") as out:
+        return _popen(argv, stdin=subprocess.DEVNULL, stdout=out, env=env, cwd=cwd, pass_fds=pass_fds, session=True)
+
+
+def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+    """Become another program (for `lab shell`); returns only by raising CommandError."""
+    try:
+        os.execvpe(argv[0], list(argv), {**os.environ, **(env or {})})  # noqa: S606
+    except OSError as error:
+        raise CommandError(f"{argv[0]}: {error.strerror}") from error
+
+
+def _popen(  # noqa: PLR0913 - the one place that knows all of Popen
+    argv: Sequence[str],
+    *,
+    stdin: int,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    stdout: object = subprocess.PIPE,
+    pass_fds: Sequence[int] = (),
+    session: bool = False,
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=stdin,
+            stdout=stdout,  # type: ignore[arg-type]
+            stderr=subprocess.PIPE if stdout is subprocess.PIPE else subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=tuple(pass_fds),
+            start_new_session=session,
+            process_group=None if session else 0,
+        )
+    except OSError as error:
+        raise CommandError(f"{shlex.join(argv)}: cannot start: {error.strerror}") from error
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Kill the whole group and return what was said until then."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        return process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:  # a grandchild in another group holds the pipe
+        return "", ""

@@ -1,0 +1,91 @@
+"""When each phase of a run was, read from its events.
+
+    before       `baseline` seconds, ending at admission (at the refusal, where there was none)
+    during       first intent to last undo verified
+    recovering   from there until recovery had come, or was given up
+    after        `settle` seconds from the moment when lagging data had passed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaosjc.journal.events import (
+    Admitted,
+    Closed,
+    Entry,
+    NotRecovered,
+    Phase,
+    Planned,
+    Recovered,
+    Refused,
+    Settling,
+)
+from chaosjc.journal.state import RunState, StepState
+from chaosjc.journal.timeline import Window
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The instants that phases and times are counted from, seconds since 1970; None for what has not happened."""
+
+    gate: float | None = None  # admitted, or refused
+    first_intent: float | None = None
+    first_injected: float | None = None
+    first_undo: float | None = None
+    undone: float | None = None  # the last undo verified; None while one is owed
+    recovered: float | None = None  # the first sample of those that showed it
+    gave_up: float | None = None  # not-recovered
+    settling: float | None = None
+    last: float = 0.0  # `closed`, or the newest event so far
+
+
+def moments(entries: Sequence[Entry], state: RunState) -> Moments:
+    """Read them from the events of one run and its folded state."""
+    seen = {type(entry.event): entry for entry in reversed(entries)}
+    gate = seen.get(Admitted) or seen.get(Refused)
+    recovered = next((e.event.since for e in entries if isinstance(e.event, Recovered)), None)
+    steps = [step for step in state.steps.values() if step.intent_at is not None]
+    closed = seen.get(Closed)
+    return Moments(
+        gate=gate.at if gate else None,
+        first_intent=_first(step.intent_at for step in steps),
+        first_injected=_first(step.injected_at for step in steps),
+        first_undo=_first(step.claimed_at for step in steps),
+        undone=_undone(steps),
+        recovered=recovered,
+        gave_up=seen[NotRecovered].at if NotRecovered in seen else None,
+        settling=seen[Settling].at if Settling in seen else None,
+        last=closed.at if closed else max((entry.at for entry in entries), default=0.0),
+    )
+
+
+def windows(planned: Planned, at: Moments) -> dict[Phase, Window]:
+    """The phases that have begun, in order; one that still goes on ends at the newest event."""
+    found: dict[Phase, Window] = {}
+    if at.gate is not None:
+        found["before"] = Window(at.gate - planned.baseline, at.gate)
+    if at.first_intent is None:
+        return found
+    over = _first((at.recovered, at.gave_up, at.settling)) if at.recovered is None else at.recovered
+    undone = at.undone if at.undone is not None else (at.gave_up or at.settling or at.last)
+    found["during"] = Window(at.first_intent, max(undone, at.first_intent))
+    if at.undone is not None:
+        found["recovering"] = Window(undone, max(undone, at.last if over is None else over))
+    if at.settling is not None:
+        found["after"] = Window(at.settling, max(at.settling, min(at.settling + planned.settle, at.last)))
+    return found
+
+
+def _undone(steps: Sequence[StepState]) -> float | None:
+    """When the last of the undos was seen to have worked."""
+    if not steps or any(step.owed for step in steps):
+        return None
+    ends = [step.verified_at or step.injected_at or step.intent_at or 0.0 for step in steps]
+    return max(ends)
+
+
+def _first(times: Sequence[float | None] | object) -> float | None:
+    known = [time for time in times if time is not None]  # type: ignore[attr-defined]
+    return min(known, default=None)

@@ -1,0 +1,251 @@
+"""The golden image: one Debian root file system as a squashfs, from which every server of the lab starts.
+
+    CACHE/DIGEST.squashfs   the image; DIGEST is that of its recipe
+    CACHE/DIGEST.json       its name and the version of each package in it
+    CACHE/build-*/          a build under way, or what a killed one left: the next build removes it
+
+The digest covers what we decide: suite, architecture, package list, files, customisation. It does not cover what the Debian
+mirror held on the day of the build; the versions beside the image tell. To get newer packages, delete the image. Deleting
+the whole cache is always safe.
+
+    recipe = default_recipe()
+    image = build(recipe, default_cache(os.environ))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydantic
+
+from chaosjc.drivers import command
+from chaosjc.errors import CommandError, LabError
+
+BUILDER = 1  # to be raised when build() makes something else of the same recipe
+RECIPES = Path(__file__).with_name("recipes")
+APT = Path("/etc/apt")
+
+# Whoever kills the builder, even by kill -9, kills all that it started, and with the last process of this mount namespace
+# go the mounts that mmdebstrap made in it.
+CONTAINED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+NOT_PACKED = ("dev/*", "proc/*", "sys/*", "run/*", "tmp/*")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides an image: `directory` holds packages.txt, files/ (copied over the root) and customize.sh (run in it last)."""
+
+    name: str
+    suite: str
+    architecture: str  # as uname says: x86_64
+    directory: Path
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The Debian packages, without what they depend on."""
+        lines = (self.directory / "packages.txt").read_text(encoding="utf-8").splitlines()
+        return tuple(name for line in lines if (name := line.partition("#")[0].strip()))
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits; the same for the same content, wherever the recipe lies and whoever owns its files."""
+        total = hashlib.sha256(f"{BUILDER} {self.suite} {self.architecture} {self.packages}".encode())
+        for path in sorted(self._sources()):
+            mode = path.stat().st_mode & 0o111 and 0o755 or 0o644
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{path.relative_to(self.directory)} {mode:o} {content}\n".encode())
+        return total.hexdigest()[:16]
+
+    def _sources(self) -> Iterator[Path]:
+        yield self.directory / "customize.sh"
+        yield from (path for path in (self.directory / "files").rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class Image:
+    """A finished image; `built_at` in seconds since 1970 UTC."""
+
+    name: str
+    digest: str
+    path: Path
+    bytes: int
+    built_at: float
+    packages: Mapping[str, str]  # name → version
+
+
+class _Record(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """DIGEST.json."""
+
+    name: str
+    packages: dict[str, str]
+
+
+def default_recipe() -> Recipe:
+    """The image of every role."""
+    return Recipe("chaosjc-golden", "bookworm", os.uname().machine, RECIPES / "golden")
+
+
+def default_cache(env: Mapping[str, str]) -> Path:
+    """`$XDG_CACHE_HOME/chaosjc/images`."""
+    home = env.get("XDG_CACHE_HOME") or Path(env.get("HOME", "/root")) / ".cache"
+    return Path(home) / "chaosjc" / "images"
+
+
+def images(cache: Path) -> list[Image]:
+    """The finished images, newest first."""
+    found = (_load(path) for path in cache.glob("*.squashfs"))
+    return sorted((image for image in found if image), key=lambda image: image.built_at, reverse=True)
+
+
+def build(
+    recipe: Recipe,
+    cache: Path,
+    run: command.Runner = command.run,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Image:
+    """Return the image of `recipe`, building it first if the cache lacks it (half a minute, 100 MB; needs root and a Debian mirror).
+
+    Builders of one cache wait for each other. Raises LabError if the image cannot be built.
+    """
+    path = cache / f"{recipe.digest}.squashfs"
+    if image := _load(path):
+        return image
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _only_builder(cache, progress):
+            return _load(path) or _build(recipe, path, run, progress)
+    except CommandError as error:
+        raise LabError(f"image {recipe.name}: {error.message}", hint="`chaosjc lab check` says what this machine lacks") from error
+    except OSError as error:
+        raise LabError(f"image {recipe.name}: {error}", hint=f"is {cache} writable, and its disk not full?") from error
+
+
+def _build(recipe: Recipe, path: Path, run: command.Runner, progress: Callable[[str], None]) -> Image:
+    for left in path.parent.glob("build-*"):
+        run(["rm", "--recursive", "--one-file-system", "--", str(left)], timeout=300)
+    work = Path(tempfile.mkdtemp(prefix="build-", dir=path.parent))
+    try:
+        root, packed = work / "root", work / "image.squashfs"
+        sources = work / "sources.list"
+        sources.write_text("".join(f"{line}\n" for line in debian_sources(APT, recipe.suite)), encoding="utf-8")
+        progress(f"installing {len(recipe.packages)} Debian packages and what they need")
+        run(_mmdebstrap(recipe, sources, root), timeout=1800, env={"TMPDIR": str(work)})
+        versions = run(_versions(root)).stdout
+        progress("packing")
+        run(_mksquashfs(root, packed), timeout=600)
+        return _publish(recipe, versions, packed, path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _publish(recipe: Recipe, versions: str, packed: Path, path: Path) -> Image:
+    """The record first: an image is there from the moment of its rename."""
+    packages = dict(line.split(" ", 1) for line in versions.splitlines())
+    record = _Record(name=recipe.name, packages=packages)
+    path.with_suffix(".json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    with packed.open("rb") as file:
+        os.fsync(file.fileno())
+    packed.rename(path)
+    image = _load(path)
+    if image is None:
+        raise LabError(f"image {recipe.name}: {path} vanished", hint="something else empties this cache")
+    return image
+
+
+def _load(path: Path) -> Image | None:
+    """None also if the record is missing or broken: the image will be built again."""
+    try:
+        status = path.stat()
+        record = _Record.model_validate_json(path.with_suffix(".json").read_bytes())
+    except (OSError, pydantic.ValidationError):
+        return None
+    return Image(record.name, path.stem, path, status.st_size, status.st_mtime, record.packages)
+
+
+@contextlib.contextmanager
+def _only_builder(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """The kernel holds the lock: it is gone with its holder."""
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another builder of this cache")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _mmdebstrap(recipe: Recipe, sources: Path, root: Path) -> list[str]:
+    """Hooks are shell scripts; paths reach them as positional arguments of a `sh -c`, never inside their text."""
+    files, customize = recipe.directory / "files", recipe.directory / "customize.sh"
+    return [
+        *(*CONTAINED, "env", f"FILES={files}", f"CUSTOMIZE={customize}"),
+        *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet"),
+        f"--include={','.join(recipe.packages)}",
+        *(f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in ("man", "doc", "locale", "info")),
+        '--customize-hook=tar -C "$FILES" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x --no-overwrite-dir',
+        '--customize-hook=chroot "$1" sh -s < "$CUSTOMIZE"',
+        *(recipe.suite, str(root), str(sources)),
+    ]
+
+
+def _versions(root: Path) -> list[str]:
+    return ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "--showformat=${Package} ${Version}\\n"]
+
+
+def _mksquashfs(root: Path, packed: Path) -> list[str]:
+    """Level 3 packs in seconds; a machine that reads it cannot tell the difference."""
+    options = ["-comp", "zstd", "-Xcompression-level", "3", "-noappend", "-quiet", "-no-progress", "-wildcards"]
+    return [*CONTAINED, "mksquashfs", str(root), str(packed), *options, "-e", *NOT_PACKED]
+
+
+def debian_sources(apt: Path, suite: str) -> list[str]:
+    """The lines of this machine's own apt configuration that serve Debian's `suite`, its updates and its security fixes.
+
+    Other archives that this machine uses (those signed by another key) stay out. Raises LabError if none is left.
+    """
+    found = [line for path in sorted(apt.glob("sources.list*/*.list")) for line in _one_line(path.read_text("utf-8"), suite)]
+    if (classic := apt / "sources.list").is_file():
+        found += _one_line(classic.read_text("utf-8"), suite)
+    for path in sorted(apt.glob("sources.list.d/*.sources")):
+        found += _deb822(path.read_text("utf-8"), suite)
+    if not found:
+        raise LabError(f"{apt} names no source of Debian {suite}", hint=f"add a line such as: deb MIRROR {suite} main")
+    return list(dict.fromkeys(found))
+
+
+def _one_line(text: str, suite: str) -> Iterator[str]:
+    """`deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] MIRROR bookworm main`."""
+    for match in re.finditer(r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<rest>[^#\n]+)", text, re.MULTILINE):
+        options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
+        release, *components = match["rest"].split()
+        yield from _entries([match["uri"]], [release], components, options.get("signed-by", ""), suite)
+
+
+def _deb822(text: str, suite: str) -> Iterator[str]:
+    """Stanzas of `Types:`, `URIs:`, `Suites:`, `Components:`, `Signed-By:`."""
+    bare = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
+    for stanza in re.split(r"\n\s*\n", bare):
+        fields = {key.lower(): value.split() for key, value in re.findall(r"^(\S+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)}
+        if "deb" in fields.get("types", ()) and fields.get("enabled", ["yes"]) != ["no"]:
+            signed_by = " ".join(fields.get("signed-by", ()))
+            yield from _entries(fields.get("uris", ()), fields.get("suites", ()), fields.get("components", ()), signed_by, suite)
+
+
+def _entries(
+    uris: Iterable[str], suites: Iterable[str], components: Iterable[str], signed_by: str, suite: str
+) -> Iterator[str]:
+    ours = {suite, f"{suite}-updates", f"{suite}-security"}
+    if "main" not in components or (signed_by and "/debian-archive" not in signed_by):
+        return
+    option = f"[signed-by={signed_by}] " if signed_by else ""
+    for uri in uris:
+        yield from (f"deb {option}{uri} {name} main" for name in suites if name in ours and not uri.startswith("cdrom"))

@@ -1,0 +1,244 @@
+"""The site file: what a JupyterCloud should be, and the policy for breaking it.
+
+Everything here is pure. `load` reads a file; a snapshot travels as JSON (`SiteFile.snapshot`, `SiteFile.restore`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+
+from chaosjc.spec import reader
+from chaosjc.spec.model import Model
+from chaosjc.spec.problems import Problems, did_you_mean, quote
+from chaosjc.spec.scalars import Duration
+from chaosjc.spec.validate import validate
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
+"""A name that is also a host name: lower case, digits, dashes."""
+
+Environment = Literal["lab", "test", "pre-production", "production"]
+PRIVATE: frozenset[Environment] = frozenset({"lab", "test"})
+"""Environments whose state may live with the person who runs chaosjc; the others share one writer."""
+
+BASTION, MONITOR = "bastion", "monitor"
+
+
+class Rule(Model):
+    """One kind of traffic that a security group lets in; `ports` is `22`, `9100-9200`, or absent for all."""
+
+    protocol: Literal["tcp", "udp", "icmp", "any"]
+    ports: int | str | None = None
+    remote: str = Field(alias="from")
+
+    @field_validator("ports")
+    @classmethod
+    def _ports(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
+        if value is None:
+            return None
+        if info.data.get("protocol") not in ("tcp", "udp"):
+            raise ValueError("only tcp and udp have ports")
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(value))
+        if not match or not 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
+            raise ValueError("expected a port such as 22, or a range such as 9100-9200")
+        return value
+
+    @property
+    def port_range(self) -> tuple[int, int]:
+        """First and last port; (0, 0) for all."""
+        if self.ports is None:
+            return 0, 0
+        first, _, last = str(self.ports).partition("-")
+        return int(first), int(last or first)
+
+
+class NetworkModel(Model):
+    """The site's own network, and the cloud's network that leads outside, if the site should reach it."""
+
+    cidr: str
+    nameservers: tuple[str, ...] = ()
+    external: str = ""
+
+    @field_validator("cidr")
+    @classmethod
+    def _cidr(cls, value: str) -> str:
+        return str(ipaddress.IPv4Network(value))
+
+
+class Role(Model):
+    """Virtual machines that are alike.
+
+    `numbered` names them worker-001, worker-002, …; by default only where there are several. `address` is the first
+    one's, the others count up from it; without it the cloud allots one. `disposable`: nothing on it would be missed,
+    so that a machine that refuses every login may be replaced.
+    """
+
+    count: int = Field(1, ge=0, le=999)
+    numbered: bool | None = None
+    image: str
+    flavor: str
+    groups: tuple[str, ...]
+    address: str = ""
+    disposable: bool = True
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return value and str(ipaddress.IPv4Address(value))
+
+
+class Ssh(Model):
+    """Lifetimes of certificates; a user's must outlast the longest run, and is renewed at half its life."""
+
+    user_certificates: Duration = 12 * 3600.0
+    host_certificates: Duration = 365 * 86400.0
+
+
+class Monitoring(Model):
+    """Prometheus on the monitor VM."""
+
+    scrape_interval: Duration = 15.0
+    retention: Duration = 15 * 86400.0
+
+
+class Policy(Model):
+    """What may be broken: roles or VMs by name. Nothing is a target by default, and protected wins."""
+
+    targets: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+
+
+class SiteFile(Model):
+    """A whole site."""
+
+    api_version: Literal["chaosjc/v1"] = Field(alias="apiVersion")
+    kind: Literal["Site"]
+    name: Name
+    description: str = ""
+    environment: Environment
+    cloud: str
+    managed: bool = True
+    controller: str = ""
+    state: str = ""
+    network: NetworkModel
+    security_groups: dict[Name, tuple[Rule, ...]]
+    roles: dict[Name, Role]
+    ssh: Ssh = Ssh()
+    monitoring: Monitoring = Monitoring()
+    policy: Policy = Policy()
+    vars: dict[str, str | int | float] = {}
+
+    @field_validator("security_groups")
+    @classmethod
+    def _remotes(cls, groups: dict[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+        for name, rules in groups.items():
+            for rule in rules:
+                if rule.remote not in groups and not _is_network(rule.remote):
+                    raise ValueError(
+                        f"group {name}: from {quote(rule.remote)} is neither a network nor a group; "
+                        + did_you_mean(rule.remote, groups)
+                    )
+        return groups
+
+    @field_validator("roles")
+    @classmethod
+    def _roles(cls, roles: dict[str, Role], info: ValidationInfo) -> dict[str, Role]:
+        for needed in (BASTION, MONITOR):
+            if needed not in roles:
+                raise ValueError(f"a site needs the role {needed}")
+            if _names(needed, roles[needed]) != (needed,):
+                raise ValueError(f"there is one {needed}, without a number")
+        known = info.data.get("security_groups", {})
+        for name, role in roles.items():
+            for group in role.groups:
+                if group not in known:
+                    raise ValueError(f"role {name}: no security group {quote(group)}; {did_you_mean(group, known)}")
+        return roles
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        machines = self.machines
+        if len({each.name for each in machines}) < len(machines):
+            raise ValueError("two roles give the same VM name")
+        fixed = [each.address for each in machines if each.address]
+        network = ipaddress.IPv4Network(self.network.cidr)
+        for address in fixed:
+            if ipaddress.IPv4Address(address) not in network:
+                raise ValueError(f"address {address} is outside {network}")
+        if len(set(fixed)) < len(fixed):
+            raise ValueError("two VMs have the same address")
+        known = {*self.roles, *(each.name for each in machines)}
+        for name in (*self.policy.targets, *self.policy.protected):
+            if name not in known:
+                raise ValueError(f"policy: no role or VM {quote(name)}; {did_you_mean(name, known)}")
+        if self.environment not in PRIVATE and not (self.controller or self.state):
+            raise ValueError(f"a {self.environment} site has one writer: name its `controller` or a shared `state`")
+        return self
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """Every VM that the site should have, in the order of the file."""
+        return tuple(
+            Machine(name, role_name, role, _nth(role.address, index))
+            for role_name, role in self.roles.items()
+            for index, name in enumerate(_names(role_name, role))
+        )
+
+    def opted_in(self, name: str, role: str) -> bool:
+        """Whether a fault may break this VM at all."""
+        return bool({name, role} & set(self.policy.targets))
+
+    def protected(self, name: str, role: str) -> bool:
+        """Whether the policy forbids it whatever else is said."""
+        return bool({name, role} & set(self.policy.protected))
+
+    def snapshot(self) -> str:
+        """The file as JSON, for the journal."""
+        return self.model_dump_json(by_alias=True)
+
+    @classmethod
+    def restore(cls, snapshot: str) -> Self:
+        """The inverse of `snapshot`."""
+        return cls.model_validate_json(snapshot)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One VM that should be; `address` is empty where the cloud allots one."""
+
+    name: str
+    role: str
+    spec: Role
+    address: str
+
+
+def load(path: Path) -> SiteFile:
+    """Read a site file. Raises SpecError with every problem, each at its line and column."""
+    problems = Problems()
+    document = reader.load(path, problems)
+    site = validate(document, SiteFile, problems) if document else None
+    problems.check()
+    assert site is not None  # noqa: S101 - what yields None has added a problem
+    return site
+
+
+def _names(role_name: str, role: Role) -> tuple[str, ...]:
+    numbered = role.count != 1 if role.numbered is None else role.numbered
+    return tuple(f"{role_name}-{number:03}" if numbered else role_name for number in range(1, role.count + 1))
+
+
+def _nth(first: str, index: int) -> str:
+    return str(ipaddress.IPv4Address(first) + index) if first else ""
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.IPv4Network(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,163 @@
+"""The program that a VM runs for the stages: it tells what is there, or mends it. Standard library only.
+
+It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers with JSON on stdout:
+
+    {"look": {"files": [path…], "units": [name…], "wait": seconds}}
+    {"mend": {"files": [{path, content, mode, owner, reloads, restarts}…], "units": [name…]}}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import stat
+import subprocess  # noqa: TID251 - this file runs on the VM, where chaosjc is not
+import sys
+import tempfile
+import time
+from typing import Any
+
+CLOUD_INIT = "/run/cloud-init/result.json"
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+BY_HAND = ("/etc/systemd/system/", "/run/systemd/system/")
+
+
+def look(request: dict[str, Any]) -> dict[str, Any]:
+    """What is there, once cloud-init is through with a new VM."""
+    return {
+        "errors": wait_for_cloud_init(request.get("wait", 0)),
+        "files": {path: look_at_file(path) for path in request["files"]},
+        "units": look_at_units(request["units"]),
+        "host_key": read(HOST_KEY + ".pub"),
+        "host_certificate": read(HOST_KEY + "-cert.pub"),
+    }
+
+
+def wait_for_cloud_init(seconds: float) -> list[str]:
+    """Its errors; none where there is no cloud-init."""
+    end = time.monotonic() + seconds
+    while not os.path.exists(CLOUD_INIT) and os.path.isdir(os.path.dirname(CLOUD_INIT)):
+        if time.monotonic() > end:
+            return [f"cloud-init is not through after {seconds:g} s"]
+        time.sleep(0.1)
+    text = read(CLOUD_INIT)
+    return list(json.loads(text)["v1"]["errors"]) if text else []
+
+
+def look_at_file(path: str) -> dict[str, str] | None:
+    """Digest, mode and owner; None where nothing is."""
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return {"digest": "no regular file", "mode": "", "owner": ""}
+        with open(path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+    except FileNotFoundError:
+        return None
+    return {"digest": digest, "mode": f"{stat.S_IMODE(found.st_mode):04o}", "owner": owner_of(found)}
+
+
+def owner_of(found: os.stat_result) -> str:
+    """user:group by name, by number where it has none."""
+    user, group = str(found.st_uid), str(found.st_gid)
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwuid(found.st_uid).pw_name
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(found.st_gid).gr_name
+    return f"{user}:{group}"
+
+
+def look_at_units(names: list[str]) -> dict[str, dict[str, Any]]:
+    """How systemd sees them, and the drop-ins that somebody gave them."""
+    if not names:
+        return {}
+    argv = ["systemctl", "show", "--property=Id,ActiveState,UnitFileState,DropInPaths", *names]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    units: dict[str, dict[str, Any]] = {}
+    for name, block in zip(names, said.strip().split("\n\n"), strict=True):
+        values = dict(line.split("=", 1) for line in block.splitlines())
+        drop_ins = [each for each in values["DropInPaths"].split() if each.startswith(BY_HAND) and f"/{name}.d/" in each]
+        units[name] = {"enabled": values["UnitFileState"], "active": values["ActiveState"], "drop_ins": drop_ins}
+    return units
+
+
+def mend(request: dict[str, Any]) -> dict[str, Any]:
+    """Make files and units what they should be; answers with what failed: [[what, why]…]."""
+    failed: list[list[str]] = []
+    written = [each for each in request["files"] if attempt(failed, each["path"], write, each)]
+    units = [each for each in request["units"] if attempt(failed, each, clear, each)]
+    if written or units:
+        attempt(failed, "systemd", systemctl, "daemon-reload")
+    for unit in units:
+        attempt(failed, unit, systemctl, "enable", unit) and attempt(failed, unit, systemctl, "start", unit)
+    for verb, key in (("reload-or-restart", "reloads"), ("restart", "restarts")):
+        for unit in sorted({each[key] for each in written if each[key]}):
+            attempt(failed, unit, systemctl, verb, unit)
+    return {"failed": failed}
+
+
+def attempt(failed: list[list[str]], what: str, act: Any, *args: Any) -> bool:
+    """Do it, and note why it could not be done."""
+    try:
+        act(*args)
+    except (OSError, LookupError, subprocess.CalledProcessError) as error:
+        failed.append([what, (getattr(error, "stderr", "") or str(error)).strip()])
+        return False
+    return True
+
+
+def write(file: dict[str, str]) -> None:
+    """Replace a file whole, with mode and owner set before anybody can read it."""
+    directory = os.path.dirname(file["path"])
+    os.makedirs(directory, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".chaosjc-")
+    try:
+        with os.fdopen(descriptor, "w") as out:
+            out.write(file["content"])
+        user, group = file["owner"].split(":")
+        shutil.chown(temporary, user, group)
+        os.chmod(temporary, int(file["mode"], 8))
+        os.replace(temporary, file["path"])
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def clear(unit: str) -> None:
+    """Take away what somebody put over the unit: masks and drop-ins."""
+    found = look_at_units([unit])[unit]
+    if found["enabled"].startswith("masked"):
+        systemctl("unmask", unit)
+        systemctl("unmask", "--runtime", unit)
+    for drop_in in found["drop_ins"]:
+        os.unlink(drop_in)
+
+
+def systemctl(*args: str) -> None:
+    """Run it, and fail with what it said."""
+    subprocess.run(["systemctl", *args], capture_output=True, text=True, check=True)
+
+
+def read(path: str) -> str:
+    """The text, empty where there is none."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    answer = look(request["look"]) if "look" in request else mend(request["mend"])
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

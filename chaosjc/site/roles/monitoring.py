@@ -1,0 +1,82 @@
+"""Prometheus on the monitor VM, and a node exporter on every VM."""
+
+from __future__ import annotations
+
+import json
+
+from chaosjc.site.model import MONITOR, Machine, SiteFile
+from chaosjc.site.roles import Contents, File, Surroundings, Unit
+from chaosjc.spec.scalars import format_duration
+
+PROMETHEUS_PORT, NODE_PORT = 9090, 9100
+PROMETHEUS, NODE_EXPORTER = "prometheus.service", "prometheus-node-exporter.service"
+
+_CONFIG = "/etc/prometheus/prometheus.yml"
+_COLLECTORS = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat", "time", "uname", "vmstat")
+_HARDENED = """\
+User=prometheus
+NoNewPrivileges=true
+Restart=always
+RestartSec=1"""
+
+
+def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """Units of our own, so that the plan owns their every line."""
+    del around
+    exporter = Contents((_unit_file(NODE_EXPORTER, _node_exporter()),), (Unit(NODE_EXPORTER),))
+    if machine.role != MONITOR:
+        return exporter
+    config = File(_CONFIG, _scrape_config(site), live=True, reloads=PROMETHEUS)
+    return exporter + Contents((_unit_file(PROMETHEUS, _prometheus(site)), config), (Unit(PROMETHEUS),))
+
+
+def _unit_file(name: str, text: str) -> File:
+    return File(f"/etc/systemd/system/{name}", text, restarts=name)
+
+
+def _node_exporter() -> str:
+    collectors = " ".join(f"--collector.{each}" for each in _COLLECTORS)
+    return f"""\
+[Unit]
+Description=Metrics of this machine
+[Service]
+ExecStart=/usr/bin/prometheus-node-exporter --web.listen-address=:{NODE_PORT} --collector.disable-defaults {collectors}
+{_HARDENED}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _prometheus(site: SiteFile) -> str:
+    """It listens on loopback only: who may look comes by SSH."""
+    retention = max(1, round(site.monitoring.retention))
+    return f"""\
+[Unit]
+Description=Prometheus of the site
+[Service]
+ExecStart=/usr/bin/prometheus --config.file={_CONFIG} --storage.tsdb.path=/var/lib/prometheus \\
+  --storage.tsdb.retention.time={retention}s --web.listen-address=127.0.0.1:{PROMETHEUS_PORT}
+ExecReload=/bin/kill -HUP $MAINPID
+StateDirectory=prometheus
+{_HARDENED}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _scrape_config(site: SiteFile) -> str:
+    """JSON, which is YAML; every series says which VM it is about and that VM's role."""
+    interval = format_duration(site.monitoring.scrape_interval)
+    nodes = [
+        {"targets": [f"{each.name}:{NODE_PORT}"], "labels": {"vm": each.name, "role": each.role}}
+        for each in site.machines
+    ]
+    itself = {"targets": [f"localhost:{PROMETHEUS_PORT}"], "labels": {"vm": MONITOR, "role": MONITOR}}
+    config = {
+        "global": {"scrape_interval": interval, "scrape_timeout": interval, "external_labels": {"site": site.name}},
+        "scrape_configs": [
+            {"job_name": "node", "static_configs": nodes},
+            {"job_name": "prometheus", "static_configs": [itself]},
+        ],
+    }
+    return json.dumps(config, indent=1) + "\n"

@@ -1,0 +1,53 @@
+"""Cloud-init user data: the contents of a VM, and the host key that it will be recognised by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from chaosjc.site.keys import HostIdentity
+from chaosjc.site.model import Machine, SiteFile
+from chaosjc.site.roles import Account, Contents, File, Surroundings, access, monitoring
+
+
+def everything(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """What all stages together put on a VM."""
+    return access.contents(site, machine, around) + monitoring.contents(site, machine, around)
+
+
+def render(contents: Contents, identity: HostIdentity) -> str:
+    """For Nova. Files and accounts are there before sshd starts; units start at the end."""
+    key = {
+        "ed25519_private": identity.private,
+        "ed25519_public": identity.public,
+        "ed25519_certificate": identity.certificate,
+    }
+    return "#cloud-config\n" + json.dumps(_config(contents.files, contents) | {"ssh_keys": key})
+
+
+def digest(contents: Contents) -> str:
+    """Of what cannot change while the VM lives: neither its host key nor live files."""
+    fixed = [each for each in contents.files if not each.live]
+    text = json.dumps(_config(tuple(fixed), contents), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _config(files: tuple[File, ...], contents: Contents) -> dict[str, object]:
+    start = [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", *(each.name for each in contents.units)]]
+    return {
+        "manage_etc_hosts": False,
+        "disable_root": True,
+        "ssh_pwauth": False,
+        "users": [_account(each) for each in contents.accounts],
+        "write_files": [_file(each) for each in files],
+        "runcmd": start,
+    }
+
+
+def _account(account: Account) -> dict[str, object]:
+    groups = {"groups": list(account.groups)} if account.groups else {}
+    return {"name": account.name, "shell": account.shell, "lock_passwd": True, **groups}
+
+
+def _file(file: File) -> dict[str, str]:
+    return {"path": file.path, "content": file.content, "permissions": file.mode, "owner": file.owner}

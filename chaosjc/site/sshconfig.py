@@ -1,0 +1,81 @@
+"""The OpenSSH client's configuration for a site: every VM by its name, through the bastion, recognised by certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaosjc.site.keys import PublicKeys
+from chaosjc.site.model import BASTION
+from chaosjc.site.roles import access
+from chaosjc.site.state import SiteState, write_atomically
+
+
+@dataclass(frozen=True)
+class Host:
+    """A VM as SSH reaches it; the UUID keeps a new VM from being reached over an old one's connection."""
+
+    name: str
+    uuid: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Login:
+    """An account and the files that open it."""
+
+    account: str
+    identity: Path
+
+
+def write(state: SiteState, keys: PublicKeys, hosts: Iterable[Host]) -> None:
+    """Bring both configurations and known_hosts up to date; nothing is written that is so already."""
+    found = sorted(hosts, key=lambda each: each.name)
+    write_atomically(state.ssh / "known_hosts", f"@cert-authority * {keys.hosts}\n")
+    for path, account, identity in (
+        (state.ssh_config, access.ADMIN, "operator"),
+        (state.reader_config, access.READER, "reader"),
+    ):
+        write_atomically(path, render(found, Login(account, state.ssh / identity), state.sockets))
+
+
+def render(hosts: list[Host], login: Login, sockets: Path) -> str:
+    """The text of one configuration file."""
+    blocks = [_common(login)]
+    for host in hosts:
+        blocks.append(_block(host.name, host, login.account, sockets))
+        if host.name == BASTION:
+            blocks.append(_block(access.JUMP, host, access.JUMP, sockets))
+    return "\n".join(blocks)
+
+
+def _common(login: Login) -> str:
+    return f"""\
+Host *
+    IdentityFile "{login.identity}"
+    CertificateFile "{login.identity}-cert.pub"
+    IdentitiesOnly yes
+    UserKnownHostsFile "{login.identity.parent}/known_hosts"
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+    UpdateHostKeys no
+    BatchMode yes
+    ConnectTimeout 5
+    ServerAliveInterval 2
+    ServerAliveCountMax 3
+    ControlMaster auto
+    ControlPersist 10m
+    LogLevel ERROR
+"""
+
+
+def _block(alias: str, host: Host, account: str, sockets: Path) -> str:
+    through = "" if host.name == BASTION else f"    ProxyJump {access.JUMP}\n"
+    return f"""\
+Host {alias}
+    HostName {host.address}
+    HostKeyAlias {host.name}
+    User {account}
+    ControlPath "{sockets}/{alias}-{account[:1]}{host.uuid[:8]}"
+{through}"""

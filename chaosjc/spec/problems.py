@@ -1,0 +1,78 @@
+"""What is wrong, collected over any number of files, in the words of the people who wrote them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator
+from typing import TypeAlias
+
+from chaosjc.errors import Problem, SpecError
+
+Loc: TypeAlias = tuple[str | int, ...]
+"""The way from a document's top to a key or value: `("faults", 0, "target")`."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
+
+
+class Problems:
+    """Everything found wrong so far; `check()` raises it all at once."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, problem: Problem) -> None:
+        """Remember one more."""
+        self._found.append(problem)
+
+    def check(self) -> None:
+        """Raise SpecError with every problem, if there is any."""
+        if self._found:
+            raise SpecError(self._found)
+
+
+def field_path(loc: Loc) -> str:
+    """`faults[0].target.count`: a place as people write it; keys that are no plain word are quoted in brackets."""
+    path = ""
+    for step in loc:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif _PLAIN_KEY.fullmatch(step):
+            path += f".{step}" if path else step
+        else:
+            path += f"[{quote(step)}]"
+    return path
+
+
+def quote(text: str, limit: int = 60) -> str:
+    """`"text"` on one line, shortened in the middle of nowhere when long, control characters made visible."""
+    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + '"'
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """`did you mean "X"?` where something known is close, else the list of what is known."""
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {quote(lower[close[0]])}?"
+    return f"known here: {', '.join(sorted(known))}" if known else "nothing is known here"
+
+
+def describe(value: object) -> str:
+    """A value of a file as a reader would call it: `the number 3`, `the text "3"`, `a list`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {quote(str(value))[1:-1]}"
+    if isinstance(value, str):
+        return f"the text {quote(value)}"
+    return "a list" if isinstance(value, list | tuple) else "a mapping"

@@ -1,0 +1,225 @@
+"""A document becomes a model; what pydantic finds becomes problems in the words of the file."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from chaosjc.errors import Problem
+from chaosjc.spec.model import TAG, FirstWord
+from chaosjc.spec.problems import Loc, Problems, describe, did_you_mean, quote
+from chaosjc.spec.reader import Document
+
+M = TypeVar("M", bound=BaseModel)
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "none_required": "nothing",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+}
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_OURS = ("scalar", "expect", "first_word")
+_CHOICES = re.compile(r"'((?:[^'\\]|\\.)*)'")
+
+
+def choose(document: Document, models: Mapping[str, type[M]], problems: Problems) -> type[M] | None:
+    """The model for the document's `kind`; None, with a problem, where that is missing or unknown."""
+    kind = document.data.get("kind")
+    if isinstance(kind, str) and kind in models:
+        return models[kind]
+    if isinstance(kind, str):
+        message = f"unknown kind {quote(kind)}; {did_you_mean(kind, models)}"
+    else:
+        found = "missing" if "kind" not in document.data else f"not {describe(kind)}"
+        message = f"expected one of {', '.join(models)}: kind is {found}"
+    problems.add(document.problem(("kind",), message))
+    return None
+
+
+def validate(document: Document, model: type[M], problems: Problems) -> M | None:
+    """The document as a `model`; None, with every problem added, where it is none.
+
+    It is validated as JSON, whose types are those of a file: a list may become a tuple, a text an Enum, and nothing else
+    is converted. A place and field that an earlier step complained about is not complained about again.
+    """
+    known = {(p.line, p.field) for p in problems if p.path == document.path}
+    try:
+        return model.model_validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        found = _Translation(document, model).problems(error.errors(include_url=False))
+    for problem in found:
+        if (problem.line, problem.field) not in known:
+            problems.add(problem)
+    return None
+
+
+class _Translation:
+    """Pydantic's errors about one document, in its own words and places."""
+
+    def __init__(self, document: Document, model: type[BaseModel]) -> None:
+        self.document = document
+        self.model = model
+
+    def problems(self, errors: list[ErrorDetails]) -> Iterator[Problem]:
+        """One problem for each wrong place: what the branches of a union say about it is said once."""
+        at: dict[Loc, list[ErrorDetails]] = {}
+        for error in errors:
+            at.setdefault(self._loc(error), []).append(error)
+        for loc, together in at.items():
+            wrong_kind = [error for error in together if error["type"] in _EXPECTED]
+            if len(wrong_kind) < len(together):
+                together = [error for error in together if error["type"] not in _EXPECTED]
+            elif any(other[: len(loc)] == loc and len(other) > len(loc) for other in at):
+                continue  # another branch of the union took the value, and found more inside
+            yield self._problem(loc, together)
+
+    def _loc(self, error: ErrorDetails) -> Loc:
+        """The location in the file: without the names that pydantic gives to the branches of unions."""
+        data: object = self.document.data
+        loc: Loc = ()
+        last = len(error["loc"]) - 1
+        for index, step in enumerate(error["loc"]):
+            inside = _inside(data, step)
+            if inside is not _NOTHING:
+                loc, data = (*loc, step), inside
+            elif index == last and error["type"] == "missing":
+                loc = (*loc, step)
+        key = error.get("ctx", {}).get("key")
+        return (*loc, key) if key else loc
+
+    def _problem(self, loc: Loc, errors: list[ErrorDetails]) -> Problem:
+        error = errors[0]
+        document = self.document
+        if error["type"] == "missing":
+            return document.problem(loc, "required, but missing", document.key_place(loc[:-1]))
+        if error["type"] == "extra_forbidden":
+            hint = did_you_mean(str(loc[-1]), self._siblings(loc))
+            return document.problem(loc, f"unknown key; {hint}", document.key_place(loc))
+        if error["type"] == "expect" and isinstance(value := self._value(loc), str):
+            place = document.place_within(loc, value, error.get("ctx", {})["offset"])
+            return document.problem(loc, error["msg"], place)
+        return document.problem(loc, self._message(loc, errors))
+
+    def _message(self, loc: Loc, errors: list[ErrorDetails]) -> str:
+        error = errors[0]
+        kind, context, found = error["type"], error.get("ctx", {}), self._value(loc)
+        if kind in _OURS:
+            return error["msg"]
+        if kind in _EXPECTED:
+            return _wrong_kind(list(dict.fromkeys(_EXPECTED[error["type"]] for error in errors)), found)
+        if kind in _BOUNDS:
+            words, name = _BOUNDS[kind]
+            return f"expected {words} {context[name]:g}, found {describe(found)}"
+        if kind in ("literal_error", "enum"):
+            return _wrong_choice(context["expected"], found)
+        if kind in ("too_short", "string_too_short"):
+            return f"expected at least {context['min_length']} {_unit(kind, context['min_length'])}"
+        if kind in ("too_long", "string_too_long"):
+            return f"expected at most {context['max_length']} {_unit(kind, context['max_length'])}"
+        if kind == "string_pattern_mismatch":
+            return f"expected text that matches {context['pattern']}, found {describe(found)}"
+        if kind in ("value_error", "assertion_error"):
+            return str(context["error"])
+        return error["msg"]
+
+    def _value(self, loc: Loc) -> object:
+        data: object = self.document.data
+        for step in loc:
+            data = _inside(data, step)
+        return data
+
+    def _siblings(self, loc: Loc) -> set[str]:
+        """The keys that could stand where the one at `loc` does."""
+        names: set[str] = set()
+        for model in _models_at(self.model, loc[:-1], self.document.data):
+            names |= {_key_of(name, field) for name, field in model.model_fields.items()}
+        return names
+
+
+_NOTHING = object()
+
+
+def _inside(data: object, step: str | int) -> object:
+    if isinstance(step, str) and step.startswith(TAG):
+        return _NOTHING
+    if isinstance(data, dict):
+        return cast("dict[str | int, object]", data).get(step, _NOTHING)
+    if isinstance(data, list) and isinstance(step, int) and step < len(entries := cast("list[object]", data)):
+        return entries[step]
+    return _NOTHING
+
+
+def _wrong_kind(expected: list[str], found: object) -> str:
+    advice = ""
+    if "text" in expected and isinstance(found, int | float):
+        advice = " (quote it)"
+    elif "a list" in expected and isinstance(found, str):
+        advice = f" (write [{quote(found)}])"
+    return f"expected {' or '.join(expected)}, found {describe(found)}{advice}"
+
+
+def _wrong_choice(expected: str, found: object) -> str:
+    choices = [choice.replace("\\'", "'") for choice in _CHOICES.findall(expected)]
+    if isinstance(found, str) and choices:
+        return f"unknown value {quote(found)}; {did_you_mean(found, choices)}"
+    return f"expected {expected}, found {describe(found)}"
+
+
+def _unit(kind: str, count: int) -> str:
+    noun = ("character", "characters") if kind.startswith("string") else ("entry", "entries")
+    return noun[count != 1]
+
+
+def _key_of(name: str, field: FieldInfo) -> str:
+    return field.alias or name
+
+
+def _models_at(shape: Any, loc: Loc, data: object) -> Iterator[type[BaseModel]]:
+    """The models that a type has at a location; `data` chooses where a first word does."""
+    origin, arguments = get_origin(shape), get_args(shape)
+    if origin is Annotated:
+        words = next((extra for extra in arguments[1:] if isinstance(extra, FirstWord)), None)
+        yield from _models_at(words.model_for(data) if words else arguments[0], loc, data)
+    elif origin in (Union, types.UnionType):
+        for branch in arguments:
+            yield from _models_at(branch, loc, data)
+    elif isinstance(shape, type) and issubclass(shape, BaseModel):
+        if not loc:
+            yield shape
+        for name, field in shape.model_fields.items() if loc else ():
+            if _key_of(name, field) == loc[0]:
+                yield from _models_at(_annotated(field), loc[1:], _inside(data, loc[0]))
+    elif loc and arguments:
+        inner = arguments[1] if issubclass(origin or object, Mapping) else arguments[0]
+        yield from _models_at(inner, loc[1:], _inside(data, loc[0]))
+
+
+def _annotated(field: FieldInfo) -> Any:
+    """A field's type with the annotations that pydantic has taken off it."""
+    annotation: Any = field.annotation
+    for extra in field.metadata:
+        annotation = Annotated[annotation, extra]
+    return annotation
