@@ -93,10 +93,14 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[str]:
-    """Start a process in a session of its own that outlives this one; what it prints is appended to `log`."""
+    """Start a process in a session of its own that outlives this one; what it prints is appended to `log`.
+
+    `stdin` may be a pipe's reading end: what reads it to its end then ends with this process after all.
+    """
     with log.open("a", encoding="utf-8") as out:
-        return _popen(argv, stdin=subprocess.DEVNULL, stdout=out, env=env, cwd=cwd, pass_fds=pass_fds, session=True)
+        return _popen(argv, stdin=stdin, stdout=out, env=env, cwd=cwd, pass_fds=pass_fds, session=True)
 
 
 def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
@@ -105,6 +109,28 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Non
         os.execvpe(argv[0], list(argv), {**os.environ, **(env or {})})  # noqa: S606
     except OSError as error:
         raise CommandError(f"{argv[0]}: {error.strerror}") from error
+
+
+def end_marked(variable: str, value: str) -> int:
+    """Kill every process that was started with `variable=value` in its environment; returns how many there were.
+
+    Works whoever started them and whether that process still lives; only processes of this user are seen.
+    """
+    wanted = f"{variable}={value}".encode()
+    found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if wanted in _environment(pid)]
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+def _environment(pid: int) -> list[bytes]:
+    if pid == os.getpid():
+        return []
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _popen(  # noqa: PLR0913 - the one place that knows all of Popen

@@ -103,6 +103,10 @@ class Cloud:
         """Thaw it."""
         self._act("unpause_server", uuid)
 
+    def resume_server(self, uuid: str) -> None:
+        """Bring it back from suspension."""
+        self._act("resume_server", uuid)
+
     def start_server(self, uuid: str) -> None:
         """Power on."""
         self._act("start_server", uuid)
@@ -183,11 +187,16 @@ class Cloud:
         with self._asking(f"subnets of {network_id}"):
             return tuple(values.subnet(each) for each in self._api.network.subnets(network_id=network_id))
 
-    def create_subnet(self, name: str, network_id: str, cidr: str, nameservers: Iterable[str] = ()) -> Subnet:
-        """An IPv4 subnet whose gateway is its first address."""
-        with self._asking(f"create subnet {name} {cidr}"):
+    def create_subnet(self, subnet: Subnet) -> Subnet:
+        """An IPv4 subnet as described, whose gateway is its first address."""
+        with self._asking(f"create subnet {subnet.name} {subnet.cidr}"):
             made = self._api.network.create_subnet(
-                name=name, network_id=network_id, cidr=cidr, ip_version=4, dns_nameservers=list(nameservers)
+                name=subnet.name,
+                network_id=subnet.network_id,
+                cidr=subnet.cidr,
+                ip_version=4,
+                dns_nameservers=list(subnet.nameservers),
+                enable_dhcp=subnet.dhcp,
             )
         return values.subnet(made)
 

@@ -53,6 +53,7 @@ class Subnet:
     network_id: str
     cidr: str
     nameservers: tuple[str, ...] = ()
+    dhcp: bool = True
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,9 @@ def network(raw: Any) -> Network:
 
 def subnet(raw: Any) -> Subnet:
     """From network's Subnet."""
-    return Subnet(raw.id, raw.name, raw.network_id, raw.cidr, tuple(raw.dns_nameservers or ()))
+    return Subnet(
+        raw.id, raw.name, raw.network_id, raw.cidr, tuple(raw.dns_nameservers or ()), bool(raw.is_dhcp_enabled)
+    )
 
 
 def port(raw: Any) -> Port:

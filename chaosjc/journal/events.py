@@ -207,6 +207,7 @@ class Reading(_Record):
     time: float
     value: float | str | None = None
     why: str = ""
+    interval: float = 0.0  # until the source's next sample is due (a scrape interval); 0 means the check's `every`
 
 
 class Sample(_Record):
@@ -215,7 +216,6 @@ class Sample(_Record):
     type: Literal["sample"] = "sample"
     check: str
     source: Literal["live", "backfill"] = "live"
-    interval: float = 0.0  # between the source's own samples (a scrape interval); 0 means the check's `every`
     readings: tuple[Reading, ...]
 
 
@@ -276,7 +276,7 @@ Event = Annotated[
     | Verified | Sample | Recovered | NotRecovered | Settling | Closed | DebtCleared | Halted | Resumed,
     Field(discriminator="type"),
 ]  # fmt: skip
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(ser_json_inf_nan="constants"))  # infinity is a value
 
 
 class Entry(_Record):

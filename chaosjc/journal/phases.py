@@ -1,19 +1,18 @@
 """When each phase of a run was, read from its events.
 
-    before       `baseline` seconds, ending at admission (at the refusal, where there was none)
-    during       first intent to last undo verified
-    recovering   from there until recovery had come, or was given up
-    after        `settle` seconds from the moment when lagging data had passed
+before       `baseline` seconds, ending at admission (at the refusal, where there was none)
+during       first intent to last undo verified
+recovering   from there until recovery had come, or was given up
+after        `settle` seconds from the moment when lagging data had passed
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chaosjc.journal.events import (
     Admitted,
-    Closed,
     Entry,
     NotRecovered,
     Phase,
@@ -38,16 +37,15 @@ class Moments:
     recovered: float | None = None  # the first sample of those that showed it
     gave_up: float | None = None  # not-recovered
     settling: float | None = None
-    last: float = 0.0  # `closed`, or the newest event so far
+    last: float = 0.0  # the newest event before `closed`
 
 
 def moments(entries: Sequence[Entry], state: RunState) -> Moments:
-    """Read them from the events of one run and its folded state."""
+    """Read them from the events of one run, those before `closed`, and its folded state."""
     seen = {type(entry.event): entry for entry in reversed(entries)}
     gate = seen.get(Admitted) or seen.get(Refused)
     recovered = next((e.event.since for e in entries if isinstance(e.event, Recovered)), None)
     steps = [step for step in state.steps.values() if step.intent_at is not None]
-    closed = seen.get(Closed)
     return Moments(
         gate=gate.at if gate else None,
         first_intent=_first(step.intent_at for step in steps),
@@ -57,7 +55,7 @@ def moments(entries: Sequence[Entry], state: RunState) -> Moments:
         recovered=recovered,
         gave_up=seen[NotRecovered].at if NotRecovered in seen else None,
         settling=seen[Settling].at if Settling in seen else None,
-        last=closed.at if closed else max((entry.at for entry in entries), default=0.0),
+        last=max((entry.at for entry in entries), default=0.0),
     )
 
 
@@ -68,13 +66,13 @@ def windows(planned: Planned, at: Moments) -> dict[Phase, Window]:
         found["before"] = Window(at.gate - planned.baseline, at.gate)
     if at.first_intent is None:
         return found
-    over = _first((at.recovered, at.gave_up, at.settling)) if at.recovered is None else at.recovered
+    over = next(time for time in (at.recovered, at.gave_up, at.settling, at.last) if time is not None)
     undone = at.undone if at.undone is not None else (at.gave_up or at.settling or at.last)
     found["during"] = Window(at.first_intent, max(undone, at.first_intent))
     if at.undone is not None:
-        found["recovering"] = Window(undone, max(undone, at.last if over is None else over))
+        found["recovering"] = Window(undone, max(undone, over))
     if at.settling is not None:
-        found["after"] = Window(at.settling, max(at.settling, min(at.settling + planned.settle, at.last)))
+        found["after"] = Window(at.settling, at.settling + planned.settle)
     return found
 
 
@@ -86,6 +84,5 @@ def _undone(steps: Sequence[StepState]) -> float | None:
     return max(ends)
 
 
-def _first(times: Sequence[float | None] | object) -> float | None:
-    known = [time for time in times if time is not None]  # type: ignore[attr-defined]
-    return min(known, default=None)
+def _first(times: Iterable[float | None]) -> float | None:
+    return min((time for time in times if time is not None), default=None)

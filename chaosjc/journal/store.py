@@ -1,7 +1,7 @@
 """The journal's store: one append-only SQLite table; all else is a query.
 
-Every append is one `BEGIN IMMEDIATE` transaction with `synchronous=FULL`: an event is on the disk before the act that it
-announces, and a rule that depends on what others wrote (a halt, a claim) is checked in the same transaction.
+Every append is one `BEGIN IMMEDIATE` transaction with `synchronous=FULL`: an event is on the disk before the act that
+it announces, and a rule that depends on what others wrote (a halt, a claim) is checked in the same transaction.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -74,9 +75,7 @@ class Quorum:
         return None if unknown else held > 0
 
 
-def points(
-    readings: Iterable[Reading], expect: Expect, before: Mapping[str, float]
-) -> dict[str, tuple[Point, ...]]:
+def points(readings: Iterable[Reading], expect: Expect, before: Mapping[str, float]) -> dict[str, tuple[Point, ...]]:
     """The samples of each series that have a value which can be judged, in order, one for each sample time.
 
     `before` is the value of each series before the faults. Of two answers with one time the violated one stays, so that
@@ -96,34 +95,33 @@ def points(
     return {name: tuple(series[time] for time in sorted(series)) for name, series in sorted(found.items())}
 
 
-def spans(series: Sequence[Point], interval: float, window: Window, *, ongoing: bool = False) -> tuple[Span, ...]:
+def spans(series: Sequence[Point], interval: float, window: Window, *, slack: float | None = None) -> tuple[Span, ...]:
     """The states of one series over the whole of `window`, in order and without overlap.
 
-    While the run is `ongoing`, what comes after the last sample is not yet known, whatever that sample was.
+    `slack` is for a run that goes on: its newest sample stands for so many seconds more than its interval, and what
+    comes then is not yet known, whatever that sample was.
     """
-    standing = _standing(series, interval, window)
+    standing = _standing(series, interval, window, slack or 0.0)
     if window.length == 0:
         return standing[-1:] or (Span(window.start, window.end, None),)
-    return tuple(_merged(_with_gaps(standing, window, ongoing=ongoing)))
+    return tuple(_merged(_with_gaps(standing, window, ongoing=slack is not None)))
 
 
-def combine(timelines: Iterable[Sequence[Span]], quorum: Quorum) -> tuple[Span, ...]:
-    """One timeline of many over the same window; () of none."""
-    lines = [line for line in timelines if line]
+def combine(expected: Iterable[Sequence[Span]], others: Iterable[Sequence[Span]], quorum: Quorum) -> tuple[Span, ...]:
+    """One timeline of many over the same window; () of none. Only `expected` series are missed where unknown."""
+    lines = [(line, True) for line in expected if line] + [(line, False) for line in others if line]
     if not lines:
         return ()
-    count: dict[bool | None, int] = {True: 0, False: 0, None: 0}
+    count: Counter[bool | None] = Counter(line[0].held for line, missed in lines if missed or line[0].held is not None)
     result: list[Span] = []
-    for line in lines:
-        count[line[0].held] += 1
-    start, end = lines[0][0].start, lines[0][-1].end
-    changes = sorted((b.start, i, a.held, b.held) for i, line in enumerate(lines) for a, b in itertools.pairwise(line))
-    for time, _, old, new in changes:
+    start, end = lines[0][0][0].start, lines[0][0][-1].end
+    changes = [(b.start, missed, a.held, b.held) for line, missed in lines for a, b in itertools.pairwise(line)]
+    for time, missed, old, new in sorted(changes, key=lambda change: change[0]):
         if time > start:
             result.append(Span(start, time, quorum.state(count[True], count[False], count[None])))
             start = time
-        count[old] -= 1
-        count[new] += 1
+        count[old] -= missed or old is not None
+        count[new] += missed or new is not None
     result.append(Span(start, end, quorum.state(count[True], count[False], count[None])))
     return tuple(_merged(result))
 
@@ -162,13 +160,14 @@ def medians(readings: Iterable[Reading]) -> dict[str, float]:
     return {series: statistics.median(numbers) for series, numbers in values.items()}
 
 
-def _standing(series: Sequence[Point], interval: float, window: Window) -> tuple[Span, ...]:
+def _standing(series: Sequence[Point], interval: float, window: Window, slack: float) -> tuple[Span, ...]:
     """What each sample stands for, clipped to the window; samples that do not reach into it are left out."""
     result: list[Span] = []
     for i, point in enumerate(series):
-        end = point.time + interval
-        if i + 1 < len(series) and series[i + 1].time - point.time <= interval * JITTER:
-            end = series[i + 1].time
+        following = series[i + 1].time if i + 1 < len(series) else None
+        end = point.time + interval + (slack if following is None else 0.0)
+        if following is not None and following - point.time <= interval * JITTER:
+            end = following
         start, end = max(point.time, window.start), min(end, window.end)
         if end > start or (window.length == 0 and start == end == window.start):
             result.append(Span(start, end, point.held))

@@ -124,7 +124,9 @@ def build(
         with _only_builder(cache, progress):
             return _load(path) or _build(recipe, path, run, progress)
     except CommandError as error:
-        raise LabError(f"image {recipe.name}: {error.message}", hint="`chaosjc lab check` says what this machine lacks") from error
+        raise LabError(
+            f"image {recipe.name}: {error.message}", hint="`chaosjc lab check` says what this machine lacks"
+        ) from error
     except OSError as error:
         raise LabError(f"image {recipe.name}: {error}", hint=f"is {cache} writable, and its disk not full?") from error
 
@@ -212,7 +214,9 @@ def debian_sources(apt: Path, suite: str) -> list[str]:
 
     Other archives that this machine uses (those signed by another key) stay out. Raises LabError if none is left.
     """
-    found = [line for path in sorted(apt.glob("sources.list*/*.list")) for line in _one_line(path.read_text("utf-8"), suite)]
+    found = [
+        line for path in sorted(apt.glob("sources.list*/*.list")) for line in _one_line(path.read_text("utf-8"), suite)
+    ]
     if (classic := apt / "sources.list").is_file():
         found += _one_line(classic.read_text("utf-8"), suite)
     for path in sorted(apt.glob("sources.list.d/*.sources")):
@@ -224,7 +228,9 @@ def debian_sources(apt: Path, suite: str) -> list[str]:
 
 def _one_line(text: str, suite: str) -> Iterator[str]:
     """`deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] MIRROR bookworm main`."""
-    for match in re.finditer(r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<rest>[^#\n]+)", text, re.MULTILINE):
+    for match in re.finditer(
+        r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<rest>[^#\n]+)", text, re.MULTILINE
+    ):
         options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
         release, *components = match["rest"].split()
         yield from _entries([match["uri"]], [release], components, options.get("signed-by", ""), suite)
@@ -234,10 +240,15 @@ def _deb822(text: str, suite: str) -> Iterator[str]:
     """Stanzas of `Types:`, `URIs:`, `Suites:`, `Components:`, `Signed-By:`."""
     bare = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
     for stanza in re.split(r"\n\s*\n", bare):
-        fields = {key.lower(): value.split() for key, value in re.findall(r"^(\S+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)}
+        fields = {
+            key.lower(): value.split()
+            for key, value in re.findall(r"^(\S+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)
+        }
         if "deb" in fields.get("types", ()) and fields.get("enabled", ["yes"]) != ["no"]:
             signed_by = " ".join(fields.get("signed-by", ()))
-            yield from _entries(fields.get("uris", ()), fields.get("suites", ()), fields.get("components", ()), signed_by, suite)
+            yield from _entries(
+                fields.get("uris", ()), fields.get("suites", ()), fields.get("components", ()), signed_by, suite
+            )
 
 
 def _entries(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Action = Literal["create", "update", "replace", "delete", "start", "unpause", "reboot", "renew"]
+Action = Literal["create", "update", "replace", "delete", "start", "unpause", "resume", "reboot", "renew"]
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,13 @@ class Rule(Model):
 
 
 class NetworkModel(Model):
-    """The site's own network, and the cloud's network that leads outside, if the site should reach it."""
+    """The site's own network, and the cloud's network that leads outside, if the site should reach it.
+
+    Without `dhcp` a VM learns its address from its config drive.
+    """
 
     cidr: str
+    dhcp: bool = True
     nameservers: tuple[str, ...] = ()
     external: str = ""
 
@@ -131,7 +135,7 @@ class SiteFile(Model):
     ssh: Ssh = Ssh()
     monitoring: Monitoring = Monitoring()
     policy: Policy = Policy()
-    vars: dict[str, str | int | float] = {}
+    vars: dict[str, str | int | float] = Field(default_factory=dict[str, str | int | float])
 
     @field_validator("security_groups")
     @classmethod

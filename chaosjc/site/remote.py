@@ -81,7 +81,9 @@ def look_at_units(names: list[str]) -> dict[str, dict[str, Any]]:
     units: dict[str, dict[str, Any]] = {}
     for name, block in zip(names, said.strip().split("\n\n"), strict=True):
         values = dict(line.split("=", 1) for line in block.splitlines())
-        drop_ins = [each for each in values["DropInPaths"].split() if each.startswith(BY_HAND) and f"/{name}.d/" in each]
+        drop_ins = [
+            each for each in values["DropInPaths"].split() if each.startswith(BY_HAND) and f"/{name}.d/" in each
+        ]
         units[name] = {"enabled": values["UnitFileState"], "active": values["ActiveState"], "drop_ins": drop_ins}
     return units
 
@@ -94,7 +96,8 @@ def mend(request: dict[str, Any]) -> dict[str, Any]:
     if written or units:
         attempt(failed, "systemd", systemctl, "daemon-reload")
     for unit in units:
-        attempt(failed, unit, systemctl, "enable", unit) and attempt(failed, unit, systemctl, "start", unit)
+        if attempt(failed, unit, systemctl, "enable", unit):
+            attempt(failed, unit, systemctl, "start", unit)
     for verb, key in (("reload-or-restart", "reloads"), ("restart", "restarts")):
         for unit in sorted({each[key] for each in written if each[key]}):
             attempt(failed, unit, systemctl, verb, unit)

@@ -1,4 +1,4 @@
-"""The OpenSSH client's configuration for a site: every VM by its name, through the bastion, recognised by certificate."""
+"""The OpenSSH client's configuration: every VM by its name, through the bastion, recognised by its certificate."""
 
 from __future__ import annotations
 

@@ -51,6 +51,11 @@ class SiteState:
         return self.root / "log"
 
     @property
+    def log(self) -> Path:
+        """Every step and every command of every deploy."""
+        return self.logs / "deploy.log"
+
+    @property
     def ssh_config(self) -> Path:
         """For `ssh -F`: the site's VMs by name."""
         return self.ssh / "config"

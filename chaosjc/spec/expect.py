@@ -1,11 +1,11 @@
 """What a check's value should be: a small grammar, parsed once, and total: every value is held, violated or no data.
 
-    == N   != N   < N   <= N   > N   >= N      N is a number, or a duration in seconds: `<= 15s`
-    == TEXT   != TEXT                          TEXT is a word, the rest of the line, or quoted
-    between A and B                            both included
-    within P% of before                        before is the value in the phase before the faults
-    matches RE                                 Python's syntax, found anywhere in the value
-    in [A, B, ...]                             numbers, or texts
+== N   != N   < N   <= N   > N   >= N      N is a number, or a duration in seconds: `<= 15s`
+== TEXT   != TEXT                          TEXT is a word, the rest of the line, or quoted
+between A and B                            both included
+within P% of before                        before is the value in the phase before the faults
+matches RE                                 Python's syntax, found anywhere in the value
+in [A, B, ...]                             numbers, or texts
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard
 
-from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from chaosjc.errors import UsageError
 from chaosjc.spec.pattern import PatternError, compile_pattern
-from chaosjc.spec.problems import describe, did_you_mean, quote
+from chaosjc.spec.problems import closest, describe, quote
 from chaosjc.spec.scalars import parse_duration
 
 MAX_LENGTH = 500
@@ -189,9 +189,8 @@ class OneOf(Expect):
 
     def holds(self, value: Value, before: float | None = None) -> bool | None:
         """See Expect."""
-        if isinstance(value, str) is not (self.kind == "text") or value != value:
-            return None
-        return value in self.members
+        judged = isinstance(value, str) if self.kind == "text" else _is_number(value)
+        return value in self.members if judged else None
 
     def threshold(self, before: float | None = None) -> list[float]:
         """See Expect."""
@@ -225,9 +224,10 @@ class _Parser:
             return self._matches()
         if word == "in":
             return self._one_of()
-        advice = f"write {_MISSPELT[word]}" if word in _MISSPELT else did_you_mean(word, _FORMS)
-        found = f"found {quote(word)}: {advice}" if word else "found nothing: write for example == 1"
-        raise ExpectError(f"expected one of {' '.join(_FORMS)}, {found}", start)
+        meant = _MISSPELT.get(word) or closest(word, _FORMS)
+        advice = f": did you mean {meant}?" if meant else ""
+        found = quote(word) if word else "nothing"
+        raise ExpectError(f"expected one of {' '.join(_FORMS)}, found {found}{advice}", start)
 
     def _compare(self, sign: str) -> Expect:
         start = self._skip_space()
@@ -346,14 +346,16 @@ def _read_number(word: str, start: int) -> float | None:
     try:
         return parse_duration(word)
     except UsageError:
-        raise ExpectError(f"{quote(word)} is no number and no duration such as 15s (quote it if it is text)", start) from None
+        raise ExpectError(
+            f"{quote(word)} is no number and no duration such as 15s (quote it if it is text)", start
+        ) from None
 
 
 def _is_number(value: Value) -> TypeGuard[float]:
     return not isinstance(value, str) and not math.isnan(value)
 
 
-def _from_file(value: Any) -> Any:
+def _from_file(value: Any) -> Expect:
     if isinstance(value, Expect):
         return value
     if not isinstance(value, str):
@@ -367,9 +369,9 @@ def _from_file(value: Any) -> Any:
 
 
 Expectation = Annotated[
-    InstanceOf[Expect],
-    BeforeValidator(_from_file),
-    PlainSerializer(str, return_type=str, when_used="json"),
+    Expect,
+    PlainValidator(_from_file),
+    PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 1, "examples": _EXAMPLES}),
 ]
 """A model's field of type `Expect`, written as text."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from chaosjc.spec.problems import describe, did_you_mean, quote
+from chaosjc.spec.problems import closest, describe, did_you_mean, quote
 
 TAG = "\0"
 """First character of the tags that a FirstWord puts into pydantic's locations: no key of a file can begin with it."""
 
+_NO_MODEL = TAG
+
 
 class Model(BaseModel):
-    """Frozen, no unknown keys, and no guessing: "30" is no number, true is no number, NaN and infinity are none either."""
+    """Frozen, no unknown keys, and no guessing: no number is written "30", or true, or NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 Choice: TypeAlias = "type[Model] | Mapping[str, type[Model]]"
@@ -36,12 +39,20 @@ class FirstWord:
     choices: Mapping[str, Choice]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A tagged union of all models, after a check whose errors name words and values."""
-        union = core_schema.tagged_union_schema(
-            {TAG + tag: handler.generate_schema(model) for tag, model in self._models().items()},
-            discriminator=self._discriminate,
-        )
-        return core_schema.no_info_before_validator_function(self._require_model, union)
+        """A tagged union of all models, and of one more choice: the error for an entry that is none of them.
+
+        The error is no validator around the union, for that would turn JSON into Python objects, and strict lists into
+        errors where a model wants tuples.
+        """
+        choices: dict[Hashable, CoreSchema] = {TAG + tag: handler(model) for tag, model in self._models().items()}
+        choices[_NO_MODEL] = core_schema.no_info_plain_validator_function(self._tag)
+        return core_schema.tagged_union_schema(choices, discriminator=self._discriminate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The union of the models alone."""
+        union = cast("core_schema.TaggedUnionSchema", schema)
+        choices = {tag: choice for tag, choice in union["choices"].items() if tag != _NO_MODEL}
+        return handler(core_schema.tagged_union_schema(choices, discriminator=self._discriminate))
 
     def model_for(self, entry: object) -> type[Model] | None:
         """The model that `entry`, a mapping of a file, is meant to be; None where that is not clear."""
@@ -59,15 +70,13 @@ class FirstWord:
                 models[word] = choice
         return models
 
-    def _discriminate(self, entry: Any) -> str | None:
+    def _discriminate(self, entry: Any) -> str:
         if isinstance(entry, Model):
-            return next((TAG + tag for tag, model in self._models().items() if type(entry) is model), None)
-        return TAG + self._tag(entry)
-
-    def _require_model(self, entry: Any) -> Any:
-        if not isinstance(entry, Model):
-            self._tag(entry)
-        return entry
+            return next((TAG + tag for tag, model in self._models().items() if type(entry) is model), _NO_MODEL)
+        try:
+            return TAG + self._tag(entry)
+        except PydanticCustomError:
+            return _NO_MODEL
 
     def _tag(self, entry: object) -> str:
         """The key of `_models` for an entry; PydanticCustomError says what is wrong with its first word."""
@@ -94,8 +103,10 @@ class FirstWord:
     def _none_or_several(self, words: list[str], keys: Mapping[str, object]) -> str:
         if words:
             return f"{' and '.join(words)} in one entry: which is it?"
-        wrong = [f"for {quote(key)} {hint}" for key in keys if "?" in (hint := did_you_mean(key, self.choices))]
-        return f"expected {self._words()} in this entry{'; ' if wrong else ''}{'; '.join(wrong)}"
+        meant = [
+            f"; for {quote(key)} did you mean {quote(word)}?" for key in keys if (word := closest(key, self.choices))
+        ]
+        return f"expected {self._words()} in this entry{''.join(meant)}"
 
 
 def _error(message: str, key: str = "") -> PydanticCustomError:

@@ -1,4 +1,4 @@
-"""Regular expressions from files: compiled once, with errors that point into them, and none that backtracks for ever."""
+"""Regular expressions from files: compiled once, errors that point into them, none that backtracks for ever."""
 
 from __future__ import annotations
 

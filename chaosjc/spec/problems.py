@@ -56,12 +56,18 @@ def quote(text: str, limit: int = 60) -> str:
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + '"'
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """`did you mean "X"?` where something known is close, else the list of what is known."""
+def closest(word: str, known: Collection[str]) -> str | None:
+    """What somebody who wrote `word` may have meant; case does not matter."""
     lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """`did you mean "X"?` where something known is close, else the list of what is known."""
+    close = closest(word, known)
     if close:
-        return f"did you mean {quote(lower[close[0]])}?"
+        return f"did you mean {quote(close)}?"
     return f"known here: {', '.join(sorted(known))}" if known else "nothing is known here"
 
 
@@ -75,4 +81,6 @@ def describe(value: object) -> str:
         return f"the number {quote(str(value))[1:-1]}"
     if isinstance(value, str):
         return f"the text {quote(value)}"
-    return "a list" if isinstance(value, list | tuple) else "a mapping"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    return "a mapping"

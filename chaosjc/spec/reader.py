@@ -36,12 +36,12 @@ _CONSTANTS: Mapping[str, object] = (
     | {form: True for form in ("true", "True", "TRUE")}
     | {form: False for form in ("false", "False", "FALSE")}
 )
-_DECIMAL = re.compile(r"[-+]?[0-9]+")
-_PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+# What is longer than these reads as a float, and is refused as too large, or as text.
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,300}")
+_PREFIXED = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NAN = (".nan", ".NaN", ".NAN")
-_MAX_DIGITS = 400
 
 _FORBIDDEN_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -70,7 +70,7 @@ class Document:
         return self.keys.get(loc) or self.place(loc)
 
     def place_within(self, loc: Loc, text: str, offset: int) -> Place:
-        """Where character `offset` of `text`, the value at `loc`, stands; the value's start where the file spells it otherwise."""
+        """Where a character of `text`, the value at `loc`, stands; the value's start where it is spelt otherwise."""
         line, column = self.place(loc)
         written = self.lines[line - 1][column - 1 :] if loc in self.values and line <= len(self.lines) else ""
         for quotes in (0, 1):
@@ -108,9 +108,9 @@ def scalar(text: str) -> object:
     """The value of an unquoted YAML 1.2 scalar: None, bool, int, float, or the text itself."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    if _DECIMAL.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _DECIMAL.fullmatch(text):
         return int(text)
-    if _PREFIXED.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _PREFIXED.fullmatch(text):
         return int(text[2:], 8 if text[1] == "o" else 16)
     if _FLOAT.fullmatch(text):
         return float(text)
@@ -174,7 +174,8 @@ class _Reader:
         if event.anchor is not None:
             self._refuse(loc, f"anchors are refused: &{event.anchor}")
         if event.tag not in (None, "!"):
-            self._refuse(loc, f"YAML tags are refused: {event.tag} (quote a text that begins with !)")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._refuse(loc, f"YAML tags are refused: {tag} (quote a text that begins with !)")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, loc)
         if len(loc) >= MAX_DEPTH:
@@ -187,16 +188,15 @@ class _Reader:
         data: dict[str, object] = {}
         for event in self._until(yaml.MappingEndEvent):
             key = self._key(event, loc)
-            at = (*loc, key or "?")
-            first = self.keys.get(at)
-            if first is None:
-                self.keys[at] = _place(event)
-                value = self._node(next(self._events), at)
-                if key is not None:
-                    data[key] = value
+            at = (*loc, "?" if key is None else key)
+            if key is None:
+                self._look_through(at)
+            elif at in self.keys:
+                self._refuse(at, f"duplicate key, first in line {self.keys[at][0]}", _place(event))
+                self._look_through(at)
             else:
-                self._refuse(at, f"duplicate key, first in line {first[0]}", _place(event))
-                self._skip_duplicate(at)
+                self.keys[at] = _place(event)
+                data[key] = self._node(next(self._events), at)
         return data
 
     def _key(self, event: Any, loc: Loc) -> str | None:
@@ -207,8 +207,8 @@ class _Reader:
             self._drain()
         return None
 
-    def _skip_duplicate(self, loc: Loc) -> None:
-        """Look for problems in the second value, but keep the places of the first."""
+    def _look_through(self, loc: Loc) -> None:
+        """Find the problems of a value that is not used: its places are not kept."""
         keys, values = self.keys, self.values
         self.keys, self.values = {}, {}
         self._node(next(self._events), loc)
@@ -218,8 +218,6 @@ class _Reader:
         if not event.implicit[0]:
             return event.value
         value = scalar(event.value)
-        if isinstance(value, str) and len(value) > _MAX_DIGITS and (_DECIMAL.fullmatch(value) or _PREFIXED.fullmatch(value)):
-            return self._refuse(loc, "the number is too long (quote it if it is text)")
         if isinstance(value, float) and math.isinf(value) and "inf" not in event.value.lower():
             return self._refuse(loc, f"the number is too large: {quote(event.value)}")
         return value
@@ -273,12 +271,12 @@ _ADVICE = (
 def _syntax_problem(error: yaml.YAMLError, path: str, lines: tuple[str, ...]) -> Problem:
     if not isinstance(error, yaml.MarkedYAMLError):
         return Problem(path, *_TOP, "", f"not YAML: {' '.join(str(error).split())}")
-    mark = error.problem_mark or error.context_mark
+    since = error.context_mark
+    mark = since if "simple key" in (error.context or "") else error.problem_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else _TOP
     said = f"{error.context or ''} {error.problem or ''}".strip()
     if lines[line - 1 : line] and lines[line - 1][column - 1 : column] == "\t":
         return Problem(path, line, column, "", "not YAML: a tab cannot indent; use spaces")
     advice = next((f" ({text})" for part, text in _ADVICE if part in said), "")
-    since = error.context_mark
     begun = f", begun in line {since.line + 1}" if since and since.line + 1 != line else ""
     return Problem(path, line, column, "", f"not YAML: {error.problem}{begun}{advice}")

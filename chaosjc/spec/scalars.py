@@ -34,7 +34,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads as `seconds`, which are rounded to milliseconds and not negative."""
+    """The shortest text that `parse_duration` reads as `seconds`; whole milliseconds, not negative."""
     left = round(seconds * 1000)
     parts: list[str] = []
     for unit, size in _UNITS.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -35,13 +35,17 @@ _EXPECTED = {
     "dict_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
 }
-_BOUNDS = {
-    "greater_than": ("more than", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("less than", "lt"),
-    "less_than_equal": ("at most", "le"),
+_BEYOND = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "too_short": "{min_length} or more entries",
+    "too_long": "{max_length} or fewer entries",
+    "string_too_short": "{min_length} or more characters",
+    "string_too_long": "{max_length} or fewer characters",
+    "string_pattern_mismatch": "text that matches {pattern}",
 }
-_OURS = ("scalar", "expect", "first_word")
 _CHOICES = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -62,8 +66,8 @@ def choose(document: Document, models: Mapping[str, type[M]], problems: Problems
 def validate(document: Document, model: type[M], problems: Problems) -> M | None:
     """The document as a `model`; None, with every problem added, where it is none.
 
-    It is validated as JSON, whose types are those of a file: a list may become a tuple, a text an Enum, and nothing else
-    is converted. A place and field that an earlier step complained about is not complained about again.
+    It is validated as JSON, whose types are those of a file: a list may become a tuple, a text an Enum, and nothing
+    else is converted. A place and field that an earlier step complained about is not complained about again.
     """
     known = {(p.line, p.field) for p in problems if p.path == document.path}
     try:
@@ -89,12 +93,18 @@ class _Translation:
         for error in errors:
             at.setdefault(self._loc(error), []).append(error)
         for loc, together in at.items():
-            wrong_kind = [error for error in together if error["type"] in _EXPECTED]
-            if len(wrong_kind) < len(together):
-                together = [error for error in together if error["type"] not in _EXPECTED]
-            elif any(other[: len(loc)] == loc and len(other) > len(loc) for other in at):
+            precise = [error for error in together if error["type"] not in _EXPECTED]
+            if not precise and any(other[: len(loc)] == loc and len(other) > len(loc) for other in at):
                 continue  # another branch of the union took the value, and found more inside
-            yield self._problem(loc, together)
+            if not self._only_bad_entries(loc, together[0]):
+                yield self._problem(loc, precise or together)
+
+    def _only_bad_entries(self, loc: Loc, error: ErrorDetails) -> bool:
+        """Pydantic counts good entries alone: a list of one bad entry is "too short", and is not."""
+        entries = self._value(loc)
+        if error["type"] != "too_short" or not isinstance(entries, list):
+            return False
+        return len(cast("list[object]", entries)) >= error.get("ctx", {})["min_length"]
 
     def _loc(self, error: ErrorDetails) -> Loc:
         """The location in the file: without the names that pydantic gives to the branches of unions."""
@@ -124,26 +134,15 @@ class _Translation:
         return document.problem(loc, self._message(loc, errors))
 
     def _message(self, loc: Loc, errors: list[ErrorDetails]) -> str:
-        error = errors[0]
-        kind, context, found = error["type"], error.get("ctx", {}), self._value(loc)
-        if kind in _OURS:
-            return error["msg"]
+        error, found = errors[0], self._value(loc)
+        kind, context = error["type"], error.get("ctx", {})
         if kind in _EXPECTED:
             return _wrong_kind(list(dict.fromkeys(_EXPECTED[error["type"]] for error in errors)), found)
-        if kind in _BOUNDS:
-            words, name = _BOUNDS[kind]
-            return f"expected {words} {context[name]:g}, found {describe(found)}"
         if kind in ("literal_error", "enum"):
             return _wrong_choice(context["expected"], found)
-        if kind in ("too_short", "string_too_short"):
-            return f"expected at least {context['min_length']} {_unit(kind, context['min_length'])}"
-        if kind in ("too_long", "string_too_long"):
-            return f"expected at most {context['max_length']} {_unit(kind, context['max_length'])}"
-        if kind == "string_pattern_mismatch":
-            return f"expected text that matches {context['pattern']}, found {describe(found)}"
-        if kind in ("value_error", "assertion_error"):
-            return str(context["error"])
-        return error["msg"]
+        if kind in _BEYOND:
+            return f"expected {_BEYOND[kind].format(**context)}, found {describe(found)}"
+        return str(context.get("error", error["msg"]))
 
     def _value(self, loc: Loc) -> object:
         data: object = self.document.data
@@ -178,7 +177,9 @@ def _wrong_kind(expected: list[str], found: object) -> str:
         advice = " (quote it)"
     elif "a list" in expected and isinstance(found, str):
         advice = f" (write [{quote(found)}])"
-    return f"expected {' or '.join(expected)}, found {describe(found)}{advice}"
+    *most, last = (kind for kind in expected if kind != "a whole number" or "a number" not in expected)
+    listed = f"{', '.join(most)} or {last}" if most else last
+    return f"expected {listed}, found {describe(found)}{advice}"
 
 
 def _wrong_choice(expected: str, found: object) -> str:
@@ -186,11 +187,6 @@ def _wrong_choice(expected: str, found: object) -> str:
     if isinstance(found, str) and choices:
         return f"unknown value {quote(found)}; {did_you_mean(found, choices)}"
     return f"expected {expected}, found {describe(found)}"
-
-
-def _unit(kind: str, count: int) -> str:
-    noun = ("character", "characters") if kind.startswith("string") else ("entry", "entries")
-    return noun[count != 1]
 
 
 def _key_of(name: str, field: FieldInfo) -> str:

@@ -1,13 +1,13 @@
-"""`$name` and `${name}` in the texts of a file: replaced before the file is looked at, `$targets` and `$others` at planning.
+"""`$name` and `${name}` in a file's texts: replaced before the file is looked at; `$targets` and `$others` at planning.
 
-A `$` that no name follows stays (`^(a|b)$`, `$1`), and `$$name` is the text `$name`.
+A `$` that no name follows stays as it is (`^(a|b)$`, `$1`), and `$$` is the character `$`. A value that is nothing but
+`$name` takes the variable's own type; inside a text, numbers and booleans are written as in the file.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -16,7 +16,147 @@ from chaosjc.spec.problems import Loc, Problems, describe, did_you_mean, quote
 from chaosjc.spec.reader import Document
 
 PLANNED = ("targets", "others")
-"""Names whose values are known when targets have been chosen."""
+"""Names whose values are known once targets are chosen."""
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_USE = re.compile(rf"(?P<escape>\$?)\$(?:(?P<name>{_NAME})|\{{(?P<braced>{_NAME})\}})|\$\$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_USE = re.compile(rf"\$(?:(?P<escaped>\$)|(?P<name>{_NAME.pattern})|\{{(?P<braced>{_NAME.pattern})\}})")
+_PLANNED_USE = re.compile(rf"\$\{{?({'|'.join(PLANNED)})\b")
+_META = re.compile(r"[.+*?()\[\]{}|$]|[\\^]")
+
+
+def substitute(
+    document: Document,
+    problems: Problems,
+    *,
+    site: Mapping[str, object] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> tuple[Document, dict[str, object]]:
+    """The document with its variables replaced, and the values of those that it declares or uses.
+
+    `overrides` (--set) win over `site`, and both over the file's own `vars`. The places of all values stay.
+    """
+    overrides, site = overrides or {}, site or {}
+    declared = _declared(document, problems)
+    run = _Substitution(document, problems, declared | dict(site) | dict(overrides))
+    data = {key: value if key == "vars" else run.value(value, (key,)) for key, value in document.data.items()}
+    resolved = {name: value for name, value in run.values.items() if name in declared or name in run.used}
+    if declared:
+        data["vars"] = resolved
+    for name in overrides:
+        if name not in resolved and name not in site:
+            hint = did_you_mean(name, {*declared, *run.used})
+            problems.add(Problem(document.path, 0, 0, f"--set {name}", f"no such variable; {hint}"))
+    return replace(document, data=data), resolved
+
+
+def planned_names(text: str) -> frozenset[str]:
+    """Which of `$targets` and `$others` a text uses."""
+    return frozenset(_name(match) for match in _USE.finditer(text)).intersection(PLANNED)
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """A substituted text with `$targets` and `$others` filled in; any other `$` was settled before, and stays.
+
+    `substitute` left the `$$` of such texts alone: else `$$targets` would be read as `$targets` here.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        return "$" if match["escaped"] else values.get(_name(match), match[0])
+
+    return _USE.sub(fill, text) if _PLANNED_USE.search(text) else text
+
+
+def alternation(names: Iterable[str]) -> str:
+    """A regular expression that matches these names and nothing else, for use within the quotes of a PromQL selector.
+
+    It has no backslash, which PromQL would read as an escape of its own. Without names it matches nothing at all.
+    """
+    return "|".join(_META.sub(_literal, name) for name in sorted(names)) or "x^"
+
+
+def _name(use: re.Match[str]) -> str:
+    return use["name"] or use["braced"] or ""
+
+
+def _literal(match: re.Match[str]) -> str:
+    return "." if match[0] in "\\^" else f"[{match[0]}]"
+
+
+def _declared(document: Document, problems: Problems) -> dict[str, object]:
+    """The file's own variables; one may not use another, so that their order means nothing."""
+    section = document.data.get("vars")
+    if not isinstance(section, dict):
+        if section is not None:
+            message = f"expected a mapping (name: value), found {describe(section)}"
+            problems.add(document.problem(("vars",), message))
+        return {}
+    declared: dict[str, object] = {}
+    for name, value in cast("dict[str, object]", section).items():
+        loc = ("vars", name)
+        if not _NAME.fullmatch(name) or name in PLANNED:
+            why = "is filled in at planning" if name in PLANNED else "is no name: letters, digits and _ only"
+            problems.add(document.problem(loc, f"{quote(name)} {why}", document.key_place(loc)))
+        declared[name] = _Substitution(document, problems, None).value(value, loc)
+    return declared
+
+
+@dataclass
+class _Substitution:
+    """One pass over a document; `values` is None within `vars` itself."""
+
+    document: Document
+    problems: Problems
+    known: Mapping[str, object] | None
+    used: set[str] = field(default_factory=set[str])
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        return self.known or {}
+
+    def value(self, value: object, loc: Loc) -> object:
+        if isinstance(value, dict):
+            items = cast("dict[str, object]", value).items()
+            return {key: self.value(inner, (*loc, key)) for key, inner in items}
+        if isinstance(value, list):
+            return [self.value(inner, (*loc, index)) for index, inner in enumerate(cast("list[object]", value))]
+        return self._text(value, loc) if isinstance(value, str) and "$" in value else value
+
+    def _text(self, text: str, loc: Loc) -> object:
+        whole = _USE.fullmatch(text)
+        name = _name(whole) if whole else ""
+        if name in self.values:
+            self.used.add(name)
+            return self.values[name]
+        later = _PLANNED_USE.search(text)
+
+        def fill(match: re.Match[str]) -> str:
+            if match["escaped"]:
+                return "$$" if later else "$"
+            return self._use(match, text, loc)
+
+        return _USE.sub(fill, text)
+
+    def _use(self, match: re.Match[str], text: str, loc: Loc) -> str:
+        name = _name(match)
+        if name in PLANNED:
+            return match[0]
+        if name not in self.values:
+            return self._refuse(match, text, loc, self._unknown(name))
+        self.used.add(name)
+        value = self.values[name]
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str | int | float):
+            return str(value)
+        return self._refuse(match, text, loc, f"${name} is {describe(value)} and cannot stand within a text")
+
+    def _unknown(self, name: str) -> str:
+        literal = f"write $${name} for the text ${name}"
+        if self.known is None:
+            return f"a variable cannot use another, here ${name}; {literal}"
+        return f"unknown variable ${name}; {did_you_mean(name, self.values)} ({literal})"
+
+    def _refuse(self, match: re.Match[str], text: str, loc: Loc, message: str) -> str:
+        place = self.document.place_within(loc, text, match.start())
+        self.problems.add(self.document.problem(loc, message, place))
+        return match[0]

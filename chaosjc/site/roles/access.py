@@ -26,9 +26,9 @@ _READER_SHELL = "/usr/local/sbin/chaosjc-reader"
 
 def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """sshd with certificates, its accounts, sudo, and the names of the site's VMs."""
-    accounts = [Account(ADMIN), Account(READER, shell="/bin/sh", groups=("systemd-journal",))]
+    accounts = [Account(ADMIN), Account(READER, "/bin/sh", ("systemd-journal",))]
     if machine.role == BASTION:
-        accounts.append(Account(JUMP, shell="/usr/sbin/nologin"))
+        accounts.append(Account(JUMP, "/usr/sbin/nologin"))
     files = (
         File(_CONFIG, _sshd_config(), reloads="ssh.service"),
         File(_AUTHORITY, around.keys.users + "\n"),

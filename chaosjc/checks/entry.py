@@ -1,0 +1,84 @@
+"""What every check of a file may say, whatever it asks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, field_validator
+
+from chaosjc.journal.events import PHASES, Phase
+from chaosjc.spec.expect import Expect, Expectation
+from chaosjc.spec.model import Model
+from chaosjc.spec.scalars import Duration
+from chaosjc.spec.variables import alternation, expand
+
+CLAIMS = ("phases", "tolerate", "min_coverage", "stop")
+"""Options that make a check a hypothesis; a recovery check has no use for them."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What `$targets` and `$others` stand for once the faults' targets are chosen."""
+
+    targets: Sequence[str] = ()
+    others: Sequence[str] = ()
+
+    def fill(self, text: str) -> str:
+        """The text with both as regex alternations."""
+        return expand(text, {"targets": alternation(self.targets), "others": alternation(self.others)})
+
+
+class CheckEntry(Model, ABC):
+    """The options that all checks share; a subclass adds its first word and its own."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    """What people call it; by default, what it asks."""
+    expect: Expectation
+    """What a good answer is: `== 1`, `<= 15s`, `between 1 and 5`, `within 10% of before`, `matches RE`, `in [..]`."""
+    every: Annotated[Duration, Field(ge=0.1)] = 1.0
+    """How often to ask."""
+    timeout: Annotated[Duration, Field(ge=0.1)] = 5.0
+    """How long to wait for an answer; none by then is no data."""
+    require: Literal["all", "any"] = "all"
+    """Of the series that answer, how many must be as expected."""
+    series: int | None = Field(default=None, ge=1)
+    """How many series must answer; fewer is no data."""
+    phases: tuple[Phase, ...] = Field(default=PHASES, min_length=1)
+    """When it must hold."""
+    tolerate: Duration = 0.0
+    """Violated time in all that is tolerated, from the first injection to recovery."""
+    min_coverage: float = Field(default=0.9, ge=0, le=1)
+    """The part of each phase that must have been measured."""
+    stop: bool = False
+    """Violated, or without data for 10 s: undo now."""
+
+    @field_validator("phases")
+    @classmethod
+    def _in_order(cls, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        return tuple(phase for phase in PHASES if phase in phases)
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Its key in the registry."""
+
+    @abstractmethod
+    def title(self, names: Names) -> str:
+        """What it asks, in a few words."""
+
+    @abstractmethod
+    def options(self, names: Names) -> dict[str, JsonValue]:
+        """All that is needed to ask it, as data."""
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The options given that only a hypothesis has a use for."""
+        return tuple(option for option in CLAIMS if option in self.model_fields_set)
+
+
+def expectation(entry: CheckEntry) -> Expect:
+    """Its parsed form."""
+    return entry.expect

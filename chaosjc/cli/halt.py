@@ -1,0 +1,26 @@
+"""`chaosjc halt`: the kill switch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chaosjc.cli.state import journals, who
+
+app = typer.Typer()
+
+
+@app.command()
+def halt(
+    reason: Annotated[str, typer.Option(help="Why; it is kept, and shown to whoever is refused.")],
+    state: Annotated[str, typer.Option(help="One state directory; else every site of this user.")] = "",
+) -> None:
+    """Stop every run within a second, mid-fault, undo it, and let none start until `chaosjc resume`."""
+    from chaosjc.journal.events import Halted
+    from chaosjc.journal.store import Store
+
+    for path in journals(state):
+        with Store(path) as store:
+            store.append(Halted(who=who(), why=reason))
+        typer.echo(f"halted: {path.parent}")

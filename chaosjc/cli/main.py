@@ -1,0 +1,102 @@
+"""The command `chaosjc`: finds the verb's module, imports that one alone, and maps what it raises to an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from chaosjc.errors import ChaosJCError, UsageError
+
+INTERNAL_ERROR = 70
+
+VERBS: dict[str, tuple[str, str]] = {
+    "lab": ("chaosjc.cli.lab", "The OpenStack in a box: up, down, status, reset, shell."),
+    "site": ("chaosjc.cli.site", "A JupyterCloud: plan, deploy, verify, status, destroy."),
+    "check": ("chaosjc.cli.check", "Validate files offline; prints all errors at once."),
+    "run": ("chaosjc.cli.run", "Run experiments; --dry-run prints the whole plan."),
+    "runs": ("chaosjc.cli.runs", "Past runs: list, show."),
+    "report": ("chaosjc.cli.report", "A run as a self-contained HTML file, or JUnit."),
+    "recover": ("chaosjc.cli.recover", "Undo whatever a dead run left behind."),
+    "halt": ("chaosjc.cli.halt", "The kill switch: stop every run, start none."),
+    "resume": ("chaosjc.cli.resume", "Release the kill switch."),
+}
+
+
+class _Later(TyperCommand):
+    """A verb that is imported when it is used, so that help and the other verbs start at once."""
+
+    def __init__(self, name: str, module: str, help_text: str) -> None:
+        super().__init__(name, help=help_text)
+        self._module = module
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Hand over to the real command."""
+        return typer.main.get_command(import_module(self._module).app).make_context(*args, **kwargs)
+
+
+class _Verbs(TyperGroup):
+    """All verbs, in the order of VERBS."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """As a person meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that imports the verb when it runs."""
+        return _Later(cmd_name, *VERBS[cmd_name]) if cmd_name in VERBS else None
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def chaosjc() -> None:
+    """Chaos engineering for JupyterCloud: break it on purpose, put it back, tell the truth about what happened."""
+
+
+def main() -> None:
+    """Run the command line. Exit codes: those of the verdicts, 2 for usage and bad files, 70 for an error of ours."""
+    try:
+        app()
+    except UsageError as error:
+        _fail(str(error), 2)
+    except ChaosJCError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        _fail(f"internal error: {type(error).__name__}: {error}\n  details: {_keep_traceback()}", INTERNAL_ERROR)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"chaosjc: {message}\n")
+    sys.exit(code)
+
+
+def _keep_traceback() -> Path | str:
+    from chaosjc.cli.state import state_root
+
+    try:
+        path = state_root() / "internal-error.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+    except OSError:
+        return "could not be written"
+    return path
+
+
+if __name__ == "__main__":
+    main()

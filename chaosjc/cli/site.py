@@ -1,0 +1,153 @@
+"""`chaosjc site`: plan, deploy, verify, status, destroy."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from chaosjc.site.change import Change
+    from chaosjc.site.context import Context
+
+app = typer.Typer(
+    no_args_is_help=True, help="Deploy a JupyterCloud on an OpenStack cloud, and keep it as its file says."
+)
+
+_out, _err = Console(), Console(stderr=True)
+
+SiteOption = Annotated[Path, typer.Argument(metavar="SITE", help="The site file.", exists=False)]
+StateOption = Annotated[str, typer.Option("--state", metavar="DIR", help="Where the site's keys, logs and lock are.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OnlyOption = Annotated[list[str], typer.Option("--only", metavar="VM", help="Only these VMs; may be repeated.")]
+
+
+@app.command()
+def plan(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
+    """Show what deploy would change, and change nothing."""
+    from chaosjc.site import deploy as deploying
+
+    context = _open(site, state, only)
+    with _err.status("looking at the site"):
+        changes = deploying.plan(context)
+    _print_changes(changes, "to do", as_json=as_json)
+
+
+@app.command()
+def deploy(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
+    """Make the site what its file says; a second call does nothing."""
+    from chaosjc.site import deploy as deploying
+
+    began = time.monotonic()
+    context = _open(site, state, only)
+    with _err.status("deploying"):
+        changes = deploying.deploy(context)
+    _print_changes(changes, "done", as_json=as_json)
+    _err.print(f"{site} deployed in {time.monotonic() - began:.1f} s; log: {context.state.log}", highlight=False)
+
+
+@app.command()
+def verify(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
+    """Look at every planned thing on every VM; exit code 1 if anything is not as planned."""
+    from chaosjc.site import verify as verifying
+
+    context = _open(site, state, only)
+    with _err.status("verifying"):
+        results = verifying.verify(context)
+    if as_json:
+        _print_json([each.to_dict() for each in results])
+    else:
+        table = _table("role", "VM", "what", "")
+        for each in results:
+            table.add_row(each.role, each.vm, each.what, "[green]ok" if each.held else f"[red]{each.why}")
+        _out.print(table)
+    broken = [each for each in results if not each.held]
+    if broken:
+        _err.print(f"{len(broken)} of {len(results)} things are not as planned; chaosjc site deploy {site} mends them")
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(site: SiteOption, state: StateOption = "", as_json: JsonOption = False) -> None:
+    """Show the VMs of the site, and whether one can log in."""
+    from dataclasses import asdict
+
+    from chaosjc.site import discover
+    from chaosjc.site.context import in_parallel
+
+    context = _open(site, state)
+    topology = discover.topology(context.site, context.cloud)
+    known = context.state.ssh_config.exists()
+    logins = in_parallel(lambda vm: known and vm.status == "ACTIVE" and context.ssh.answers(vm.name), topology.vms)
+    if as_json:
+        _print_json([asdict(vm) | {"ssh": login} for vm, login in zip(topology.vms, logins, strict=True)])
+        return
+    table = _table("VM", "role", "address", "status", "SSH", "may be broken")
+    for vm, login in zip(topology.vms, logins, strict=True):
+        breakable = "protected" if vm.protected else "yes" if vm.opted_in else "no"
+        table.add_row(vm.name, vm.role, vm.address, vm.status, "answers" if login else "[red]silent", breakable)
+    _out.print(table)
+    missing = [each.name for each in context.site.machines if each.name not in topology.names]
+    if missing:
+        _out.print(f"not there: {', '.join(missing)}")
+
+
+@app.command()
+def destroy(site: SiteOption, state: StateOption = "", as_json: JsonOption = False) -> None:
+    """Delete everything of the site from its cloud."""
+    from chaosjc.site import deploy as deploying
+
+    context = _open(site, state)
+    with _err.status("deleting"):
+        changes = deploying.destroy(context)
+    _print_changes(changes, "done", as_json=as_json)
+
+
+def _open(path: Path, state: str, only: list[str] | None = None) -> Context:
+    from chaosjc.errors import UsageError
+    from chaosjc.site import context, model
+
+    site = model.load(path)
+    if not site.managed:
+        raise UsageError(f"{path}: this site is deployed by others (managed: false)")
+    unknown = set(only or ()) - {each.name for each in site.machines}
+    if unknown:
+        names = ", ".join(each.name for each in site.machines)
+        raise UsageError(f"{path}: no VM {', '.join(sorted(unknown))}", hint=f"it has: {names}")
+    return context.open_site(site, state=state, only=only or None, report=_report)
+
+
+def _report(stage: str, subject: str, text: str) -> None:
+    _err.print(f"[dim]{stage:>10}[/dim]  {subject}: {text}", highlight=False)
+
+
+def _print_changes(changes: Iterable[Change], title: str, *, as_json: bool) -> None:
+    listed = list(changes)
+    if as_json:
+        _print_json([each.to_dict() for each in listed])
+    elif not listed:
+        _out.print("nothing to do: the site is what its file says")
+    else:
+        table = _table("stage", "action", "what", "now", "planned")
+        table.title = title
+        for each in listed:
+            table.add_row(each.stage, each.action, f"{each.kind} {each.name}", each.before, each.after)
+        _out.print(table)
+
+
+def _table(*columns: str) -> Table:
+    """Long names are folded, never cut: a person copies them."""
+    table = Table(title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print_json(value: object) -> None:
+    _out.print_json(json.dumps(value))

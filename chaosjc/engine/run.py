@@ -1,0 +1,352 @@
+"""One run: baseline, admission, faults each for its own time, recovery, settling, verdict.
+
+The main thread waits on one queue and never blocks elsewhere for long; injects, undos and checks run in threads of
+their own and report to it. So a halt, a signal or a violated `stop` check is acted upon at once, whatever hangs.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from chaosjc.engine.guards import Facts, first_refusal
+from chaosjc.engine.locks import Locks, run_lock
+from chaosjc.engine.sampler import Ask, Sampler
+from chaosjc.engine.undo import Undoer, finish, owner
+from chaosjc.errors import ChaosJCError, Fenced
+from chaosjc.journal import live, phases, recovery
+from chaosjc.journal.events import (
+    Cause,
+    CheckPlan,
+    Closed,
+    Entry,
+    Event,
+    Injected,
+    InjectFailed,
+    Intent,
+    NotRecovered,
+    Planned,
+    Recovered,
+    Refused,
+    Sample,
+    Settling,
+    Stopping,
+)
+from chaosjc.journal.store import View
+from chaosjc.journal.timeline import Window
+from chaosjc.journal.verdict import Judgement, judge
+
+TICK = 0.2  # seconds between two looks at what nobody reports: a halt, the watchdog, the deadline
+OURS: Collection[Cause] = ("stop", "blind", "inject-failed")  # after these, recovery is still worth measuring
+
+
+class WatchdogLike(Protocol):
+    """The process that takes over when this one dies."""
+
+    def wait_ready(self) -> None: ...  # noqa: D102
+
+    @property
+    def alive(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with. `backfill` asks a source for a stretch of the past; `lag` how old its newest may be."""
+
+    undoer: Undoer
+    ask: Ask
+    backfill: Callable[[CheckPlan, float, float], Sample | None]
+    lag: Callable[[], float]
+    watchdog: Callable[[], WatchdogLike]
+    facts: Callable[[str, Planned, View], Facts]
+    observe: Callable[[Entry], None]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A thread has ended; `step` is empty for an undo of everything."""
+
+    work: str  # inject, undo, watchdog
+    step: str
+    error: Exception | None
+
+
+class Run:
+    """One execution of a plan. `execute` is called once; `request_stop` from anywhere, at any time."""
+
+    def __init__(self, planned: Planned, parts: Parts) -> None:
+        self._planned = planned
+        self._parts = parts
+        self._store = parts.undoer.store
+        self._clock = parts.undoer.clock
+        self._run = parts.undoer.run
+        self._inbox: queue.Queue[Sample | Stopping | _Done] = queue.Queue()
+        self._sampler = Sampler(parts.ask, self._inbox.put, self._clock)
+        self._samples: list[Sample] = []
+        self._stopping: Stopping | None = None
+        self._busy: set[tuple[str, str]] = set()
+        self._agenda: list[tuple[float, int, str, str]] = []
+        self._order = itertools.count()
+        self._steps = {step.id: step for step in planned.steps}
+        self._admitted_at: float | None = None
+        self._began: float | None = None
+        self._watchdog: WatchdogLike | None = None
+        self._seen = 0  # the newest event that was shown
+
+    def request_stop(self, cause: Cause, why: str) -> None:
+        """End early: undo everything now. Later requests change nothing."""
+        self._inbox.put(Stopping(cause=cause, why=why))
+
+    def execute(self) -> Judgement:
+        """From the plan to the verdict. Raises JournalError when the journal itself fails; the watchdog then undoes."""
+        with Locks(self._store.path).held(run_lock(self._run)):
+            self._record(self._planned)
+            try:
+                if self._admit():
+                    self._break()
+                    if self._undo_all() and (self._stopping is None or self._stopping.cause in OURS):
+                        self._measure_recovery()
+            finally:
+                self._sampler.stop()
+            return self._close()
+
+    # ---- before
+
+    def _admit(self) -> bool:
+        """Ask the guards, watch the baseline, wait for the watchdog, ask the guards again and reserve."""
+        early = self._refusal(View(self._store.halted(), tuple(self._store.open_runs())), steady=None)
+        if early:
+            return self._refuse(early)
+        self._sampler.start(self._planned.hypotheses)
+        self._start("watchdog", "", self._start_watchdog)
+        self._wait(self._clock.time() + self._planned.baseline)
+        self._wait_idle()
+        if self._stopping or self._watchdog is None:
+            return False
+        refused = self._store.admit(self._run, lambda view: self._refusal(view, self._steady()))
+        self._observe_new()
+        self._admitted_at = self._clock.time()
+        return refused is None
+
+    def _start_watchdog(self) -> None:
+        watchdog = self._parts.watchdog()
+        watchdog.wait_ready()
+        self._watchdog = watchdog
+
+    def _steady(self) -> live.Steady:
+        hypotheses, baseline = self._planned.hypotheses, self._planned.baseline
+        return live.steady(hypotheses, self._samples, baseline, self._clock.time())
+
+    def _refusal(self, view: View, steady: live.Steady | None) -> Refused | None:
+        facts = self._parts.facts(self._run, self._planned, view)
+        return first_refusal(facts if steady is None else facts.with_steady(steady))
+
+    def _refuse(self, refused: Refused) -> bool:
+        self._record(refused)
+        return False
+
+    # ---- during
+
+    def _break(self) -> None:
+        """Inject each fault at its time, undo it at its own, until all is undone or the run must stop."""
+        self._began = self._clock.time()
+        for step in self._planned.steps:
+            self._plan_act(self._began + step.start, "inject", step.id)
+        while (self._agenda or self._busy) and not self._stopping:
+            due = self._agenda[0][0] if self._agenda else self._clock.time() + TICK
+            self._wait(due)
+            while self._agenda and self._agenda[0][0] <= self._clock.time() and not self._stopping:
+                _, _, act, step_id = heapq.heappop(self._agenda)
+                self._inject(step_id) if act == "inject" else self._undo(step_id)
+
+    def _plan_act(self, at: float, act: str, step: str) -> None:
+        heapq.heappush(self._agenda, (at, next(self._order), act, step))
+
+    def _inject(self, step_id: str) -> None:
+        step = self._steps[step_id]
+        try:
+            self._record(Intent(step=step_id, owner=owner()))
+        except Fenced as fenced:
+            cause: Cause = "halt" if fenced.code == "halted" else "death"
+            self._stop(Stopping(cause=cause, why=str(fenced)))
+            return
+        fault = self._parts.undoer.faults[step.fault]
+        self._start("inject", step_id, lambda: fault.inject(step, self._parts.undoer.world))
+
+    def _undo(self, step_id: str) -> None:
+        self._sampler.start(self._planned.recovery.until)
+        self._start("undo", step_id, lambda: finish(self._parts.undoer, [step_id]))
+
+    def _undo_all(self) -> bool:
+        """What is still owed, latest first; True when nothing is owed any more. A second signal does not shorten it."""
+        if self._began is None:
+            return False
+        self._sampler.start(self._planned.recovery.until)
+        self._start("undo", "", lambda: finish(self._parts.undoer))
+        while any(work == "undo" for work, _ in self._busy):
+            self._take(TICK)
+        self._observe_new()
+        return not self._parts.undoer.state().debts
+
+    # ---- after
+
+    def _measure_recovery(self) -> None:
+        """Until recovery has come or the deadline has; then let the sources catch up, and settle."""
+        since = self._recovered_since()
+        while since is None and not self._overdue() and not self._interrupted():
+            self._take(TICK)
+            since = self._recovered_since()
+        if since is None:
+            self._record(NotRecovered(why="the recovery checks did not hold three samples running before the deadline"))
+        else:
+            self._record(Recovered(since=since))
+        if self._interrupted():
+            return
+        self._wait(self._clock.time() + self._parts.lag(), whatever=True)
+        self._record(Settling())
+        self._wait(self._clock.time() + self._planned.settle + self._parts.lag(), whatever=True)
+        self._backfill()
+
+    def _recovered_since(self) -> float | None:
+        undo_at = phases.moments(self._store.entries(self._run), self._parts.undoer.state()).first_undo
+        if undo_at is None:
+            return None
+        return recovery.recovered_since(self._planned.recovery.until, self._samples, self._before(), undo_at)
+
+    def _backfill(self) -> None:
+        """Ask each source once more for the whole run: a short loss of it then costs nothing."""
+        before = self._before()
+        start = before.start if before else self._clock.time()
+        for check in self._planned.hypotheses:
+            filled = self._parts.backfill(check, start, self._clock.time())
+            if filled is not None:
+                self._record(filled)
+
+    def _close(self) -> Judgement:
+        while self._busy and self._began is None:
+            self._take(TICK)  # a watchdog that is still starting
+        self._record_stopping()
+        judged = judge(self._store.entries(self._run))
+        self._record(Closed(verdict=judged.verdict, code=judged.code, reason=judged.reason))
+        return judged
+
+    # ---- waiting and telling
+
+    def _wait(self, until: float, *, whatever: bool = False) -> None:
+        """Handle what comes until then; at a stop, return at once unless `whatever` comes is to be sat out."""
+        while self._clock.time() < until and not (self._stopping and not whatever) and not self._interrupted():
+            left = until - self._clock.time()
+            self._take(max(0.0, min(TICK, left)))
+            if not self._agenda and self._began is not None and not self._busy and not whatever:
+                return
+
+    def _wait_idle(self) -> None:
+        while self._busy and not self._stopping:
+            self._take(TICK)
+
+    def _take(self, timeout: float) -> None:
+        """One round: what has come, after at most `timeout` seconds of waiting for it, then a look around."""
+        messages: list[Sample | Stopping | _Done] = []
+        try:
+            messages.append(self._inbox.get(timeout=timeout))
+            while True:
+                messages.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        samples = [message for message in messages if isinstance(message, Sample)]
+        self._samples += samples
+        self._record(*samples)
+        for message in messages:
+            if isinstance(message, _Done):
+                self._handle(message)
+            elif isinstance(message, Stopping):
+                self._stop(message)
+        self._look(samples)
+
+    def _handle(self, done: _Done) -> None:
+        self._busy.discard((done.work, done.step))
+        if done.work == "inject" and done.error is None:
+            self._record(Injected(step=done.step))
+            self._plan_act(self._clock.time() + self._steps[done.step].duration, "undo", done.step)
+        elif done.work == "inject":
+            self._record(InjectFailed(step=done.step, why=str(done.error)))
+            self._stop(Stopping(cause="inject-failed", why=str(done.error)))
+        elif done.work == "watchdog" and done.error and self._began is None:
+            self._refuse(Refused(guard="undo path", code="watchdog", reason=str(done.error)))
+        elif done.error:
+            self._stop(Stopping(cause="error", why=str(done.error)))
+        self._observe_new()
+
+    def _look(self, samples: Sequence[Sample]) -> None:
+        """What nobody reports: a halt, the deadline, a dead watchdog, a hypothesis that says stop."""
+        if self._stopping or self._began is None:
+            return
+        if halt := self._store.halted():
+            self._stop(Stopping(cause="halt", why=f"halted by {halt.who}: {halt.why}"))
+        elif self._overdue():
+            self._stop(Stopping(cause="deadline", why=f"not over after {self._planned.deadline:g} s"))
+        elif self._watchdog is not None and not self._watchdog.alive:
+            self._watchdog = None
+            self._start("watchdog", "", self._start_watchdog)
+        elif alarm := self._alarm(samples):
+            self._stop(Stopping(cause=alarm.cause, why=alarm.why))
+
+    def _alarm(self, samples: Sequence[Sample]) -> live.Alarm | None:
+        before = self._before()
+        if before is None or self._began is None or not samples:
+            return None
+        now = self._clock.time()
+        alarms = (live.alarm(h, self._samples, before, self._began, now) for h in self._planned.hypotheses if h.stop)
+        return next((alarm for alarm in alarms if alarm), None)
+
+    def _before(self) -> Window | None:
+        return Window(self._admitted_at - self._planned.baseline, self._admitted_at) if self._admitted_at else None
+
+    def _overdue(self) -> bool:
+        return self._admitted_at is not None and self._clock.time() > self._admitted_at + self._planned.deadline
+
+    def _interrupted(self) -> bool:
+        """A person wants the end: what is left to measure is not worth the wait."""
+        return self._stopping is not None and self._stopping.cause not in OURS
+
+    def _stop(self, stopping: Stopping) -> None:
+        if self._stopping is None or (self._stopping.cause in OURS and stopping.cause not in OURS):
+            self._stopping = stopping
+            self._record_stopping()
+
+    def _record_stopping(self) -> None:
+        state = self._parts.undoer.state()
+        if self._stopping and state.closed is None and state.stopping != self._stopping:
+            self._record(self._stopping)
+
+    def _start(self, work: str, step: str, act: Callable[[], object]) -> None:
+        """Do something in a thread of its own and report its end to the inbox."""
+
+        def body() -> None:
+            error: Exception | None = None
+            try:
+                act()
+            except Exception as caught:  # noqa: BLE001 - told to the main thread, which decides
+                error = (
+                    caught if isinstance(caught, ChaosJCError) else RuntimeError(f"{type(caught).__name__}: {caught}")
+                )
+            self._inbox.put(_Done(work, step, error))
+
+        self._busy.add((work, step))
+        threading.Thread(target=body, name=f"{work} {step}", daemon=True).start()
+
+    def _record(self, *events: Event) -> None:
+        if events:
+            self._store.append_all(events, self._run)
+            self._observe_new()
+
+    def _observe_new(self) -> None:
+        """Show what the journal has that was not shown yet, whoever wrote it."""
+        for entry in self._store.entries(self._run, after=self._seen):
+            self._seen = entry.seq
+            self._parts.observe(entry)

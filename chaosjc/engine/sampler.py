@@ -1,0 +1,45 @@
+"""Asks every check at its own pace, each in a thread of its own, so that one that hangs delays no other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from chaosjc.clock import Clock
+from chaosjc.journal.events import CheckPlan, Reading, Sample
+
+Ask = Callable[[CheckPlan], tuple[Reading, ...]]
+
+
+class Sampler:
+    """Runs until `stop`; every answer goes to `deliver`, from the check's own thread."""
+
+    def __init__(self, ask: Ask, deliver: Callable[[Sample], None], clock: Clock) -> None:
+        self._ask = ask
+        self._deliver = deliver
+        self._clock = clock
+        self._stopped: dict[str, threading.Event] = {}
+
+    def start(self, checks: Iterable[CheckPlan]) -> None:
+        """Begin to ask these; one that is asked already goes on."""
+        for check in checks:
+            if check.id in self._stopped:
+                continue
+            stopped = self._stopped[check.id] = threading.Event()
+            threading.Thread(target=self._loop, args=(check, stopped), name=f"check {check.id}", daemon=True).start()
+
+    def stop(self) -> None:
+        """End all; an answer under way may still come."""
+        for stopped in self._stopped.values():
+            stopped.set()
+
+    def _loop(self, check: CheckPlan, stopped: threading.Event) -> None:
+        due = self._clock.monotonic()
+        while not stopped.is_set():
+            readings = self._ask(check)
+            if not stopped.is_set():
+                self._deliver(Sample(check=check.id, readings=readings))
+            # A slow answer costs the samples it overran; it does not shift those that follow.
+            missed = max(0.0, self._clock.monotonic() - due) // check.every
+            due += check.every * (missed + 1)
+            stopped.wait(max(0.0, due - self._clock.monotonic()))

@@ -1,0 +1,125 @@
+"""The process that undoes what a run leaves behind when it dies: `python -m chaosjc.engine.watchdog`.
+
+It blocks on the run's lock, which the kernel frees the instant that the run's process ends, however it ends; so there
+is no polling, no heartbeat, and no delay. It lives in a session of its own, out of reach of Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import types
+from collections.abc import Generator
+from pathlib import Path
+
+from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers import command
+from chaosjc.engine.locks import Locks, run_lock
+from chaosjc.engine.undo import Undoer, finish
+from chaosjc.errors import ChaosJCError, FaultError
+from chaosjc.faults.registry import FAULTS
+from chaosjc.faults.world import World
+from chaosjc.journal.events import Cause, Closed, Stopping
+from chaosjc.journal.state import fold
+from chaosjc.journal.store import Store
+from chaosjc.journal.verdict import judge
+
+READY = b"ready\n"
+GRACE = 30.0  # seconds that a living run may exceed its deadline before it is taken for hung
+
+
+class _Overdue(Exception):
+    """The run is alive but past its deadline."""
+
+
+class Watchdog:
+    """A run's view of its watchdog."""
+
+    def __init__(self, store: Path, run: str) -> None:
+        self._arguments = [sys.executable, "-m", "chaosjc.engine.watchdog", str(store), run]
+        self._log = store.parent / "watchdog.log"
+        reader, writer = os.pipe()
+        self._process = command.spawn([*self._arguments, str(writer)], log=self._log, pass_fds=(writer,))
+        os.close(writer)
+        self._pipe = reader
+
+    def wait_ready(self) -> None:
+        """Return once it has loaded its clients and proved its credentials; raises FaultError if it says it cannot."""
+        said = b""
+        with open(self._pipe, "rb") as pipe:
+            said = pipe.read()
+        if said != READY:
+            raise FaultError(
+                f"the watchdog is not ready: {said.decode(errors='replace').strip() or 'it ended'}",
+                hint=f"its log: {self._log}",
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still watches."""
+        return self._process.poll() is None
+
+    def dismiss(self) -> None:
+        """Wait for its end; it ends by itself once the run is closed and its lock is free."""
+        with contextlib.suppress(Exception):
+            self._process.wait(timeout=5)
+
+
+def watch(store: Store, run: str, ready_fd: int, clock: Clock) -> None:
+    """Prove that undoing is possible, say so, wait for the run's end, and finish what it left."""
+    state = fold(store.entries(run))
+    if state is None:
+        return
+    world = World(state.planned.context, run, clock)
+    _say_ready(ready_fd, Undoer(store, run, FAULTS, world, clock))
+    why = "the run's process died"
+    with contextlib.ExitStack() as stack:
+        try:
+            with _alarm(state.planned.baseline + state.planned.deadline + GRACE):
+                stack.enter_context(Locks(store.path).held(run_lock(run)))
+        except _Overdue:
+            why = "the run's process is past its deadline and silent"
+        close_abandoned(Undoer(store, run, FAULTS, world, clock), "death", why)
+
+
+def _say_ready(descriptor: int, undoer: Undoer) -> None:
+    with open(descriptor, "wb") as pipe:
+        try:
+            for step in undoer.state().planned.steps:
+                undoer.faults[step.fault].prepare(step, undoer.world)
+        except ChaosJCError as error:
+            pipe.write(str(error).encode())
+            raise
+        pipe.write(READY)
+
+
+def close_abandoned(undoer: Undoer, cause: Cause, why: str) -> bool:
+    """Finish a run whose own process no longer does; True when nothing is owed any more."""
+    state = undoer.state()
+    if state.closed is None and state.stopping is None:
+        undoer.store.append(Stopping(cause=cause, why=why), undoer.run)
+    clean = finish(undoer)
+    if undoer.state().closed is None:
+        judged = judge(undoer.store.entries(undoer.run))
+        undoer.store.append(Closed(verdict=judged.verdict, code=judged.code, reason=judged.reason), undoer.run)
+    return clean
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Generator[None]:
+    def overdue(_signal: int, _frame: types.FrameType | None) -> None:
+        raise _Overdue
+
+    signal.signal(signal.SIGALRM, overdue)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+if __name__ == "__main__":
+    with Store(Path(sys.argv[1])) as journal:
+        watch(journal, sys.argv[2], int(sys.argv[3]), SystemClock())

@@ -1,0 +1,138 @@
+"""`fault: command`: breaks anything else, by argument lists that the file gives."""
+
+from __future__ import annotations
+
+from typing import Literal, Self, cast
+
+from pydantic import Field, model_validator
+
+from chaosjc.drivers import command as local
+from chaosjc.drivers.command import Completed
+from chaosjc.errors import ChaosJCError, CommandError, FaultError
+from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.target import Chosen, TargetChoice
+from chaosjc.faults.world import Answer, World
+from chaosjc.journal.events import StepPlan, Target
+from chaosjc.spec.scalars import Duration
+
+Argv = tuple[str, ...]
+MARK = "CHAOSJC_STEP"  # in the environment of every inject, so that an undoer finds what is still running
+
+
+class CommandFault(FaultEntry):
+    """`undo` and `verify` are required, or a reason why there is none."""
+
+    fault: Literal["command"] = "command"
+    inject: Argv = Field(min_length=1)
+    undo: Argv = ()
+    verify: Argv = ()
+    """Exit code 0 means whole again."""
+    irreversible: str = ""
+    host: str | None = None
+    """A VM of the site to run all three on, over SSH; else they run here."""
+    timeout: Duration = 30.0
+    """Of each of the three."""
+
+    @model_validator(mode="after")
+    def _reversible(self) -> Self:
+        if not self.irreversible and not (self.undo and self.verify):
+            raise ValueError("`undo` and `verify` are required, or `irreversible` with the reason")
+        return self
+
+    @property
+    def choice(self) -> TargetChoice | None:
+        """A host is a VM like any other: the site's policy must allow it."""
+        return TargetChoice(name=self.host) if self.host else None
+
+
+def _plan(entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[StepPlan, ...]:
+    fault = cast("CommandFault", entry)
+    if fault.host and not chosen.targets:
+        return ()
+    here = Target(id="local", name="this machine", kind="command", why="the file names no host")
+    target = chosen.targets[0] if chosen.targets else here
+    step = StepPlan(
+        id=f"{prefix}.{fault.host or 'local'}",
+        fault="command",
+        target=target,
+        start=fault.start,
+        duration=fault.duration,
+        options={
+            "inject": list(fault.inject),
+            "undo": list(fault.undo),
+            "verify": list(fault.verify),
+            "host": fault.host or "",
+            "timeout": fault.timeout,
+        },
+        inject=" ".join(fault.inject),
+        undo=" ".join(fault.undo) or f"none: {fault.irreversible}",
+        inject_timeout=fault.timeout,
+        undo_timeout=fault.timeout,
+        irreversible=fault.irreversible,
+    )
+    return (step,)
+
+
+def _argv(step: StepPlan, verb: str) -> list[str]:
+    return [str(word) for word in cast("list[object]", step.options.get(verb) or [])]
+
+
+def _unit(step: StepPlan, world: World) -> str:
+    return f"chaosjc-{world.run}-{step.id}.service"
+
+
+def _mark(step: StepPlan, world: World) -> str:
+    return f"{world.run}/{step.id}"
+
+
+def _run(step: StepPlan, world: World, verb: str, *, check: bool) -> Completed:
+    argv, host = _argv(step, verb), str(step.options.get("host") or "")
+    timeout = float(cast("float", step.options.get("timeout") or 30.0))
+    if not host:
+        return local.run(argv, timeout=timeout, check=check, env={MARK: _mark(step, world)})
+    if verb == "inject":
+        # A unit of the host's own: the undo can end it there, though the run, or the connection, has died.
+        argv = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={_unit(step, world)}", "--", *argv]
+    return world.ssh.run(host, _as_root(argv), timeout=timeout, check=check)
+
+
+def _as_root(argv: list[str]) -> list[str]:
+    return ["sudo", "-n", "--", *argv]
+
+
+def _inject(step: StepPlan, world: World) -> None:
+    _run(step, world, "inject", check=True)
+
+
+def _undo(step: StepPlan, world: World) -> None:
+    """End an inject that is still running, then do what the file says."""
+    if host := str(step.options.get("host") or ""):
+        stop = ["systemctl", "stop", _unit(step, world)]
+        world.ssh.run(host, _as_root(stop), timeout=30, check=False)
+    else:
+        local.end_marked(MARK, _mark(step, world))
+    if not _argv(step, "undo"):
+        raise FaultError(f"{step.id}: the file gives no undo: {step.irreversible}")
+    _run(step, world, "undo", check=True)
+
+
+def _verify(step: StepPlan, world: World) -> Answer:
+    try:
+        done = _run(step, world, "verify", check=False)
+    except CommandError as error:
+        return Answer("unknown", error.message)
+    except ChaosJCError as error:
+        return Answer("unknown", str(error))
+    if done.returncode == 0:
+        return Answer("whole")
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return Answer("broken", f"verify ended with {done.returncode}" + (f": {said[-1][:200]}" if said else ""))
+
+
+def _prepare(step: StepPlan, world: World) -> None:
+    """The host can be reached; what the commands themselves need, only they know."""
+    if host := str(step.options.get("host") or ""):
+        world.ssh.run(host, _as_root(["true"]), timeout=15)
+
+
+COMMAND = Fault(CommandFault, _plan, _inject, _undo, _verify, _prepare)

@@ -1,0 +1,46 @@
+"""What every fault is: a model of its entry in a file, a pure plan, and three verbs on a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from chaosjc.faults.target import Chosen, TargetChoice
+from chaosjc.faults.world import Answer, World
+from chaosjc.journal.events import StepPlan
+from chaosjc.spec.model import Model
+from chaosjc.spec.scalars import Duration
+
+
+class FaultEntry(Model):
+    """What all entries of `faults:` share, besides `fault` itself."""
+
+    start: Duration = 0.0
+    """After the first injection of the run."""
+    duration: Duration = Field(30.0, ge=0)
+    """How long it lasts before it is undone."""
+
+    @property
+    def choice(self) -> TargetChoice | None:
+        """How its targets are chosen among the site's VMs; None where it names what it breaks itself."""
+        return None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault.
+
+    `plan(entry, chosen, prefix)` is pure. `inject` returns when the fault is there, `undo` when the step's own act is
+    taken back: idempotent, and right when the inject never happened or happened halfway. Both raise ChaosJCError.
+    `verify` looks at what a user of the target needs, and never raises for what it finds. `prepare` proves that `undo`
+    could be done now.
+    """
+
+    entry: type[FaultEntry]
+    plan: Callable[[FaultEntry, Chosen, str], tuple[StepPlan, ...]]
+    inject: Callable[[StepPlan, World], None]
+    undo: Callable[[StepPlan, World], None]
+    verify: Callable[[StepPlan, World], Answer]
+    prepare: Callable[[StepPlan, World], None]

@@ -1,0 +1,68 @@
+"""The site as a fault reaches it, from what the journal says of it alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass
+
+from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers.openstack import Cloud
+from chaosjc.drivers.ssh import Ssh
+from chaosjc.errors import FaultError
+from chaosjc.journal.events import Context, Outcome
+from chaosjc.site.model import SiteFile
+from chaosjc.site.state import SiteState
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `verify` found, and why it says so."""
+
+    outcome: Outcome
+    why: str = ""
+
+
+class World:
+    """Clients of one site, made at first use and then shared by threads."""
+
+    def __init__(self, context: Context, run: str = "", clock: Clock | None = None) -> None:
+        self.context = context
+        self.run = run
+        self.clock = clock or SystemClock()
+        self._lock = threading.RLock()
+        self._cloud: Cloud | None = None
+        self._site = SiteFile.restore(json.dumps(context.site)) if context.site else None
+
+    @property
+    def site(self) -> SiteFile:
+        """The site file as it was when the run was planned; FaultError where the run has none."""
+        if self._site is None:
+            raise FaultError("this needs a site", hint="name one with --site")
+        return self._site
+
+    @property
+    def has_site(self) -> bool:
+        """Whether the run has a site at all."""
+        return self._site is not None
+
+    @property
+    def state(self) -> SiteState:
+        """The site's own files: keys, certificates, SSH configuration."""
+        return SiteState.of(self.site.name, self.context.state)
+
+    @property
+    def cloud(self) -> Cloud:
+        """The site's project."""
+        with self._lock:
+            if self._cloud is None:
+                # A recover may run in another shell: the journal says where clouds.yaml was.
+                os.environ.update({k: v for k, v in self.context.environment.items() if k not in os.environ})
+                self._cloud = Cloud.connect(self.site.cloud)
+            return self._cloud
+
+    @property
+    def ssh(self) -> Ssh:
+        """The site's VMs by name, through its bastion."""
+        return Ssh(self.state.ssh_config)

@@ -1,0 +1,121 @@
+"""A run as data: the object of `run --json` and `runs show --json`, and the shorter one of `runs list --json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chaosjc.clock import rfc3339
+from chaosjc.journal.events import DebtCleared, Entry
+from chaosjc.journal.measure import HypothesisResult, Outage
+from chaosjc.journal.state import StepState
+from chaosjc.journal.verdict import FaultResult, TargetResult
+from chaosjc.report.story import Story, read
+
+SCHEMA = 1
+
+
+def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Everything that is known of one run; JSON values only, times RFC 3339. JournalError if nothing was planned."""
+    story = read(entries)
+    return _top(story) | {
+        "hypotheses": [_hypothesis(result) for result in story.judgement.hypotheses],
+        "faults": [_fault(fault) for fault in story.judgement.faults],
+        "outages": [_outage(outage) for outage in story.judgement.outages],
+        "debts": [_debt(step) for step in story.state.debts],
+        "debt_cleared_at": _debt_cleared_at(story),
+    }
+
+
+def list_object(runs: Iterable[Sequence[Entry]]) -> list[dict[str, Any]]:
+    """The top fields of each run, in the order given."""
+    return [_top(read(entries)) for entries in runs]
+
+
+def _top(story: Story) -> dict[str, Any]:
+    planned, closed = story.planned, story.closed
+    return {
+        "schema": SCHEMA,
+        "run": story.state.run,
+        "experiment": planned.experiment,
+        "sha256": planned.sha256,
+        "site": planned.site or None,
+        "state": "closed" if closed else "running",
+        "verdict": closed.verdict if closed else None,
+        "code": closed.code if closed else None,
+        "reason": closed.reason if closed else None,
+        "seed": planned.seed,
+        "vars": planned.vars,
+        "started_at": rfc3339(story.state.planned_at),
+        "ended_at": _time(story.state.closed_at),
+    }
+
+
+def _hypothesis(result: HypothesisResult) -> dict[str, Any]:
+    phases = {
+        name: {
+            "held": phase.held,
+            "samples": phase.samples,
+            "expected": phase.expected,
+            "violated_s": round(phase.violated_s, 3),
+            "unknown_s": round(phase.unknown_s, 3),
+            "worst": _finite(phase.worst),
+        }
+        for name, phase in result.phases.items()
+    }
+    return {"name": result.name, "held": result.held, "phases": phases}
+
+
+def _fault(fault: FaultResult) -> dict[str, Any]:
+    return {"id": fault.id, "fault": fault.fault, "targets": [_target(target) for target in fault.targets]}
+
+
+def _target(target: TargetResult) -> dict[str, Any]:
+    return {
+        "id": target.id,
+        "name": target.name,
+        "intent_at": _time(target.intent_at),
+        "injected_at": _time(target.injected_at),
+        "undone_at": _time(target.undone_at),
+        "verified_at": _time(target.verified_at),
+        "outcome": target.outcome,
+    }
+
+
+def _outage(outage: Outage) -> dict[str, Any]:
+    return {
+        "hypothesis": outage.hypothesis,
+        "series": outage.series,
+        "start": rfc3339(outage.start),
+        "end": rfc3339(outage.end),
+        "seconds": round(outage.seconds, 3),
+    }
+
+
+def _debt(step: StepState) -> dict[str, Any]:
+    target = step.plan.target
+    return {
+        "step": step.plan.id,
+        "fault": step.plan.fault,
+        "target": {"id": target.id, "name": target.name},
+        "undo": step.plan.undo,
+        "why": step.outcome_why or step.undo_failed,
+    }
+
+
+def _debt_cleared_at(story: Story) -> str | None:
+    """When the last open debt was ended; None where there was none, or one is still open."""
+    cleared = [entry.at for entry in story.entries if isinstance(entry.event, DebtCleared)]
+    return rfc3339(max(cleared)) if cleared and not story.state.debts else None
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _finite(value: float | str | None) -> float | str | None:
+    """JSON has no infinity: it is named as Prometheus does."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

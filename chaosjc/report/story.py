@@ -1,0 +1,166 @@
+"""A run, read once for all that show it: its plan, its judgement, and each check laid out over the whole of its time."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chaosjc.errors import JournalError
+from chaosjc.journal import measure, timeline
+from chaosjc.journal.events import CheckPlan, Closed, Entry, HypothesisPlan, Intent, Phase, Planned, Sample, UndoClaimed
+from chaosjc.journal.state import RunState, StepState, fold
+from chaosjc.journal.timeline import Point, Span, Window
+from chaosjc.journal.verdict import Judgement, judge
+from chaosjc.report import words
+from chaosjc.spec import expect
+
+
+@dataclass(frozen=True)
+class Story:
+    """One run. `judgement` is of the events so far; `closed` is None while the run goes on."""
+
+    state: RunState
+    judgement: Judgement
+    entries: tuple[Entry, ...]  # without samples
+    samples: tuple[Sample, ...]
+    window: Window  # all that there is to show
+
+    @property
+    def planned(self) -> Planned:
+        """What the run meant to do."""
+        return self.state.planned
+
+    @property
+    def closed(self) -> Closed | None:
+        """The recorded end."""
+        return self.state.closed
+
+    @property
+    def label(self) -> str:
+        """The verdict, or RUNNING."""
+        return self.closed.verdict if self.closed else "RUNNING"
+
+    @property
+    def reason(self) -> str:
+        """Why, in a sentence."""
+        return self.closed.reason if self.closed else "the run goes on; nothing is decided yet"
+
+    @property
+    def zero(self) -> float:
+        """What times are counted from: the first injection, its intent, or the start of the run."""
+        at = self.judgement.moments
+        return at.first_injected or at.first_intent or at.gate or self.state.planned_at
+
+    @property
+    def steps(self) -> tuple[StepState, ...]:
+        """The steps of the plan as they stand, in its order."""
+        return tuple(self.state.steps.values())
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The processes that injected and undid."""
+        owners = (e.event.owner for e in self.entries if isinstance(e.event, Intent | UndoClaimed))
+        return tuple(dict.fromkeys(owners))
+
+
+@dataclass(frozen=True)
+class Track:
+    """One check over the run: the samples of each series, what was judged of it, and the bounds of what is expected.
+
+    `judged` covers the phases that count for the check and may have holes between them.
+    """
+
+    check: CheckPlan
+    interval: float
+    series: dict[str, tuple[Point, ...]]
+    judged: tuple[Span, ...]
+    thresholds: tuple[float, ...]
+
+
+def read(entries: Sequence[Entry]) -> Story:
+    """Read one run. JournalError if nothing was planned."""
+    state = fold(entries)
+    if state is None:
+        raise JournalError("this run has no plan in the journal, so there is nothing to report")
+    judgement = judge(entries)
+    story = tuple(entry for entry in entries if not isinstance(entry.event, Sample))
+    return Story(state, judgement, story, measure.samples_of(entries), _extent(entries, judgement))
+
+
+def track(story: Story, check: CheckPlan) -> Track:
+    """Lay out one check, by the rules that judged it."""
+    windows = story.judgement.windows
+    ruler = measure.Ruler(measure.evidence(check, story.samples), windows.get("before"))
+    asked = check.phases if isinstance(check, HypothesisPlan) else ("during", "recovering")
+    judged: list[Span] = []
+    for names in measure.STRETCHES:
+        chosen: dict[Phase, Window] = {name: windows[name] for name in names if name in windows and name in asked}
+        if chosen:
+            judged += measure.stretch(ruler, chosen).combined
+    reference = sorted(ruler.reference.values())
+    bounds = expect.parse(check.expect).threshold(reference[len(reference) // 2] if reference else None)
+    points = ruler.points(ruler.readings(_tiles(story)))
+    return Track(check, ruler.evidence.interval, points, tuple(judged), tuple(bounds))
+
+
+def repeat_command(planned: Planned) -> str:
+    """What to type to run the same again: same file, site, seed and values."""
+    words_ = ["chaosjc", "run", planned.path or planned.experiment]
+    words_ += ["--site", planned.site] if planned.site else []
+    words_ += ["--prometheus", planned.context.prometheus] if planned.context.prometheus and not planned.site else []
+    words_ += ["--seed", str(planned.seed)]
+    for name, value in planned.vars.items():
+        words_ += ["--set", f"{name}={words.variable(value)}"]
+    return shlex.join(words_)
+
+
+def promise(story: Story) -> Literal["kept", "late", "not seen"] | None:
+    """What became of the promised recovery; None where nothing was undone."""
+    if story.judgement.moments.first_undo is None:
+        return None
+    took = story.judgement.time_to_recover
+    if took is None:
+        return "not seen"
+    return "kept" if took <= story.planned.recovery.within else "late"
+
+
+def budget(story: Story) -> tuple[float, float]:
+    """Seconds of violation from the first injection to recovery, and how many were tolerated, of all hypotheses."""
+    spent = sum(
+        phase.violated_s
+        for result in story.judgement.hypotheses
+        for name, phase in result.phases.items()
+        if name in ("during", "recovering")
+    )
+    return spent, sum(plan.tolerate for plan in story.planned.hypotheses)
+
+
+def _extent(entries: Sequence[Entry], judgement: Judgement) -> Window:
+    windows = judgement.windows.values()
+    ended = [entry.at for entry in entries if not isinstance(entry.event, Sample)]
+    closed = next((entry.at for entry in entries if isinstance(entry.event, Closed)), max(ended))
+    start = min([window.start for window in windows], default=ended[0])
+    end = max([*(window.end for window in windows), closed])
+    return Window(start, max(end, start + 1.0))
+
+
+def _tiles(story: Story) -> list[Window]:
+    """The phases and what lies between them: each reading is taken as it was judged, the rest as it was seen."""
+    edges = [story.window.start]
+    for window in story.judgement.windows.values():
+        edges += [max(window.start, edges[-1]), max(window.end, edges[-1])]
+    edges.append(max(story.window.end, edges[-1]))
+    return [Window(start, end) for start, end in itertools.pairwise(edges) if end > start]
+
+
+def state_at(track: Track) -> bool | None:
+    """What the check was when it was last judged."""
+    return track.judged[-1].held if track.judged else None
+
+
+def violated_seconds(track: Track) -> float:
+    """How long the check was violated, over all judged phases."""
+    return timeline.seconds(track.judged, held=False)

@@ -1,0 +1,140 @@
+"""Figures, times and states in words: the same in the terminal and in the file."""
+
+from __future__ import annotations
+
+import datetime
+import math
+
+from pydantic import JsonValue
+
+from chaosjc.journal.events import (
+    Closed,
+    DebtCleared,
+    Event,
+    Halted,
+    InjectFailed,
+    Injected,
+    Intent,
+    NotRecovered,
+    Planned,
+    Recovered,
+    Refused,
+    Resumed,
+    StepPlan,
+    Stopping,
+    UndoClaimed,
+    UndoFailed,
+    Undone,
+    Verdict,
+    Verified,
+)
+
+GLYPHS: dict[str, str] = {
+    "PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "NOT-STARTED": "–", "ABORTED": "■", "UNDO-FAILED": "!", "RUNNING": "▶",
+}  # fmt: skip
+STATES: dict[bool | None, str] = {True: "held", False: "violated", None: "no data"}
+STATE_GLYPHS: dict[bool | None, str] = {True: "✓", False: "✗", None: "?"}
+MEANINGS: dict[Verdict, str] = {
+    "PASS": "every hypothesis was measured and held, everything was put back",
+    "FAIL": "a measured violation, or recovery later than promised",
+    "INCONCLUSIVE": "something was tried, and it cannot be judged",
+    "NOT-STARTED": "nothing was touched",
+    "ABORTED": "ended early; everything was put back",
+    "UNDO-FAILED": "something may still be broken",
+}
+
+
+def number(value: float | str | None, *, unit: str = "") -> str:
+    """Four significant digits, `–` for none, text as it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    rounded = float(f"{value:.4g}")
+    text = f"{rounded:g}" if 1e-4 <= abs(rounded) < 1e7 or rounded == 0 else f"{rounded:.3g}"
+    return f"{text.replace('-', '−')}{' ' if unit else ''}{unit}"
+
+
+def seconds(value: float | None) -> str:
+    """`0.25 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`: as exact as the length deserves."""
+    if value is None:
+        return "–"
+    if value < 0.0005:
+        return "0 s"
+    if value < 1:
+        return f"{value:.2g} s" if value < 0.1 else f"{value:.2f}".rstrip("0").rstrip(".") + " s"
+    if round(value, 1) < 120:
+        return f"{value:.1f}".removesuffix(".0") + " s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def offset(value: float) -> str:
+    """`+12.3 s`, `−5 s`: counted from the first injection."""
+    return ("−" if value < 0 else "+") + seconds(abs(value))
+
+
+def countdown(value: float) -> str:
+    """`0:34`, `12:05`, `1:02:05`: for a figure that changes while one looks at it."""
+    minutes, rest = divmod(max(0, math.ceil(value)), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def moment(at: float, *, digits: int = 1) -> str:
+    """`12:34:56.7`, UTC."""
+    shown = datetime.datetime.fromtimestamp(round(at, digits), tz=datetime.UTC)
+    return f"{shown:%H:%M:%S}" + (f".{shown:%f}"[: digits + 1] if digits else "")
+
+
+def day(at: float) -> str:
+    """`Tue 24 Nov 2026 12:34:56 UTC`."""
+    return f"{datetime.datetime.fromtimestamp(at, tz=datetime.UTC):%a %d %b %Y %H:%M:%S} UTC"
+
+
+def variable(value: JsonValue) -> str:
+    """A resolved var as one would write it after `--set name=`."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower().replace("none", "null")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def what(event: Event, planned: Planned | None) -> tuple[str, str]:
+    """An event for a log: on what, and what there is to say. Both may be empty; samples have nothing to say."""
+    steps = {step.id: step for step in planned.steps} if planned else {}
+    step = steps.get(getattr(event, "step", ""))
+    subject = f"{step.fault} {step.target.name}" if step else getattr(event, "step", "")
+    return subject, _detail(event, step)
+
+
+def _detail(event: Event, step: StepPlan | None) -> str:
+    match event:
+        case Planned():
+            return f"{len(event.steps)} steps, {len(event.hypotheses)} hypotheses, seed {event.seed}"
+        case Refused():
+            return f"{event.guard}: {event.reason}"
+        case Intent():
+            return (step.inject if step else "") or f"by {event.owner}"
+        case UndoClaimed():
+            return f"try {event.epoch} by {event.owner}" + (f": {step.undo}" if step and step.undo else "")
+        case Verified():
+            return event.outcome + (f": {event.why}" if event.why else "")
+        case Stopping():
+            return f"{event.cause}: {event.why}"
+        case Recovered():
+            return f"since {moment(event.since)}"
+        case Closed():
+            return f"{event.verdict}: {event.reason}"
+        case Halted():
+            return f"by {event.who}: {event.why}"
+        case Resumed():
+            return f"by {event.who}"
+        case DebtCleared():
+            return f"abandoned: {event.abandoned}" if event.abandoned else "seen whole"
+        case InjectFailed() | UndoFailed() | NotRecovered():
+            return event.why
+        case Injected() | Undone() | _:
+            return ""

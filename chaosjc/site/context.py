@@ -1,0 +1,79 @@
+"""Everything that the stages of one deployment share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers import command
+from chaosjc.drivers.openstack import Cloud
+from chaosjc.drivers.ssh import Ssh
+from chaosjc.errors import StageError
+from chaosjc.site.keys import Keyring
+from chaosjc.site.log import Log, Report, silent
+from chaosjc.site.model import Machine, SiteFile
+from chaosjc.site.state import SiteState
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One site, its cloud and its state; `only` limits everything to these VMs."""
+
+    site: SiteFile
+    cloud: Cloud
+    state: SiteState
+    ssh: Ssh
+    keyring: Keyring
+    only: frozenset[str] | None = None
+    report: Report = silent
+    clock: Clock = field(default_factory=SystemClock)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """The VMs that this deployment is about."""
+        return tuple(each for each in self.site.machines if self.only is None or each.name in self.only)
+
+    def check_cancelled(self) -> None:
+        """Raise StageError once somebody asked to stop; called between steps."""
+        if self.cancelled.is_set():
+            raise StageError("interrupted", hint="the same command continues where this one stopped")
+
+
+def open_site(
+    site: SiteFile,
+    *,
+    state: str = "",
+    only: Iterable[str] | None = None,
+    report: Report = silent,
+    cloud: Cloud | None = None,
+) -> Context:
+    """Log in to the site's cloud, unless `cloud` is given, and open its state directory; `state` overrides where."""
+    place = SiteState.of(site.name, state or site.state)
+    log = Log(place.log, SystemClock())
+    return Context(
+        site=site,
+        cloud=cloud or Cloud.connect(site.cloud),
+        state=place,
+        ssh=Ssh(place.ssh_config, log.running(command.run)),
+        keyring=Keyring(place, log.running(command.run)),
+        only=None if only is None else frozenset(only),
+        report=log.reporting(report),
+    )
+
+
+def in_parallel(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`act` on each at once; all end before the first error, in the order of items, is raised."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [act(each) for each in listed]
+    with ThreadPoolExecutor(min(len(listed), 16)) as pool:
+        futures = [pool.submit(act, each) for each in listed]
+    return [future.result() for future in futures]

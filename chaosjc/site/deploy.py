@@ -1,0 +1,111 @@
+"""Plan and deploy: the stages along their graph, each until nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from chaosjc.errors import ChaosJCError, StageError
+from chaosjc.site.change import Change, concerning
+from chaosjc.site.context import Context, in_parallel
+from chaosjc.site.destroy import Destroy
+from chaosjc.site.roles import access, monitoring
+from chaosjc.site.stages.base import Stage
+from chaosjc.site.stages.hosts import Hosts
+from chaosjc.site.stages.infra import Infra
+from chaosjc.site.stages.keys import Keys
+
+STAGES: tuple[Stage[Any], ...] = (
+    Keys(),
+    Infra(),
+    Hosts("access", access.contents, certifies=True),
+    Hosts("monitoring", monitoring.contents),
+)
+ROUNDS = 3  # mending one thing may uncover another: a rule, then the server behind it
+
+
+def plan(context: Context) -> tuple[Change, ...]:
+    """What a deploy would do, by what is there now; changes nothing in the cloud or on a VM."""
+    results = _along_graph(lambda stage: _plan_stage(context, stage, patient=False)[1], context)
+    return tuple(change for stage in STAGES for change in results[stage.name])
+
+
+def deploy(context: Context) -> tuple[Change, ...]:
+    """Make the site what its file says; returns what was done. A second call does nothing.
+
+    Raises StageError (stage, host, command, log), also when another deploy of this site is under way.
+    """
+    with context.state.writing():
+        results = _along_graph(lambda stage: _deploy_stage(context, stage), context)
+    return tuple(change for stage in STAGES for change in results[stage.name])
+
+
+def destroy(context: Context) -> tuple[Change, ...]:
+    """Delete whatever in the cloud carries the site's mark; returns what was deleted."""
+    with context.state.writing():
+        close_connections(context)
+        return tuple(Destroy(context).run())
+
+
+def close_connections(context: Context) -> None:
+    """End the shared SSH connections, the way through the bastion last."""
+    if context.state.ssh_config.exists():
+        in_parallel(context.ssh.close, [each.name for each in context.site.machines])
+        context.ssh.close(access.JUMP)
+
+
+def _plan_stage(context: Context, stage: Stage[Any], *, patient: bool) -> tuple[Any, tuple[Change, ...]]:
+    facts = stage.facts(context, patient=patient)
+    return facts, concerning(stage.plan(context.site, facts), context.only)
+
+
+def _deploy_stage(context: Context, stage: Stage[Any]) -> tuple[Change, ...]:
+    done: list[Change] = []
+    for _ in range(ROUNDS):
+        context.check_cancelled()
+        facts, changes = _plan_stage(context, stage, patient=True)
+        if not changes:
+            return tuple(done)
+        again = set(changes) & set(done)
+        if again:
+            break
+        stage.apply(context, facts, changes)
+        done += changes
+    _, left = _plan_stage(context, stage, patient=True)
+    if left:
+        raise StageError(
+            f"{stage.name}: done, and yet not as planned: {'; '.join(map(str, left))}",
+            hint=f"log: {context.state.log}",
+        )
+    return tuple(done)
+
+
+def _along_graph(run: Callable[[Stage[Any]], tuple[Change, ...]], context: Context) -> Mapping[str, tuple[Change, ...]]:
+    """Each stage as soon as those that it requires have ended; the first failure stops the rest."""
+    done: dict[str, tuple[Change, ...]] = {}
+    running: dict[Future[tuple[Change, ...]], Stage[Any]] = {}
+    waiting = list(STAGES)
+    with ThreadPoolExecutor(len(STAGES)) as pool:
+        try:
+            while waiting or running:
+                for stage in [each for each in waiting if done.keys() >= set(each.requires)]:
+                    waiting.remove(stage)
+                    running[pool.submit(run, stage)] = stage
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    stage = running.pop(future)
+                    done[stage.name] = _result(stage, future)
+        except BaseException:
+            context.cancelled.set()  # also Ctrl-C: what is under way ends at its next step
+            raise
+    return done
+
+
+def _result(stage: Stage[Any], future: Future[tuple[Change, ...]]) -> tuple[Change, ...]:
+    try:
+        return future.result()
+    except StageError:
+        raise
+    except ChaosJCError as error:
+        raise StageError(f"{stage.name}: {error.message}", hint=error.hint) from error

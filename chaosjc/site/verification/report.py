@@ -1,0 +1,26 @@
+"""A pytest plugin that writes what became of each test as one JSON line to $CHAOSJC_VERIFY_RESULTS."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A test ends with its call, or with a set-up that failed."""
+    if report.when != "call" and report.passed:
+        return
+    name = report.nodeid.partition("[")[2].removesuffix("]")
+    line = {"what": name, "held": report.passed, "why": "" if report.passed else _reason(report)}
+    with Path(os.environ["CHAOSJC_VERIFY_RESULTS"]).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The assertion's message alone: the first line of what crashed."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = str(getattr(crash, "message", report.longrepr)).strip()
+    return message.splitlines()[0].removeprefix("AssertionError: ") if message else "failed"

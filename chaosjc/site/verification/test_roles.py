@@ -1,0 +1,57 @@
+"""Every planned thing on one VM, seen through the bastion.
+
+$CHAOSJC_VERIFY names a JSON file: {"vm", "ssh_config", "files": [{path, digest, mode, owner}…], "units": [name…],
+"urls": [{name, url, expect}…]}.
+"""
+
+# ruff: noqa: D103, S101 - these are tests
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra  # pyright: ignore[reportMissingTypeStubs]
+
+EXPECTED: dict[str, Any] = json.loads(Path(os.environ["CHAOSJC_VERIFY"]).read_text())
+
+
+@pytest.fixture(scope="session")
+def vm() -> Any:
+    spec = f"ssh://{EXPECTED['vm']}?sudo=true&controlpersist=0"
+    host: Any = testinfra.get_host(spec, ssh_config=EXPECTED["ssh_config"])  # pyright: ignore[reportUnknownMemberType]
+    try:
+        host.run("true")  # the first failure counts for all tests, and is waited for once
+    except RuntimeError as error:
+        raise AssertionError(f"no SSH session: {error.args[0].stderr.strip()}") from error
+    return host
+
+
+@pytest.mark.parametrize("file", EXPECTED["files"], ids=lambda each: f"file {each['path']}")
+def test_file(vm: Any, file: dict[str, str]) -> None:
+    found = vm.file(file["path"])
+    assert found.exists, "missing"
+    assert found.is_file and not found.is_symlink, "no regular file"
+    assert found.sha256sum == file["digest"], "altered"
+    assert f"{found.mode:04o}" == file["mode"], f"mode is {found.mode:04o}, should be {file['mode']}"
+    assert f"{found.user}:{found.group}" == file["owner"], f"belongs to {found.user}:{found.group}"
+
+
+@pytest.mark.parametrize("unit", EXPECTED["units"], ids=lambda each: f"unit {each}")
+def test_unit(vm: Any, unit: str) -> None:
+    service = vm.service(unit)
+    assert service.is_running, "not running"
+    assert service.is_enabled, "not enabled"
+    drop_ins = service.systemd_properties.get("DropInPaths", "").split()
+    by_hand = [each for each in drop_ins if f"/systemd/system/{unit}.d/" in each and not each.startswith("/lib/")]
+    assert not by_hand, f"has drop-in {by_hand[0]}"
+
+
+@pytest.mark.parametrize("url", EXPECTED["urls"], ids=lambda each: each["name"])
+def test_answers(vm: Any, url: dict[str, str]) -> None:
+    found = vm.run("curl -sS -m 5 %s", url["url"])
+    assert found.rc == 0, found.stderr.strip()
+    assert url["expect"] in found.stdout, f"says {found.stdout.strip()[:200]}"

@@ -1,0 +1,127 @@
+"""Whether every VM is as planned, by pytest-testinfra through the bastion; and the cloud, by the plan itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from chaosjc.drivers import command
+from chaosjc.errors import StageError
+from chaosjc.site import discover, verification
+from chaosjc.site.context import Context, in_parallel
+from chaosjc.site.model import MONITOR, Machine
+from chaosjc.site.roles import Surroundings, userdata
+from chaosjc.site.roles.monitoring import NODE_PORT, PROMETHEUS_PORT
+from chaosjc.site.stages import infra_plan
+from chaosjc.site.stages.infra import gather, write_ssh_config
+
+LIMIT = 120.0  # seconds for one VM
+
+
+@dataclass(frozen=True)
+class Result:
+    """One planned thing of one VM, or of the cloud (role and vm `-`); `why` says what is wrong with it."""
+
+    role: str
+    vm: str
+    what: str
+    held: bool
+    why: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+
+def verify(context: Context) -> tuple[Result, ...]:
+    """Look at everything and change nothing: first the cloud, then VM by VM in the order of the file.
+
+    Raises StageError where the site was never deployed from this state directory, or pytest itself fails.
+    """
+    facts = gather(context)
+    if facts.keys is None:
+        raise StageError(f"verify: {context.state.root} has no keys for this site", hint="chaosjc site deploy SITE")
+    write_ssh_config(context, facts)
+    around = Surroundings(facts.keys, discover.addresses(context.site, facts.ports))
+    changes = infra_plan.plan(context.site, facts)
+    cloud = [
+        Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each.before))
+        for each in changes
+    ]
+    there = {each.name for each in facts.servers}
+    machines = [each for each in context.machines if each.name in there]
+    found = in_parallel(lambda each: _verify_vm(context, each, around), machines)
+    return tuple(cloud + [result for results in found for result in results])
+
+
+def _role(context: Context, vm: str) -> str:
+    return next((each.role for each in context.site.machines if each.name == vm), "-")
+
+
+def _why(before: str) -> str:
+    return before or "missing"
+
+
+def _verify_vm(context: Context, machine: Machine, around: Surroundings) -> list[Result]:
+    context.report("verify", machine.name, "looking")
+    with tempfile.TemporaryDirectory() as directory:
+        expected, results = Path(directory) / "expected.json", Path(directory) / "results"
+        expected.write_text(json.dumps(_expected(context, machine, around)))
+        results.touch()
+        done = command.run(
+            _pytest(directory),
+            env={
+                "CHAOSJC_VERIFY": str(expected),
+                "CHAOSJC_VERIFY_RESULTS": str(results),
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTEST_ADDOPTS": "",
+            },
+            timeout=LIMIT,
+            check=False,
+        )
+        lines = [json.loads(line) for line in results.read_text().splitlines()]
+    if done.returncode not in (0, 1) or not lines:
+        raise StageError(f"verify: {machine.name}: pytest: {(done.stdout + done.stderr).strip()[-command.TAIL :]}")
+    return [Result(machine.role, machine.name, each["what"], each["held"], each["why"]) for each in lines]
+
+
+def _pytest(directory: str) -> list[str]:
+    tests = Path(verification.__file__).parent / "test_roles.py"
+    plugins = ["-p", "no:cacheprovider", "-p", "chaosjc.site.verification.report"]
+    here = ["-c", "/dev/null", "--rootdir", directory]
+    return [sys.executable, "-m", "pytest", "-q", *plugins, *here, str(tests)]
+
+
+def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[str, Any]:
+    contents = userdata.everything(context.site, machine, around)
+    urls = [{"name": "node exporter answers", "url": f"http://localhost:{NODE_PORT}/metrics", "expect": "node_load1 "}]
+    if machine.name == MONITOR:
+        urls += _prometheus_urls(context)
+    return {
+        "vm": machine.name,
+        "ssh_config": str(context.state.ssh_config),
+        "files": [
+            {"path": each.path, "digest": each.digest, "mode": each.mode, "owner": each.owner}
+            for each in contents.files
+        ],
+        "units": [each.name for each in contents.units],
+        "urls": urls,
+    }
+
+
+def _prometheus_urls(context: Context) -> list[dict[str, str]]:
+    """Each VM's exporter as Prometheus sees it: the value of `up` is 1."""
+    api = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?query="
+    return [
+        {
+            "name": f"Prometheus scrapes {each.name}",
+            "url": api + quote(f'up{{job="node",vm="{each.name}"}}'),
+            "expect": ',"1"]',
+        }
+        for each in context.site.machines
+    ]

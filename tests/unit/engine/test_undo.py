@@ -1,0 +1,226 @@
+"""`finish` is the one way back: whatever was promised by an intent is undone and seen whole, or the debt stays open."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chaosjc.engine.locks import Locks, undo_lock
+from chaosjc.engine.undo import TRIES, finish
+from chaosjc.errors import JournalError
+from chaosjc.faults.world import Answer
+from chaosjc.journal.events import (
+    Admitted,
+    Event,
+    Injected,
+    InjectFailed,
+    Intent,
+    UndoClaimed,
+    UndoFailed,
+    Undone,
+    Verified,
+)
+from chaosjc.journal.store import Store
+from tests.unit.engine.fakes import RUN, Switches, open_store, planned, refuse, step, undoer
+from tests.unit.fakes import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+    with open_store(tmp_path, clock) as opened:
+        yield opened
+
+
+def begun(store: Store, *names: str, injected: bool = True) -> Switches:
+    """A run that has switched these off."""
+    switches = Switches(broken=set(names))
+    events: list[Event] = [planned(*(step(name) for name in names)), Admitted()]
+    for name in names:
+        events.append(Intent(step=f"f1.{name}", owner="run"))
+        if injected:
+            events.append(Injected(step=f"f1.{name}"))
+    store.append_all(events, RUN)
+    return switches
+
+
+def types(store: Store) -> list[str]:
+    return [entry.event.type for entry in store.entries(RUN)]
+
+
+def test_it_claims_undoes_and_verifies_in_this_order(store: Store, clock: FakeClock) -> None:
+    switches = begun(store, "a")
+    assert finish(undoer(store, switches, clock))
+    assert types(store)[4:] == ["undo-claimed", "undone", "verified"]
+    assert switches.broken == set()
+
+
+def test_steps_are_undone_in_reverse(store: Store, clock: FakeClock) -> None:
+    switches = Switches(broken={"a", "b", "c"})
+    store.append_all([planned(step("a"), step("b"), step("c")), Admitted()], RUN)
+    for name in ("b", "a", "c"):
+        clock.sleep(1)
+        store.append_all([Intent(step=f"f1.{name}", owner="run"), Injected(step=f"f1.{name}")], RUN)
+    assert finish(undoer(store, switches, clock))
+    assert [call for call in switches.calls if call.startswith("undo")] == ["undo f1.c", "undo f1.a", "undo f1.b"]
+
+
+def test_nothing_owed_nothing_done(store: Store, clock: FakeClock) -> None:
+    switches = Switches()
+    store.append_all([planned(step("a")), Admitted()], RUN)
+    assert finish(undoer(store, switches, clock))
+    assert switches.calls == []
+
+
+def test_only_the_steps_asked_for(store: Store, clock: FakeClock) -> None:
+    switches = begun(store, "a", "b")
+    assert finish(undoer(store, switches, clock), ["f1.a"])
+    assert switches.broken == {"b"}
+
+
+def test_a_second_call_changes_nothing(store: Store, clock: FakeClock) -> None:
+    switches = begun(store, "a")
+    finish(undoer(store, switches, clock))
+    before = types(store)
+    assert finish(undoer(store, switches, clock))
+    assert types(store) == before
+
+
+def test_an_undo_that_fails_is_tried_again(store: Store, clock: FakeClock) -> None:
+    switches = begun(store, "a")
+    switches.undo_errors = [refuse("busy"), ZeroDivisionError("a bug")]
+    assert finish(undoer(store, switches, clock))
+    failures = [e.event.why for e in store.entries(RUN) if isinstance(e.event, UndoFailed)]
+    assert failures == ["busy", "ZeroDivisionError: a bug"]
+    assert switches.broken == set()
+
+
+def test_an_undo_that_never_works_leaves_the_debt_open(store: Store, clock: FakeClock) -> None:
+    switches = begun(store, "a", "b")
+    switches.undo_errors = [refuse("no")] * TRIES
+    assert not finish(undoer(store, switches, clock))
+    assert [debt.plan.id for debt in undoer(store, switches, clock).state().debts] == ["f1.b"]
+    assert switches.broken == {"b"}, "the other step was undone all the same"
+
+
+def test_an_undo_that_says_it_worked_is_not_believed(store: Store, clock: FakeClock) -> None:
+    switches = begun(store, "a")
+    switches.on_undo = lambda _: None
+    switches.answers = [Answer("broken", "still off")] * 12
+    assert finish(undoer(store, switches, clock))
+    outcomes = [e.event.outcome for e in store.entries(RUN) if isinstance(e.event, Verified)]
+    assert outcomes[-1] == "whole"
+    assert len([call for call in switches.calls if call.startswith("verify")]) > 12
+
+
+@pytest.mark.parametrize("outcome", ["broken", "unknown", "gone"])
+def test_only_whole_closes_a_debt(store: Store, clock: FakeClock, outcome: str) -> None:
+    switches = begun(store, "a")
+    switches.answers = [Answer(outcome, "as it is")] * 10_000  # type: ignore[arg-type]
+    assert not finish(undoer(store, switches, clock))
+
+
+def test_gone_closes_the_debt_of_a_step_that_leaves_no_residue(store: Store, clock: FakeClock) -> None:
+    switches = Switches(broken={"a"}, answers=[Answer("gone", "no such thing")] * 10)
+    clean = step("a", gone_is_clean=True)
+    store.append_all([planned(clean), Admitted(), Intent(step="f1.a", owner="run"), Injected(step="f1.a")], RUN)
+    assert finish(undoer(store, switches, clock))
+
+
+class TestUncertain:
+    """An intent without an answer: the inject may still strike until its time is over."""
+
+    def test_it_must_stay_whole_until_then(self, store: Store, clock: FakeClock) -> None:
+        began = clock.time()
+        switches = begun(store, "a", injected=False)
+        assert finish(undoer(store, switches, clock))
+        assert clock.time() >= began + 10
+
+    def test_one_that_strikes_late_is_undone_again(self, store: Store, clock: FakeClock) -> None:
+        switches = begun(store, "a", injected=False)
+
+        def late(_: str) -> None:
+            switches.answers = [Answer("whole")] * 3 + [Answer("broken", "it struck")]
+            switches.on_undo = lambda _: None
+
+        switches.on_undo = late
+        assert finish(undoer(store, switches, clock))
+        assert switches.calls.count("undo f1.a") == 2
+
+    def test_an_inject_that_failed_is_certain(self, store: Store, clock: FakeClock) -> None:
+        switches = begun(store, "a", injected=False)
+        store.append(InjectFailed(step="f1.a", why="refused"), RUN)
+        began = clock.time()
+        assert finish(undoer(store, switches, clock))
+        assert clock.time() < began + 5
+
+
+class TestOthers:
+    def test_a_dead_undoer_is_taken_over_with_a_newer_epoch(self, store: Store, clock: FakeClock) -> None:
+        switches = begun(store, "a")
+        store.append_all([UndoClaimed(step="f1.a", owner="dead", epoch=1), Undone(step="f1.a", epoch=1)], RUN)
+        assert finish(undoer(store, switches, clock))
+        epochs = [e.event.epoch for e in store.entries(RUN) if isinstance(e.event, UndoClaimed)]
+        assert epochs == [1, 2]
+
+    def test_a_loser_waits_and_finds_it_done(self, store: Store, clock: FakeClock) -> None:
+        switches = begun(store, "a")
+        with Locks(store.path).held(undo_lock(RUN, "f1.a")):
+            loser = threading.Thread(target=finish, args=(undoer(store, switches, clock),))
+            loser.start()
+            loser.join(0.1)
+            assert loser.is_alive()
+            store.append(UndoClaimed(step="f1.a", owner="winner", epoch=1), RUN)
+            store.append_all([Undone(step="f1.a", epoch=1), Verified(step="f1.a", epoch=1, outcome="whole")], RUN)
+        loser.join(5)
+        assert switches.calls == []
+
+    def test_a_journal_that_fails_does_not_keep_the_fault(
+        self, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        switches = begun(store, "a")
+
+        def full(*_: object) -> None:
+            raise JournalError("disk full")
+
+        monkeypatch.setattr(store, "append", full)
+        with pytest.raises(JournalError):
+            finish(undoer(store, switches, clock))
+        assert switches.broken == set()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_prefix_of_any_journal_recovers_to_the_initial_world(tmp_path: Path, data: st.DataObject) -> None:
+    """Cut a run of up to three faults anywhere, let undos fail: one `finish` more and the world is as it was."""
+    names = ["a", "b", "c"][: data.draw(st.integers(1, 3))]
+    clock = FakeClock()
+    path = tmp_path / uuid.uuid4().hex
+    path.mkdir()
+    events: list[Event] = [planned(*(step(n) for n in names)), Admitted()]
+    for name in names:
+        events += [Intent(step=f"f1.{name}", owner="run"), Injected(step=f"f1.{name}")]
+    for name in names:
+        events += [UndoClaimed(step=f"f1.{name}", owner="run", epoch=1), Undone(step=f"f1.{name}", epoch=1)]
+        events += [Verified(step=f"f1.{name}", epoch=1, outcome="whole")]
+    cut = data.draw(st.integers(1, len(events)))
+    kept = events[:cut]
+    undone = {e.step for e in kept if isinstance(e, Undone)}
+    struck = {e.step for e in kept if isinstance(e, Intent)} - undone
+    switches = Switches(broken={s.removeprefix("f1.") for s in struck if data.draw(st.booleans())})
+    switches.undo_errors = [refuse("once")] * data.draw(st.integers(0, 2))
+    with open_store(path, clock) as store:
+        store.append_all(kept, RUN)
+        assert finish(undoer(store, switches, clock))
+        assert switches.broken == set()
+        assert not undoer(store, switches, clock).state().debts

@@ -1,0 +1,214 @@
+"""The store keeps what it is told, in order, for ever, and refuses what would break another's promise."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosjc.errors import Fenced, JournalError
+from chaosjc.journal.events import (
+    Admitted,
+    Closed,
+    DebtCleared,
+    Event,
+    Halted,
+    Injected,
+    Intent,
+    Planned,
+    RecoveryPlan,
+    Refused,
+    Resumed,
+    StepPlan,
+    Stopping,
+    Target,
+    UndoClaimed,
+    Undone,
+    Verified,
+)
+from chaosjc.journal.store import Store, View
+from tests.unit.fakes import FakeClock
+
+RUN = "r1"
+STEP = "f1.a"
+
+
+def planned() -> Planned:
+    step = StepPlan(id=STEP, fault="command", target=Target(id="local", name="a"), inject="break a", undo="mend a")
+    return Planned(experiment="e", steps=(step,), recovery=RecoveryPlan(within=60, until=()))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "journal.db", FakeClock()) as opened:
+        yield opened
+
+
+def write(store: Store, *events: Event) -> None:
+    for event in events:
+        store.append(event, RUN)
+
+
+def started(store: Store) -> None:
+    write(store, planned(), Admitted(), Intent(step=STEP, owner="me"), Injected(step=STEP))
+
+
+class TestKeeping:
+    def test_what_was_appended_is_read_back_in_order(self, store: Store) -> None:
+        started(store)
+        entries = store.entries(RUN)
+        assert [entry.event.type for entry in entries] == ["planned", "admitted", "intent", "injected"]
+        assert [entry.seq for entry in entries] == sorted(entry.seq for entry in entries)
+        assert entries[0].event == planned()
+
+    def test_another_process_reads_it(self, store: Store) -> None:
+        started(store)
+        with Store(store.path) as other:
+            assert other.entries(RUN) == store.entries(RUN)
+
+    def test_entries_after_a_given_one(self, store: Store) -> None:
+        started(store)
+        second = store.entries(RUN)[1]
+        assert [entry.event.type for entry in store.entries(RUN, after=second.seq)] == ["intent", "injected"]
+
+    @pytest.mark.parametrize("statement", ["DELETE FROM events", "UPDATE events SET body = '{}'"])
+    def test_nothing_can_be_taken_back(self, store: Store, statement: str) -> None:
+        started(store)
+        database = sqlite3.connect(store.path)
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            database.execute(statement)
+        database.close()
+
+    def test_all_or_nothing(self, store: Store) -> None:
+        started(store)
+        write(store, Closed(verdict="PASS", code="held", reason=""))
+        with pytest.raises(Fenced):
+            store.append_all([Halted(who="me", why="x"), Intent(step=STEP, owner="me")], RUN)
+        assert store.halted() is None
+
+
+class TestFences:
+    def test_no_intent_after_a_halt(self, store: Store) -> None:
+        write(store, planned(), Admitted())
+        store.append(Halted(who="ada", why="exam"))
+        with pytest.raises(Fenced, match="ada: exam") as fenced:
+            store.append(Intent(step=STEP, owner="me"), RUN)
+        assert fenced.value.code == "halted"
+
+    def test_a_halt_binds_until_it_is_resumed(self, store: Store) -> None:
+        write(store, planned(), Admitted())
+        store.append(Halted(who="ada", why="exam"))
+        store.append(Resumed(who="ada"))
+        assert store.halted() is None
+        store.append(Intent(step=STEP, owner="me"), RUN)
+
+    def test_an_undo_is_never_halted(self, store: Store) -> None:
+        started(store)
+        store.append(Halted(who="ada", why="exam"))
+        store.append(UndoClaimed(step=STEP, owner="me", epoch=1), RUN)
+
+    def test_no_intent_once_the_run_is_being_stopped(self, store: Store) -> None:
+        write(store, planned(), Admitted(), Stopping(cause="death", why="killed"))
+        with pytest.raises(Fenced) as fenced:
+            store.append(Intent(step=STEP, owner="me"), RUN)
+        assert fenced.value.code == "epoch"
+
+    def test_no_intent_once_its_undo_is_claimed(self, store: Store) -> None:
+        started(store)
+        write(store, UndoClaimed(step=STEP, owner="watchdog", epoch=1))
+        with pytest.raises(Fenced):
+            store.append(Intent(step=STEP, owner="me"), RUN)
+
+    def test_one_claim_an_epoch(self, store: Store) -> None:
+        started(store)
+        write(store, UndoClaimed(step=STEP, owner="me", epoch=1))
+        with pytest.raises(Fenced):
+            store.append(UndoClaimed(step=STEP, owner="other", epoch=1), RUN)
+        write(store, UndoClaimed(step=STEP, owner="other", epoch=2))
+
+    def test_who_was_taken_over_may_not_speak_for_the_step(self, store: Store) -> None:
+        started(store)
+        write(store, UndoClaimed(step=STEP, owner="me", epoch=1), UndoClaimed(step=STEP, owner="other", epoch=2))
+        with pytest.raises(Fenced):
+            store.append(Undone(step=STEP, epoch=1), RUN)
+        with pytest.raises(Fenced):
+            store.append(Verified(step=STEP, epoch=1, outcome="whole"), RUN)
+
+    def test_a_closed_run_takes_undo_events_only(self, store: Store) -> None:
+        started(store)
+        write(store, Closed(verdict="UNDO-FAILED", code="undo-failed", reason=""))
+        with pytest.raises(Fenced) as fenced:
+            store.append(Closed(verdict="PASS", code="held", reason=""), RUN)
+        assert fenced.value.code == "closed"
+        write(store, UndoClaimed(step=STEP, owner="later", epoch=1), Undone(step=STEP, epoch=1))
+        write(store, Verified(step=STEP, epoch=1, outcome="whole"), DebtCleared(step=STEP))
+
+
+class TestAdmission:
+    def test_the_guards_answer_is_written(self, store: Store) -> None:
+        write(store, planned())
+        refusal = Refused(guard="halted", code="halted", reason="no")
+        assert store.admit(RUN, lambda view: refusal) == refusal
+        assert store.entries(RUN)[-1].event == refusal
+
+    def test_the_guards_see_halts_and_open_runs(self, store: Store) -> None:
+        started(store)
+        store.append(Halted(who="ada", why="exam"))
+        seen: list[View] = []
+        store.admit("r2", seen.append)
+        assert seen[0].halted == Halted(who="ada", why="exam")
+        assert [(run.run, [debt.plan.id for debt in run.debts]) for run in seen[0].runs] == [(RUN, [STEP])]
+
+    def test_a_guard_that_fails_admits_nothing(self, store: Store) -> None:
+        write(store, planned())
+
+        def broken(_: View) -> Refused | None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            store.admit(RUN, broken)
+        assert [entry.event.type for entry in store.entries(RUN)] == ["planned"]
+
+    def test_a_settled_closed_run_is_not_open(self, store: Store) -> None:
+        started(store)
+        write(store, UndoClaimed(step=STEP, owner="me", epoch=1), Undone(step=STEP, epoch=1))
+        write(store, Verified(step=STEP, epoch=1, outcome="whole"), Closed(verdict="PASS", code="held", reason=""))
+        assert store.open_runs() == []
+
+
+class TestBrokenStores:
+    def test_a_file_that_is_no_database(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.db"
+        path.write_bytes(b"no database" * 500)
+        with pytest.raises(JournalError, match=r"journal\.db cannot be used"):
+            Store(path)
+
+    def test_a_newer_schema(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.db"
+        Store(path).close()
+        database = sqlite3.connect(path)
+        database.execute("PRAGMA user_version=99")
+        database.close()
+        with pytest.raises(JournalError, match="newer chaosjc"):
+            Store(path)
+
+    def test_a_locked_store(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.db"
+        with Store(path, busy_seconds=0.05) as store:
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(JournalError, match="locked"):
+                store.append(Halted(who="me", why="x"))
+            other.execute("ROLLBACK")
+            other.close()
+
+    def test_a_full_disk_leaves_the_store_as_it_was(self, store: Store) -> None:
+        started(store)
+        store._db.execute("PRAGMA max_page_count=1")
+        before = store.entries(RUN)
+        with pytest.raises(JournalError, match="full"):
+            for _ in range(200):
+                store.append(UndoClaimed(step="other", owner="x" * 5000, epoch=1), RUN)
+        assert store.entries(RUN)[: len(before)] == before
