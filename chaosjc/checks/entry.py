@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, JsonValue, field_validator
 
-from chaosjc.journal.events import PHASES, Phase
-from chaosjc.spec.expect import Expect, Expectation
+from chaosjc.journal.events import PHASES, CheckPlan, Phase
+from chaosjc.spec.expect import Expectation
 from chaosjc.spec.model import Model
 from chaosjc.spec.scalars import Duration
 from chaosjc.spec.variables import alternation, expand
@@ -79,6 +79,17 @@ class CheckEntry(Model, ABC):
         return tuple(option for option in CLAIMS if option in self.model_fields_set)
 
 
-def expectation(entry: CheckEntry) -> Expect:
-    """Its parsed form."""
-    return entry.expect
+def text(plan: CheckPlan, option: str) -> str:
+    """An option of a plan that is text; empty where it is absent."""
+    return str(plan.options.get(option) or "")
+
+
+def texts(plan: CheckPlan, option: str) -> list[str]:
+    """An option of a plan that is a list of texts; empty where it is absent."""
+    return [str(word) for word in cast("list[object]", plan.options.get(option) or [])]
+
+
+def mapping(plan: CheckPlan, option: str) -> dict[str, str]:
+    """An option of a plan that maps text to text; empty where it is absent."""
+    pairs = cast("dict[str, object]", plan.options.get(option) or {})
+    return {key: str(value) for key, value in pairs.items()}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from chaosjc.checks.entry import CheckEntry, Names
+from chaosjc.checks.entry import CheckEntry, Names, mapping, text
 from chaosjc.checks.sources import Sources, need
 from chaosjc.journal.events import CheckPlan, Reading
 from chaosjc.spec import expect
@@ -21,7 +21,7 @@ class HttpCheck(CheckEntry):
     http: str = Field(pattern=r"^https?://[^/\s]+")
     """The URL."""
     method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] = "GET"
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Written to the journal as they are: no place for secrets."""
     expect: Expectation = expect.parse("== 200")
 
@@ -42,7 +42,7 @@ class HttpCheck(CheckEntry):
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """One reading, at the time of asking."""
     asked = sources.clock.time()
-    wanted = HttpRequest.model_validate(plan.options)
-    answer = need(sources.http, "HTTP client").fetch(wanted.method, wanted.url, wanted.headers, plan.timeout)
-    text = expect.parse(plan.expect).kind == "text"
-    return (Reading(time=asked, value=answer.body[:BODY] if text else float(answer.status)),)
+    client, headers = need(sources.http, "HTTP client"), mapping(plan, "headers")
+    answer = client.fetch(text(plan, "method"), text(plan, "url"), headers, plan.timeout)
+    by_body = expect.parse(plan.expect).kind == "text"
+    return (Reading(time=asked, value=answer.body[:BODY] if by_body else float(answer.status)),)

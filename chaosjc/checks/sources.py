@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Sources:
     """Whatever a run's checks need; None is what it has not got, and a check that needs it has no data.
 
-    `marks` is the metadata of the site's servers in the cloud, `bastion` the host that the way to all others leads over.
+    `marks` is the metadata of the site's servers in the cloud, `bastion` the host through which all others are reached.
     """
 
     prometheus: Prometheus | None = None

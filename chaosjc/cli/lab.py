@@ -10,6 +10,11 @@ import typer
 app = typer.Typer(help="The OpenStack in a box.", no_args_is_help=True)
 
 
+@app.callback()
+def lab() -> None:
+    """The OpenStack in a box."""
+
+
 @app.command()
 def up(
     name: Annotated[str, typer.Option(help="Name of the lab.")] = "lab",

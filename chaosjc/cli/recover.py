@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chaosjc.cli.state import journals, who
+
+if TYPE_CHECKING:
+    from chaosjc.engine.recover import Recovery
 
 app = typer.Typer()
 
@@ -49,7 +52,7 @@ def recover(
         raise typer.Exit(6)
 
 
-def _print(found: list) -> None:  # type: ignore[type-arg]
+def _print(found: list[Recovery]) -> None:
     if not found:
         typer.echo("nothing is owed")
     for each in found:

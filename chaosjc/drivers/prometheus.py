@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import ssl
+import statistics
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +57,7 @@ class Prometheus:
         self._lock = threading.Lock()
         self._targets: tuple[ScrapeTarget, ...] = ()
         self._asked_at = float("-inf")
+        self._spacings: dict[str, tuple[float, float]] = {}
 
     @classmethod
     def connect(cls, url: str, *, clock: Clock | None = None, transport: Any = None) -> Self:
@@ -108,6 +111,20 @@ class Prometheus:
         with self._lock:
             self._targets, self._asked_at = targets, self._clock.monotonic()
         return targets
+
+    def spacing(self, selector: str, *, at: float, timeout: float = 5.0) -> float:
+        """The median time between samples of a selector in the five minutes before `at`; 0.0 if there are not two."""
+        with self._lock:
+            known = self._spacings.get(selector)
+        if known and self._clock.monotonic() - known[1] < REMEMBER:
+            return known[0]
+        found = self.query(f"{selector}[5m]", at=at, timeout=timeout)
+        gaps = [after[0] - before[0] for each in found for before, after in itertools.pairwise(each.points)]
+        spacing = statistics.median(gaps) if gaps else 0.0
+        if gaps:
+            with self._lock:
+                self._spacings[selector] = (spacing, self._clock.monotonic())
+        return spacing
 
     def close(self) -> None:
         """End its connections."""

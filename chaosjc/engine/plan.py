@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
+from chaosjc.checks import registry as checks
+from chaosjc.checks.entry import Names
 from chaosjc.engine.experiment import Experiment, Loaded
 from chaosjc.errors import UsageError
+from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.target import Chosen, choose
-from chaosjc.journal.events import CheckPlan, Context, HypothesisPlan, Planned, RecoveryPlan, StepPlan
+from chaosjc.journal.events import Context, HypothesisPlan, Planned, RecoveryPlan, StepPlan
 from chaosjc.site.topology import Topology
-from chaosjc.spec.variables import alternation, expand
 
-UNDO_TRIES = 2  # the deadline leaves room for this many tries of each undo
+DEFAULT_WITHIN = 60.0  # seconds, where a file promises no recovery of its own
+UNDO_TRIES = 2  # the deadline leaves room for so many tries of each undo
 MARGIN = 60.0  # seconds, for all that has no length of its own
 
 
@@ -27,44 +29,89 @@ class Plan:
     chosen: tuple[Chosen, ...]
 
 
-def plan(loaded: Loaded, topology: Topology | None, seed: int, context: Context, site: str) -> Plan:
+@dataclass(frozen=True)
+class Circumstances:
+    """What a plan depends on besides the file."""
+
+    seed: int
+    context: Context
+    site: str = ""
+    topology: Topology | None = None
+
+
+def plan(loaded: Loaded, around: Circumstances) -> Plan:
     """Choose targets, resolve `$targets` and `$others`, and lay out every step with its undo.
 
-    UsageError where the experiment needs a site and there is none.
+    UsageError where a fault needs a site and there is none.
     """
     experiment = loaded.experiment
-    rng = random.Random(seed)
-    chosen = tuple(_choose(entry.choice, topology, rng) for entry in experiment.faults)
-    steps = tuple(
-        step
-        for number, (entry, choice) in enumerate(zip(experiment.faults, chosen, strict=True), 1)
-        for step in FAULTS[entry.fault].plan(entry, choice, f"f{number}")
-    )
-    targets = sorted({target.name for choice in chosen for target in choice.targets})
-    others = sorted({name for choice in chosen for name in choice.others} - set(targets))
-    names = {"targets": alternation(targets), "others": alternation(others)}
-    hypotheses = tuple(_expanded(each, names) for each in experiment.hypothesis_plans())
-    recovery = RecoveryPlan(
-        within=experiment.recovery_within,
-        until=tuple(_expanded(each, names) for each in experiment.recovery_plans()),
-    )
+    rng = random.Random(around.seed)  # noqa: S311 - a draw that can be repeated, no secret
+    chosen = tuple(_choose(entry, around.topology, rng) for entry in experiment.faults)
+    steps = _steps(experiment, chosen)
+    names = _names(chosen)
+    hypotheses = tuple(checks.hypothesis_plan(each, f"h{n}", names) for n, each in enumerate(experiment.hypotheses, 1))
+    recovery = _recovery(experiment, hypotheses, names)
     planned = Planned(
         experiment=experiment.name,
         description=experiment.description,
         path=loaded.path,
         sha256=loaded.sha256,
         source=loaded.source,
-        site=site,
+        site=around.site,
         vars=loaded.vars,
-        seed=seed,
+        seed=around.seed,
         hypotheses=hypotheses,
         steps=steps,
         recovery=recovery,
         baseline=experiment.baseline,
         settle=experiment.settle,
         deadline=experiment.deadline or _deadline(steps, recovery.within),
-        targets=tuple(targets),
-        others=tuple(others),
-        context=context,
+        targets=tuple(names.targets),
+        others=tuple(names.others),
+        context=around.context,
     )
     return Plan(planned, chosen)
+
+
+def needs(experiment: Experiment) -> frozenset[str]:
+    """Which of `prometheus`, `http`, `ssh`, `cloud` it is measured through; `site` if a fault breaks a part of it."""
+    until = experiment.recovery.until if experiment.recovery else ()
+    plans = [checks.check_plan(each, "", Names()) for each in (*experiment.hypotheses, *until)]
+    breaks = {"site"} if any(entry.choice for entry in experiment.faults) else set[str]()
+    return checks.needs(plans) | breaks
+
+
+def _choose(entry: FaultEntry, topology: Topology | None, rng: random.Random) -> Chosen:
+    if entry.choice is None:
+        return Chosen((), (), (), 0)
+    if topology is None:
+        raise UsageError("this experiment breaks a part of a site", hint="name the site with --site FILE")
+    return choose(entry.choice, topology, rng)
+
+
+def _steps(experiment: Experiment, chosen: Sequence[Chosen]) -> tuple[StepPlan, ...]:
+    by_type = {fault.entry: fault for fault in FAULTS.values()}
+    return tuple(
+        step
+        for number, (entry, choice) in enumerate(zip(experiment.faults, chosen, strict=True), 1)
+        for step in by_type[type(entry)].plan(entry, choice, f"f{number}")
+    )
+
+
+def _names(chosen: Sequence[Chosen]) -> Names:
+    targets = sorted({target.name for choice in chosen for target in choice.targets})
+    others = sorted({name for choice in chosen for name in choice.others} - set(targets))
+    return Names(targets, others)
+
+
+def _recovery(experiment: Experiment, hypotheses: tuple[HypothesisPlan, ...], names: Names) -> RecoveryPlan:
+    if experiment.recovery is None:
+        return RecoveryPlan(within=DEFAULT_WITHIN, until=hypotheses)
+    until = tuple(checks.check_plan(each, f"r{n}", names) for n, each in enumerate(experiment.recovery.until, 1))
+    return RecoveryPlan(within=experiment.recovery.within, until=until)
+
+
+def _deadline(steps: Sequence[StepPlan], within: float) -> float:
+    longest = max((step.start + step.inject_timeout + step.duration for step in steps), default=0.0)
+    undo = sum(step.undo_timeout for step in steps) * UNDO_TRIES
+    return longest + undo + within + MARGIN

@@ -33,12 +33,12 @@ def recover(store: Store, clock: Clock, tell: Callable[[str], None]) -> list[Rec
     return [_recover(store, clock, state, tell) for state in store.open_runs()]
 
 
-def alive(store: Store) -> frozenset[str]:
-    """The open runs whose own process, or its watchdog, still works on them."""
+def alive(store: Store, besides: str = "") -> frozenset[str]:
+    """The open runs, `besides` one, whose own process or its watchdog still works on them."""
     locks = Locks(store.path)
     living: set[str] = set()
     for state in store.open_runs():
-        if state.closed is None:
+        if state.closed is None and state.run != besides:
             with locks.held(run_lock(state.run), wait=False) as free:
                 if not free:
                     living.add(state.run)

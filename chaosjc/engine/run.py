@@ -31,6 +31,7 @@ from chaosjc.journal.events import (
     Intent,
     NotRecovered,
     Planned,
+    Reading,
     Recovered,
     Refused,
     Sample,
@@ -60,7 +61,7 @@ class Parts:
 
     undoer: Undoer
     ask: Ask
-    backfill: Callable[[CheckPlan, float, float], Sample | None]
+    backfill: Callable[[CheckPlan, float, float], tuple[Reading, ...]]
     lag: Callable[[], float]
     watchdog: Callable[[], WatchdogLike]
     facts: Callable[[str, Planned, View], Facts]
@@ -97,6 +98,11 @@ class Run:
         self._began: float | None = None
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
+
+    @property
+    def id(self) -> str:
+        """As the journal calls it."""
+        return self._run
 
     def request_stop(self, cause: Cause, why: str) -> None:
         """End early: undo everything now. Later requests change nothing."""
@@ -223,9 +229,9 @@ class Run:
         before = self._before()
         start = before.start if before else self._clock.time()
         for check in self._planned.hypotheses:
-            filled = self._parts.backfill(check, start, self._clock.time())
-            if filled is not None:
-                self._record(filled)
+            readings = self._parts.backfill(check, start, self._clock.time())
+            if readings:
+                self._record(Sample(check=check.id, source="backfill", readings=readings))
 
     def _close(self) -> Judgement:
         while self._busy and self._began is None:

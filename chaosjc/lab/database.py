@@ -16,7 +16,7 @@ from pathlib import Path
 
 from chaosjc.drivers.command import run
 from chaosjc.lab import config
-from chaosjc.lab.environment import Environment, clean
+from chaosjc.lab.environment import BOUND, Environment, clean
 from chaosjc.lab.layout import Lab
 from chaosjc.lab.machine.disks import locked
 
@@ -94,4 +94,4 @@ def _chains(home: Lab, environment: Environment) -> tuple[list[list[str]], list[
 
 def _run_all(argvs: list[list[str]]) -> None:
     for argv in argvs:
-        run(argv, timeout=_TIMEOUT, env=clean())
+        run([*BOUND, *argv], timeout=_TIMEOUT, env=clean())

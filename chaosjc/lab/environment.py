@@ -37,6 +37,10 @@ class Environment:
         return self.directory / "etc"
 
 
+# Whoever kills us, even by kill -9, kills what we started: an orphan would write into what the next one makes
+BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
 def clean(plugins: Path | None = None) -> dict[str, str]:
     """Variables for OpenStack's interpreter: nothing of ours leaks in, and it may keep its bytecode."""
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(plugins or ""), "VIRTUAL_ENV": ""}
@@ -64,7 +68,7 @@ def ensure(cache: Path, progress: Callable[[str], None]) -> Environment:
         _install(environment)
         progress("compiling OpenStack")
         compile_all = ["-m", "compileall", "-q", "-j", str(os.cpu_count() or 1), str(environment.directory / "lib")]
-        run([str(environment.python), *compile_all], check=False, timeout=600, env=clean())  # a few templates do not compile
+        run([*BOUND, str(environment.python), *compile_all], check=False, timeout=600, env=clean())  # a few templates do not compile
         complete.touch()
     return environment
 
@@ -81,6 +85,6 @@ def _install(environment: Environment) -> None:
         run([uv, "venv", "-q", "--python", python, directory], env=clean())
         argv = [uv, "pip", "install", "-q", "--python", str(environment.python), "--require-hashes", "-r", str(LOCK)]
     else:
-        run([python, "-m", "venv", directory], env=clean(), timeout=120)
+        run([*BOUND, python, "-m", "venv", directory], env=clean(), timeout=120)
         argv = [str(environment.python), "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "-r", str(LOCK)]
-    run(argv, timeout=1200, env=clean())
+    run([*BOUND, *argv], timeout=1200, env=clean())

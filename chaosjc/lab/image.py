@@ -4,9 +4,9 @@
     CACHE/DIGEST.json       its name and the version of each package in it
     CACHE/build-*/          a build under way, or what a killed one left: the next build removes it
 
-The digest covers what we decide: suite, architecture, package list, files, customisation. It does not cover what the Debian
-mirror held on the day of the build; the versions beside the image tell. To get newer packages, delete the image. Deleting
-the whole cache is always safe.
+The digest covers what we decide: suite, architecture, package list, files, customisation. It does not cover what the
+Debian mirror held on the day of the build; the versions beside the image tell. To get newer packages, delete the image.
+Deleting the whole cache is always safe.
 
     recipe = default_recipe()
     image = build(recipe, default_cache(os.environ))
@@ -21,7 +21,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,15 +34,18 @@ BUILDER = 1  # to be raised when build() makes something else of the same recipe
 RECIPES = Path(__file__).with_name("recipes")
 APT = Path("/etc/apt")
 
-# Whoever kills the builder, even by kill -9, kills all that it started, and with the last process of this mount namespace
-# go the mounts that mmdebstrap made in it.
+# Whoever kills the builder, even by kill -9, kills all that it started, and with the last process of this mount
+# namespace go the mounts that mmdebstrap made in it.
 CONTAINED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 NOT_PACKED = ("dev/*", "proc/*", "sys/*", "run/*", "tmp/*")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides an image: `directory` holds packages.txt, files/ (copied over the root) and customize.sh (run in it last)."""
+    """What decides an image.
+
+    `directory` holds packages.txt, files/ (copied over the root) and customize.sh (run in the image last).
+    """
 
     name: str
     suite: str
@@ -60,7 +63,7 @@ class Recipe:
         """16 hexadecimal digits; the same for the same content, wherever the recipe lies and whoever owns its files."""
         total = hashlib.sha256(f"{BUILDER} {self.suite} {self.architecture} {self.packages}".encode())
         for path in sorted(self._sources()):
-            mode = path.stat().st_mode & 0o111 and 0o755 or 0o644
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{path.relative_to(self.directory)} {mode:o} {content}\n".encode())
         return total.hexdigest()[:16]
@@ -112,9 +115,10 @@ def build(
     run: command.Runner = command.run,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Image:
-    """Return the image of `recipe`, building it first if the cache lacks it (half a minute, 100 MB; needs root and a Debian mirror).
+    """Return the image of `recipe`, building it first if the cache lacks it.
 
-    Builders of one cache wait for each other. Raises LabError if the image cannot be built.
+    That takes about a minute and 130 MB, root and a Debian mirror. Builders of one cache wait for each other.
+    Raises LabError if the image cannot be built.
     """
     path = cache / f"{recipe.digest}.squashfs"
     if image := _load(path):
@@ -174,7 +178,7 @@ def _load(path: Path) -> Image | None:
 
 
 @contextlib.contextmanager
-def _only_builder(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def _only_builder(cache: Path, progress: Callable[[str], None]) -> Generator[None]:
     """The kernel holds the lock: it is gone with its holder."""
     with (cache / "lock").open("w") as lock:
         try:
@@ -186,14 +190,14 @@ def _only_builder(cache: Path, progress: Callable[[str], None]) -> Iterator[None
 
 
 def _mmdebstrap(recipe: Recipe, sources: Path, root: Path) -> list[str]:
-    """Hooks are shell scripts; paths reach them as positional arguments of a `sh -c`, never inside their text."""
+    """Hooks are shell scripts: paths reach them by environment variables, never inside their text."""
     files, customize = recipe.directory / "files", recipe.directory / "customize.sh"
     return [
         *(*CONTAINED, "env", f"FILES={files}", f"CUSTOMIZE={customize}"),
         *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet"),
         f"--include={','.join(recipe.packages)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in ("man", "doc", "locale", "info")),
-        '--customize-hook=tar -C "$FILES" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x --no-overwrite-dir',
+        '--customize-hook=tar -C "$FILES" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x',
         '--customize-hook=chroot "$1" sh -s < "$CUSTOMIZE"',
         *(recipe.suite, str(root), str(sources)),
     ]
@@ -210,7 +214,7 @@ def _mksquashfs(root: Path, packed: Path) -> list[str]:
 
 
 def debian_sources(apt: Path, suite: str) -> list[str]:
-    """The lines of this machine's own apt configuration that serve Debian's `suite`, its updates and its security fixes.
+    """Lines of this machine's own apt configuration that serve Debian's `suite`, its updates and security fixes.
 
     Other archives that this machine uses (those signed by another key) stay out. Raises LabError if none is left.
     """
@@ -231,9 +235,9 @@ def _one_line(text: str, suite: str) -> Iterator[str]:
     for match in re.finditer(
         r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<rest>[^#\n]+)", text, re.MULTILINE
     ):
-        options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
+        signed_by = re.search(r"signed-by=(\S+)", match["options"] or "")
         release, *components = match["rest"].split()
-        yield from _entries([match["uri"]], [release], components, options.get("signed-by", ""), suite)
+        yield from _entries([match["uri"]], [release], components, signed_by[1] if signed_by else "", suite)
 
 
 def _deb822(text: str, suite: str) -> Iterator[str]:

@@ -34,7 +34,7 @@ def claims(registry: Path = REGISTRY) -> dict[str, Claim]:
 
 
 def claim(lab: Lab, registry: Path = REGISTRY) -> Ports:
-    """The lab's ports, chosen once and kept with its state. Raises LabError if its tag or all ports are taken."""
+    """The lab's ports: those it had before while they are free. Raises LabError if its tag or all ports are taken."""
     kept = lab.private / "ports.json"
     with locked(registry / ".lock"):
         others = claims(registry)
@@ -44,15 +44,33 @@ def claim(lab: Lab, registry: Path = REGISTRY) -> Ports:
                 f"the lab in {mine.directory} has the same tag {lab.tag} as this one would",
                 hint="choose another --name or --state",
             )
-        if kept.exists():
-            cloud, network = json.loads(kept.read_text())
-            ports = Ports(int(cloud), int(network))
+        taken = {port for c in others.values() for port in (c.ports.cloud, c.ports.network)}
+        before = _load(kept)
+        if mine and before:
+            ports = before
+        elif before and not taken & {before.cloud, before.network} and is_free(before.cloud) and is_free(before.network):
+            ports = before
         else:
-            ports = choose({p for c in others.values() for p in (c.ports.cloud, c.ports.network)}, is_free)
+            ports = choose(taken, is_free)
             write_atomically(kept, json.dumps([ports.cloud, ports.network]))
         text = json.dumps({"directory": str(lab.directory), "ports": [ports.cloud, ports.network]})
         write_atomically(registry / f"{lab.tag}.json", text)
     return ports
+
+
+def release(lab: Lab, registry: Path = REGISTRY) -> None:
+    """Give tag and ports back."""
+    if not registry.exists():
+        return
+    with locked(registry / ".lock"):
+        (registry / f"{lab.tag}.json").unlink(missing_ok=True)
+
+
+def _load(file: Path) -> Ports | None:
+    if not file.exists():
+        return None
+    cloud, network = json.loads(file.read_text())
+    return Ports(int(cloud), int(network))
 
 
 def choose(taken: Collection[int], free: Callable[[int], bool]) -> Ports:

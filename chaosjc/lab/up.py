@@ -39,7 +39,7 @@ def up(lab: Lab, progress: Progress) -> None:
         ports = registry.claim(lab)
         sysctl.apply(SYSCTLS)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            golden = pool.submit(image.build, lab.cache, progress=progress)
+            golden = pool.submit(image.build, image.default_recipe(), lab.cache / "images", progress=progress)
             runtime = environment.ensure(lab.cache, progress)
             secrets = _configure(lab, runtime, ports)
             _start(lab, runtime, ports, secrets, progress)

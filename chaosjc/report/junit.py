@@ -1,4 +1,4 @@
-"""A run as a JUnit file: one test case for the verdict, one for each hypothesis, one for each fault's undo, one for recovery."""
+"""A run as a JUnit file: test cases for the verdict, each hypothesis, each fault's undo, and recovery."""
 
 from __future__ import annotations
 
@@ -81,5 +81,3 @@ def _case(story: Story, name: str, element: str, message: str) -> Markup:
 
 def _count(cases: Sequence[Markup], element: str) -> int:
     return sum(f"<{element} " in case for case in cases)
-
-

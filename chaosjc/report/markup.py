@@ -1,4 +1,4 @@
-"""HTML, SVG and XML as values: escaping is what happens by itself, and only this module makes text that is not escaped."""
+"""HTML, SVG and XML as values: escaping happens by itself, and only `Markup` is not escaped."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def join(*children: Child) -> Markup:
     return Markup("".join(map(escape, children)))
 
 
-def tag(name: str, *children: Child, **attributes: Child | bool) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Markup:
     """One element. `class_` is class, `_` in a name is `-`; True is an attribute without value, None and False none."""
     parts = [name]
     for key, value in attributes.items():
         if value is None or value is False:
             continue
-        key = key.rstrip("_").replace("_", "-")
-        parts.append(key if value is True else f'{key}="{escape(value)}"')
+        shown = key.rstrip("_").replace("_", "-")
+        parts.append(shown if value is True else f'{shown}="{escape(value)}"')
     start = f"<{' '.join(parts)}>"
     return Markup(start if name in _VOID else f"{start}{join(*children)}</{name}>")

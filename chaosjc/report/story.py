@@ -1,21 +1,23 @@
-"""A run, read once for all that show it: its plan, its judgement, and each check laid out over the whole of its time."""
+"""A run, read once for all that show it: its plan, its judgement, and each check laid out over all of its time."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from chaosjc.errors import JournalError
-from chaosjc.journal import measure, timeline
+from chaosjc.journal import measure
 from chaosjc.journal.events import CheckPlan, Closed, Entry, HypothesisPlan, Intent, Phase, Planned, Sample, UndoClaimed
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Point, Span, Window
 from chaosjc.journal.verdict import Judgement, judge
 from chaosjc.report import words
-from chaosjc.spec import expect
+from chaosjc.spec.expect import Expect, parse
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,13 @@ class Track:
     interval: float
     series: dict[str, tuple[Point, ...]]
     judged: tuple[Span, ...]
-    thresholds: tuple[float, ...]
+    expect: Expect
+    before: float | None  # the median in the phase before the faults, for an expectation that refers to it
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The bounds of what is expected, ascending."""
+        return tuple(bound for bound in self.expect.threshold(self.before) if math.isfinite(bound))
 
 
 def read(entries: Sequence[Entry]) -> Story:
@@ -94,16 +102,25 @@ def track(story: Story, check: CheckPlan) -> Track:
     """Lay out one check, by the rules that judged it."""
     windows = story.judgement.windows
     ruler = measure.Ruler(measure.evidence(check, story.samples), windows.get("before"))
-    asked = check.phases if isinstance(check, HypothesisPlan) else ("during", "recovering")
-    judged: list[Span] = []
-    for names in measure.STRETCHES:
-        chosen: dict[Phase, Window] = {name: windows[name] for name in names if name in windows and name in asked}
-        if chosen:
-            judged += measure.stretch(ruler, chosen).combined
-    reference = sorted(ruler.reference.values())
-    bounds = expect.parse(check.expect).threshold(reference[len(reference) // 2] if reference else None)
+    judged = [span for chosen in _asked(story, check) for span in measure.stretch(ruler, chosen).combined]
+    before = statistics.median(ruler.reference.values()) if ruler.reference else None
     points = ruler.points(ruler.readings(_tiles(story)))
-    return Track(check, ruler.evidence.interval, points, tuple(judged), tuple(bounds))
+    return Track(check, ruler.evidence.interval, points, tuple(judged), parse(check.expect), before)
+
+
+def _asked(story: Story, check: CheckPlan) -> list[dict[Phase, Window]]:
+    """The stretches of time in which the check counts: for one of recovery, from the first undo call on."""
+    windows, at = story.judgement.windows, story.judgement.moments
+    if isinstance(check, HypothesisPlan):
+        stretches: list[dict[Phase, Window]] = [
+            {name: windows[name] for name in names if name in windows and name in check.phases}
+            for names in measure.STRETCHES
+        ]
+        return [chosen for chosen in stretches if chosen]
+    if at.first_undo is None:
+        return []
+    end = next(time for time in (at.recovered, at.gave_up, at.settling, at.last) if time is not None)
+    return [{"recovering": Window(at.first_undo, max(end, at.first_undo))}]
 
 
 def repeat_command(planned: Planned) -> str:
@@ -154,13 +171,3 @@ def _tiles(story: Story) -> list[Window]:
         edges += [max(window.start, edges[-1]), max(window.end, edges[-1])]
     edges.append(max(story.window.end, edges[-1]))
     return [Window(start, end) for start, end in itertools.pairwise(edges) if end > start]
-
-
-def state_at(track: Track) -> bool | None:
-    """What the check was when it was last judged."""
-    return track.judged[-1].held if track.judged else None
-
-
-def violated_seconds(track: Track) -> float:
-    """How long the check was violated, over all judged phases."""
-    return timeline.seconds(track.judged, held=False)

@@ -12,10 +12,7 @@ from chaosjc.journal.events import (
     DebtCleared,
     Event,
     Halted,
-    InjectFailed,
-    Injected,
     Intent,
-    NotRecovered,
     Planned,
     Recovered,
     Refused,
@@ -23,14 +20,15 @@ from chaosjc.journal.events import (
     StepPlan,
     Stopping,
     UndoClaimed,
-    UndoFailed,
-    Undone,
     Verdict,
     Verified,
 )
 
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 GLYPHS: dict[str, str] = {
-    "PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "NOT-STARTED": "–", "ABORTED": "■", "UNDO-FAILED": "!", "RUNNING": "▶",
+    "PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "NOT-STARTED": NONE, "ABORTED": "■", "UNDO-FAILED": "!",
+    "RUNNING": "▶",
 }  # fmt: skip
 STATES: dict[bool | None, str] = {True: "held", False: "violated", None: "no data"}
 STATE_GLYPHS: dict[bool | None, str] = {True: "✓", False: "✗", None: "?"}
@@ -45,22 +43,22 @@ MEANINGS: dict[Verdict, str] = {
 
 
 def number(value: float | str | None, *, unit: str = "") -> str:
-    """Four significant digits, `–` for none, text as it is."""
+    """Three significant digits, all of a whole number; NONE for none, text as it is."""
     if value is None:
-        return "–"
+        return NONE
     if isinstance(value, str):
         return value
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    rounded = float(f"{value:.4g}")
-    text = f"{rounded:g}" if 1e-4 <= abs(rounded) < 1e7 or rounded == 0 else f"{rounded:.3g}"
-    return f"{text.replace('-', '−')}{' ' if unit else ''}{unit}"
+    whole = abs(value) < 1e9 and value == round(value)
+    text = f"{value:.0f}" if whole or 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+    return f"{text.replace('-', MINUS)}{' ' if unit else ''}{unit}"
 
 
 def seconds(value: float | None) -> str:
     """`0.25 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`: as exact as the length deserves."""
     if value is None:
-        return "–"
+        return NONE
     if value < 0.0005:
         return "0 s"
     if value < 1:
@@ -74,8 +72,8 @@ def seconds(value: float | None) -> str:
 
 
 def offset(value: float) -> str:
-    """`+12.3 s`, `−5 s`: counted from the first injection."""
-    return ("−" if value < 0 else "+") + seconds(abs(value))
+    """`+12.3 s`, or with MINUS: counted from the first injection."""
+    return (MINUS if value < 0 else "+") + seconds(abs(value))
 
 
 def countdown(value: float) -> str:
@@ -113,28 +111,37 @@ def what(event: Event, planned: Planned | None) -> tuple[str, str]:
 def _detail(event: Event, step: StepPlan | None) -> str:
     match event:
         case Planned():
-            return f"{len(event.steps)} steps, {len(event.hypotheses)} hypotheses, seed {event.seed}"
+            said = f"{count(len(event.steps), 'step')}, {count(len(event.hypotheses), 'hypothesis')}, seed {event.seed}"
+        case Intent() | UndoClaimed() | Verified() | DebtCleared():
+            said = _step_detail(event, step)
         case Refused():
-            return f"{event.guard}: {event.reason}"
+            said = f"{event.guard}: {event.reason}"
+        case Stopping():
+            said = f"{event.cause}: {event.why}"
+        case Recovered():
+            said = f"since {moment(event.since)}"
+        case Closed():
+            said = f"{event.verdict}: {event.reason}"
+        case Halted() | Resumed():
+            said = f"by {event.who}" + (f": {event.why}" if isinstance(event, Halted) else "")
+        case _:
+            said = getattr(event, "why", "")
+    return said
+
+
+def _step_detail(event: Intent | UndoClaimed | Verified | DebtCleared, step: StepPlan | None) -> str:
+    match event:
         case Intent():
             return (step.inject if step else "") or f"by {event.owner}"
         case UndoClaimed():
             return f"try {event.epoch} by {event.owner}" + (f": {step.undo}" if step and step.undo else "")
         case Verified():
             return event.outcome + (f": {event.why}" if event.why else "")
-        case Stopping():
-            return f"{event.cause}: {event.why}"
-        case Recovered():
-            return f"since {moment(event.since)}"
-        case Closed():
-            return f"{event.verdict}: {event.reason}"
-        case Halted():
-            return f"by {event.who}: {event.why}"
-        case Resumed():
-            return f"by {event.who}"
         case DebtCleared():
             return f"abandoned: {event.abandoned}" if event.abandoned else "seen whole"
-        case InjectFailed() | UndoFailed() | NotRecovered():
-            return event.why
-        case Injected() | Undone() | _:
-            return ""
+
+
+def count(number_: int, noun: str) -> str:
+    """`1 step`, `2 steps`, `2 hypotheses`."""
+    plural = f"{noun[:-2]}es" if noun.endswith("is") else f"{noun}s"
+    return f"{number_} {noun if number_ == 1 else plural}"

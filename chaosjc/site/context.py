@@ -22,6 +22,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class InterruptibleClock(SystemClock):
+    """A clock whose sleepers wake with StageError when somebody asks to stop."""
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._cancelled = cancelled
+
+    def sleep(self, seconds: float) -> None:
+        """Raises StageError once cancelled."""
+        if self._cancelled.wait(max(seconds, 0.0)):
+            raise interrupted()
+
+
+def interrupted() -> StageError:
+    """What a step that was asked to stop ends with."""
+    return StageError("interrupted", hint="the same command continues where this one stopped")
+
+
 @dataclass(frozen=True)
 class Context:
     """One site, its cloud and its state; `only` limits everything to these VMs."""
@@ -44,7 +61,7 @@ class Context:
     def check_cancelled(self) -> None:
         """Raise StageError once somebody asked to stop; called between steps."""
         if self.cancelled.is_set():
-            raise StageError("interrupted", hint="the same command continues where this one stopped")
+            raise interrupted()
 
 
 def open_site(
@@ -58,14 +75,18 @@ def open_site(
     """Log in to the site's cloud, unless `cloud` is given, and open its state directory; `state` overrides where."""
     place = SiteState.of(site.name, state or site.state)
     log = Log(place.log, SystemClock())
+    cancelled = threading.Event()
+    clock = InterruptibleClock(cancelled)
     return Context(
         site=site,
-        cloud=cloud or Cloud.connect(site.cloud),
+        cloud=cloud or Cloud.connect(site.cloud, clock=clock),
         state=place,
         ssh=Ssh(place.ssh_config, log.running(command.run)),
         keyring=Keyring(place, log.running(command.run)),
         only=None if only is None else frozenset(only),
         report=log.reporting(report),
+        clock=clock,
+        cancelled=cancelled,
     )
 
 

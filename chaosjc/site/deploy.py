@@ -28,7 +28,14 @@ ROUNDS = 3  # mending one thing may uncover another: a rule, then the server beh
 def plan(context: Context) -> tuple[Change, ...]:
     """What a deploy would do, by what is there now; changes nothing in the cloud or on a VM."""
     results = _along_graph(lambda stage: _plan_stage(context, stage, patient=False)[1], context)
-    return tuple(change for stage in STAGES for change in results[stage.name])
+    renewed = {each.vm for each in results["infra"] if each.action in ("create", "replace")}
+    # a new VM comes with everything on it: what is wrong on the old one is no change of its own
+    return tuple(
+        change
+        for stage in STAGES
+        for change in results[stage.name]
+        if not (isinstance(stage, Hosts) and change.vm in renewed)
+    )
 
 
 def deploy(context: Context) -> tuple[Change, ...]:
@@ -83,6 +90,7 @@ def _deploy_stage(context: Context, stage: Stage[Any]) -> tuple[Change, ...]:
 
 def _along_graph(run: Callable[[Stage[Any]], tuple[Change, ...]], context: Context) -> Mapping[str, tuple[Change, ...]]:
     """Each stage as soon as those that it requires have ended; the first failure stops the rest."""
+    context.cancelled.clear()  # an earlier failure in the same context
     done: dict[str, tuple[Change, ...]] = {}
     running: dict[Future[tuple[Change, ...]], Stage[Any]] = {}
     waiting = list(STAGES)

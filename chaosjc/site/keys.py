@@ -5,7 +5,9 @@ Two authorities: one vouches for users, one for hosts. Their private keys never 
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 import re
 import tempfile
 from collections.abc import Sequence
@@ -80,8 +82,8 @@ class Keyring:
             return None
         try:
             said = self._runner(["ssh-keygen", "-L", "-f", str(path)]).stdout
-            authority = self._runner(["ssh-keygen", "-l", "-f", str(self._ssh / "user_ca.pub")]).stdout.split()[1]
-        except CommandError:
+            authority = fingerprint((self._ssh / "user_ca.pub").read_text())
+        except (CommandError, OSError):
             return None
         return parse_validity(said) if authority in said else None
 
@@ -126,6 +128,12 @@ class Keyring:
         argv = ["ssh-keygen", "-q", "-s", str(self._ssh / f"{authority}_ca"), "-I", f"chaosjc-{identity}"]
         argv += ["-n", ",".join(principals), "-V", f"-{_BACKDATED}s:+{round(seconds)}s"]
         self._runner([*argv, *(["-h"] if authority == "host" else []), str(public)])
+
+
+def fingerprint(public: str) -> str:
+    """`SHA256:…` of a public key's line, as ssh-keygen writes it."""
+    blob = base64.b64decode(public.split()[1])
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def parse_validity(said: str) -> Validity | None:

@@ -2,7 +2,7 @@
 
 It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers with JSON on stdout:
 
-    {"look": {"files": [path…], "units": [name…], "wait": seconds}}
+    {"look": {"files": [path…], "units": [name…]}}
     {"mend": {"files": [{path, content, mode, owner, reloads, restarts}…], "units": [name…]}}
 """
 
@@ -19,7 +19,6 @@ import stat
 import subprocess  # noqa: TID251 - this file runs on the VM, where chaosjc is not
 import sys
 import tempfile
-import time
 from typing import Any
 
 CLOUD_INIT = "/run/cloud-init/result.json"
@@ -28,25 +27,16 @@ BY_HAND = ("/etc/systemd/system/", "/run/systemd/system/")
 
 
 def look(request: dict[str, Any]) -> dict[str, Any]:
-    """What is there, once cloud-init is through with a new VM."""
+    """What is there; `starting` while cloud-init is not through with a new VM, and else its `errors`."""
+    text = read(CLOUD_INIT)
     return {
-        "errors": wait_for_cloud_init(request.get("wait", 0)),
+        "starting": not text and os.path.isdir(os.path.dirname(CLOUD_INIT)),
+        "errors": list(json.loads(text)["v1"]["errors"]) if text else [],
         "files": {path: look_at_file(path) for path in request["files"]},
         "units": look_at_units(request["units"]),
         "host_key": read(HOST_KEY + ".pub"),
         "host_certificate": read(HOST_KEY + "-cert.pub"),
     }
-
-
-def wait_for_cloud_init(seconds: float) -> list[str]:
-    """Its errors; none where there is no cloud-init."""
-    end = time.monotonic() + seconds
-    while not os.path.exists(CLOUD_INIT) and os.path.isdir(os.path.dirname(CLOUD_INIT)):
-        if time.monotonic() > end:
-            return [f"cloud-init is not through after {seconds:g} s"]
-        time.sleep(0.1)
-    text = read(CLOUD_INIT)
-    return list(json.loads(text)["v1"]["errors"]) if text else []
 
 
 def look_at_file(path: str) -> dict[str, str] | None:
@@ -133,6 +123,7 @@ def write(file: dict[str, str]) -> None:
 
 def clear(unit: str) -> None:
     """Take away what somebody put over the unit: masks and drop-ins."""
+    subprocess.run(["systemctl", "reset-failed", unit], capture_output=True, check=False)  # too many attempts
     found = look_at_units([unit])[unit]
     if found["enabled"].startswith("masked"):
         systemctl("unmask", unit)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from chaosjc.drivers import command
 from chaosjc.errors import StageError
 from chaosjc.site import discover, verification
+from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
 from chaosjc.site.roles import Surroundings, userdata
@@ -50,7 +51,7 @@ def verify(context: Context) -> tuple[Result, ...]:
     around = Surroundings(facts.keys, discover.addresses(context.site, facts.ports))
     changes = infra_plan.plan(context.site, facts)
     cloud = [
-        Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each.before))
+        Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
         for each in changes
     ]
     there = {each.name for each in facts.servers}
@@ -63,8 +64,8 @@ def _role(context: Context, vm: str) -> str:
     return next((each.role for each in context.site.machines if each.name == vm), "-")
 
 
-def _why(before: str) -> str:
-    return before or "missing"
+def _why(change: Change) -> str:
+    return change.before or ("not in the file" if change.action == "delete" else "missing")
 
 
 def _verify_vm(context: Context, machine: Machine, around: Surroundings) -> list[Result]:

@@ -28,7 +28,7 @@ Choice: TypeAlias = "type[Model] | Mapping[str, type[Model]]"
 """The model that a first word means, or, where its value decides, the model of each value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # unions hash their annotations, and a dict has no hash
 class FirstWord:
     """Annotation of an entry whose model is chosen by the one key that is in `choices`.
 

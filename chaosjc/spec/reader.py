@@ -173,7 +173,7 @@ class _Reader:
             return self._refuse(loc, f"aliases are refused: write the value of *{event.anchor} out, or use vars")
         if event.anchor is not None:
             self._refuse(loc, f"anchors are refused: &{event.anchor}")
-        if event.tag not in (None, "!"):
+        if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._refuse(loc, f"YAML tags are refused: {tag} (quote a text that begins with !)")
         if isinstance(event, yaml.ScalarEvent):
@@ -200,7 +200,7 @@ class _Reader:
         return data
 
     def _key(self, event: Any, loc: Loc) -> str | None:
-        if isinstance(event, yaml.ScalarEvent) and event.anchor is None and event.tag in (None, "!"):
+        if isinstance(event, yaml.ScalarEvent) and event.anchor is None and event.tag is None:
             return event.value
         self._refuse(loc, "a key must be plain text", _place(event))
         if not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):

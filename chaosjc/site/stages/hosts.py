@@ -19,6 +19,7 @@ from chaosjc.site.model import Machine, SiteFile
 from chaosjc.site.roles import Contents, ContentsOf, File, Surroundings
 from chaosjc.site.stages.base import Stage
 
+ANSWER = 90.0  # seconds for one request: mending restarts units
 BOOTED = 120.0  # seconds that cloud-init may take on a new VM
 CERTIFICATE = "/etc/ssh/ssh_host_ed25519_key-cert.pub"
 
@@ -121,25 +122,33 @@ class Hosts(Stage[Facts]):
 
     def _look(self, context: Context, machine: Machine, around: Surroundings, *, patient: bool) -> HostFacts | None:
         contents = self._contents_of(context.site, machine, around)
-        wait = BOOTED if patient else 0
-        request = {
-            "files": [each.path for each in contents.files],
-            "units": [each.name for each in contents.units],
-            "wait": wait,
-        }
+        request = {"files": [each.path for each in contents.files], "units": [each.name for each in contents.units]}
         try:
-            said = self._ask(context, machine, {"look": request}, timeout=30 + wait)
+            said = self._ask(context, machine, {"look": request})
+            if patient:
+                said = self._wait_until_started(context, machine, request, said)
         except Unreachable:
             if patient:
                 raise
             return None  # stage infra has said so
-        if patient and said["errors"]:
-            raise StageError(
-                f"{self.name}: {machine.name}: cloud-init: {'; '.join(map(str, said['errors']))}",
-                hint=f"ssh -F {context.state.ssh_config} {machine.name} sudo cat /var/log/cloud-init-output.log",
-            )
         certificate = context.keyring.host_certificate(said["host_certificate"]) if self._certifies else None
         return _host_facts(said, certificate)
+
+    def _wait_until_started(
+        self, context: Context, machine: Machine, request: dict[str, Any], said: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Until cloud-init is through with a new VM. Raises StageError where it failed."""
+        end = context.clock.monotonic() + BOOTED
+        while said["starting"] and context.clock.monotonic() < end:
+            context.clock.sleep(0.3)
+            said = self._ask(context, machine, {"look": request})
+        problems = [f"not through after {BOOTED:g} s"] if said["starting"] else said["errors"]
+        if problems:
+            raise StageError(
+                f"{self.name}: {machine.name}: cloud-init: {'; '.join(map(str, problems))}",
+                hint=f"ssh -F {context.state.ssh_config} {machine.name} sudo cat /var/log/cloud-init-output.log",
+            )
+        return said
 
     def _mend(self, context: Context, facts: Facts, machine: Machine, changes: Sequence[Change]) -> None:
         assert facts.around is not None  # noqa: S101 - without authorities nothing was planned
@@ -159,7 +168,7 @@ class Hosts(Stage[Facts]):
 
     def _request_mending(self, context: Context, machine: Machine, files: list[File], units: list[str]) -> None:
         request = {"mend": {"files": [asdict(each) for each in files], "units": units}}
-        failed = self._ask(context, machine, request, timeout=120)["failed"]
+        failed = self._ask(context, machine, request)["failed"]
         if failed:
             what, why = failed[0]
             log = f"journalctl -u {what}" if "/" not in what else f"stat {what}"
@@ -168,12 +177,12 @@ class Hosts(Stage[Facts]):
                 hint=f"ssh -F {context.state.ssh_config} {machine.name} sudo {log}",
             )
 
-    def _ask(self, context: Context, machine: Machine, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+    def _ask(self, context: Context, machine: Machine, request: dict[str, Any]) -> dict[str, Any]:
         context.check_cancelled()
         program = (resources.files("chaosjc.site") / "remote.py").read_text()
         argv = ["sudo", "-n", "python3", "-c", program]
         try:
-            return json.loads(context.ssh.run(machine.name, argv, stdin=json.dumps(request), timeout=timeout).stdout)
+            return json.loads(context.ssh.run(machine.name, argv, stdin=json.dumps(request), timeout=ANSWER).stdout)
         except CommandError as error:
             raise StageError(
                 f"{self.name}: {machine.name}: {error.stderr.strip() or error.message}",

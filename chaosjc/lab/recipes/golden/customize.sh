@@ -7,16 +7,16 @@ systemctl enable --quiet systemd-networkd.service lab-fstab.service
 # Debian's packages enable their services; here cloud-init turns on what a machine is.
 systemctl disable --quiet prometheus.service prometheus-node-exporter.service
 
-# Only make sense with hardware, or on machines that live for months.
+# Only make sense with hardware, or on machines that live for months. user@: each login would start a service manager of
+# its own, 0.2 s of CPU that nobody uses.
 systemctl mask --quiet \
-    systemd-udevd.service systemd-udev-trigger.service systemd-modules-load.service \
-    modprobe@.service getty@.service console-getty.service container-getty@.service \
-    systemd-networkd-wait-online.service systemd-timesyncd.service \
+    systemd-udevd.service systemd-udev-trigger.service systemd-modules-load.service systemd-pstore.service \
+    modprobe@.service getty@.service console-getty.service container-getty@.service getty-static.service \
+    dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    systemd-networkd-wait-online.service systemd-timesyncd.service user@.service \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
-    e2scrub_all.timer e2scrub_reap.service fstrim.timer
-
-# Two of cloud-init's stages have nothing to do: see cloud.cfg.d/90-lab.cfg.
-systemctl mask --quiet cloud-config.service cloud-init-hotplugd.socket
+    e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+    cloud-init-hotplugd.socket
 
 # No identity, and nothing of the machine that built it.
 rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
@@ -25,3 +25,6 @@ for file in /etc/machine-id /etc/hostname /etc/resolv.conf; do
     rm -f "$file"
     : > "$file"
 done
+
+# /etc and /var are as new as /usr: no first boot has to make users, catalogues and caches.
+touch /etc/.updated /var/.updated

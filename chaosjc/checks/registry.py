@@ -1,0 +1,115 @@
+"""Which checks there are, and the only three things that are done with one: plan it, ask it, ask for its past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from chaosjc.checks import command, http, promql, vm
+from chaosjc.checks.entry import CheckEntry, Names
+from chaosjc.checks.sources import Sources, bounded
+from chaosjc.errors import ChaosJCError
+from chaosjc.journal.events import CheckPlan, HypothesisPlan, Reading
+from chaosjc.spec.model import FirstWord
+
+Ask: TypeAlias = Callable[[CheckPlan, Sources], tuple[Reading, ...]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of check is asked; it may raise any ChaosJCError. `needs` are fields of Sources."""
+
+    ask: Ask
+    needs: frozenset[str]
+
+
+KINDS: Mapping[str, Kind] = {
+    "promql": Kind(promql.ask, frozenset({"prometheus"})),
+    "http": Kind(http.ask, frozenset({"http"})),
+    "command": Kind(command.ask, frozenset()),
+    "vm": Kind(vm.ask, frozenset({"cloud", "ssh"})),
+}
+
+Check: TypeAlias = Annotated[
+    CheckEntry,
+    FirstWord(
+        {
+            "promql": promql.PromqlCheck,
+            "http": http.HttpCheck,
+            "command": command.CommandCheck,
+            "check": {"vm": vm.VmCheck},
+        }
+    ),
+]
+"""An entry of a file's `hypotheses` or `recovery.until`."""
+
+
+def check_plan(entry: CheckEntry, id: str, names: Names) -> CheckPlan:
+    """The question as data; `id` is the caller's to give. Pure."""
+    return CheckPlan(
+        id=id,
+        name=entry.name or entry.title(names),
+        kind=entry.kind,
+        options=entry.options(names),
+        expect=str(entry.expect),
+        every=entry.every,
+        timeout=entry.timeout,
+        require=entry.require,
+        series=entry.series,
+    )
+
+
+def hypothesis_plan(entry: CheckEntry, id: str, names: Names) -> HypothesisPlan:
+    """The same with what the file claims of it."""
+    return HypothesisPlan(
+        **check_plan(entry, id, names).model_dump(),
+        phases=entry.phases,
+        tolerate=entry.tolerate,
+        min_coverage=entry.min_coverage,
+        stop=entry.stop,
+    )
+
+
+def needs(plans: Iterable[CheckPlan]) -> frozenset[str]:
+    """Which of `prometheus`, `http`, `ssh` and `cloud` these checks are asked through."""
+    found: set[str] = set()
+    for plan in plans:
+        found |= KINDS[plan.kind].needs
+        if plan.kind == "command" and plan.options.get("host"):
+            found.add("ssh")
+    return frozenset(found)
+
+
+def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
+    """What a check answers now, within its timeout. Never raises: where no answer came, one reading says why."""
+    asked = sources.clock.time()
+    try:
+        return bounded(lambda: KINDS[plan.kind].ask(plan, sources), plan.timeout)
+    except ChaosJCError as error:
+        return (Reading(time=asked, why=error.message),)
+
+
+def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tuple[Reading, ...]:
+    """What was measured in a stretch of the past, for checks whose source remembers; () for all others.
+
+    Never raises: where the source did not answer, one reading says why.
+    """
+    if plan.kind != "promql":
+        return ()
+    try:
+        return bounded(lambda: promql.backfill(plan, sources, start, end), promql.BACKFILL_TIMEOUT + plan.timeout)
+    except ChaosJCError as error:
+        return (Reading(time=end, why=error.message),)
+
+
+def lag(plans: Iterable[CheckPlan], sources: Sources) -> float:
+    """How long until the sources can tell all that is measured now, seconds; never raises."""
+    lags = [0.0]
+    for plan in plans:
+        if plan.kind == "promql":
+            try:
+                lags.append(bounded(lambda: promql.lag(plan, sources), plan.timeout))  # noqa: B023 - used at once
+            except ChaosJCError:
+                lags.append(2 * plan.every)
+    return max(lags)

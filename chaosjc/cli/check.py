@@ -1,0 +1,45 @@
+"""`chaosjc check`: validate files offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Experiment and site files, or directories of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Read files without touching anything. All errors of all files at once; exit code 2 if there is any."""
+    from chaosjc.cli.files import experiment_files
+    from chaosjc.engine.experiment import Experiment
+    from chaosjc.site.model import SiteFile
+    from chaosjc.spec import reader
+    from chaosjc.spec.model import Model
+    from chaosjc.spec.problems import Problems
+    from chaosjc.spec.validate import choose, validate
+    from chaosjc.spec.variables import substitute
+
+    kinds: dict[str, type[Model]] = {"Experiment": Experiment, "Site": SiteFile}
+    problems = Problems()
+    paths = experiment_files(files)
+    for path in paths:
+        document = reader.load(path, problems)
+        model = choose(document, kinds, problems) if document else None
+        if document and model is Experiment:
+            document, _ = substitute(document, problems)
+        if document and model:
+            validate(document, model, problems)
+    if as_json:
+        typer.echo(json.dumps({"files": [str(path) for path in paths], "errors": [str(each) for each in problems]}))
+        if len(problems):
+            raise typer.Exit(2)
+        return
+    problems.check()
+    typer.echo(f"{len(paths)} file{'s' if len(paths) != 1 else ''}: no errors")

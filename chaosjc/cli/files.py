@@ -1,0 +1,47 @@
+"""Files and settings that several verbs read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaosjc.errors import UsageError
+
+if TYPE_CHECKING:
+    from chaosjc.site.model import SiteFile
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def experiment_files(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are named; a directory stands for its YAML files, sorted."""
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"{path} holds no YAML file")
+        found += inside
+    return found
+
+
+def read_site(path: Path | None) -> SiteFile | None:
+    """The site file, if one is named. Raises SpecError."""
+    if path is None:
+        return None
+    from chaosjc.site.model import load
+
+    return load(path)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, object]:
+    """`K=V` → {K: V}; a value is read as in a file, so that 3 is a number and true a boolean."""
+    from chaosjc.spec.reader import scalar
+
+    found: dict[str, object] = {}
+    for each in settings:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {each}: expected K=V")
+        found[name] = scalar(value)
+    return found

@@ -1,0 +1,151 @@
+"""`chaosjc run`: execute experiments, and say what they found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import types
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from chaosjc.engine.experiment import Loaded
+    from chaosjc.engine.run import Run
+    from chaosjc.engine.session import Session
+
+app = typer.Typer()
+WORST_FIRST = (6, 5, 1, 3, 4, 0)
+"""Exit codes of the verdicts."""
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - one parameter an option
+    experiments: Annotated[list[Path], typer.Argument(help="Experiment files, or directories of them.")],
+    site: Annotated[Path | None, typer.Option(help="The site file.")] = None,
+    prometheus: Annotated[str, typer.Option(metavar="URL", help="Ask this Prometheus instead of the site's.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan, touch nothing.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Draw the same targets again.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Set a variable.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
+    html: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each run's report there.")] = None,
+    state: Annotated[str, typer.Option(help="The state directory of the site.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run.")] = False,
+) -> None:
+    """Run experiments one after another; the exit code is that of the worst verdict.
+
+    0 PASS, 1 FAIL, 2 bad file or usage, 3 INCONCLUSIVE, 4 NOT-STARTED, 5 ABORTED, 6 UNDO-FAILED.
+    """
+    import secrets
+
+    from chaosjc.cli.files import experiment_files, parse_settings, read_site
+    from chaosjc.cli.state import journal_of
+    from chaosjc.engine import experiment as files
+    from chaosjc.engine.session import Wishes, open_session
+
+    file = read_site(site)
+    overrides = parse_settings(set_ or [])
+    loaded = files.load(experiment_files(experiments), site=file.vars if file else {}, overrides=overrides)
+    where = state or (file.state if file else "")
+    wishes = Wishes(journal_of(file.name if file else "", where), file, where, prometheus)
+    with open_session(wishes, loaded, lambda line: typer.echo(line, err=True)) as session:
+        series = Series(session, html, as_json)
+        first_seed = secrets.randbelow(2**31) if seed is None else seed
+        code = series.dry_run(loaded, first_seed) if dry_run else series.run(loaded * repeat, first_seed)
+    raise typer.Exit(code)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Experiments one after another, in one session."""
+
+    session: Session
+    html: Path | None
+    as_json: bool
+
+    def dry_run(self, loaded: Sequence[Loaded], seed: int) -> int:
+        """Print each plan; 0 if each would start, 4 if one would be refused."""
+        from rich.console import Console
+
+        from chaosjc.report.terminal import dry_run
+
+        refused = False
+        for each in loaded:
+            plan = self.session.plan(each, seed)
+            answers = self.session.dry_run(plan)
+            refused = refused or any(answer for _, answer in answers)
+            if self.as_json:
+                told = {name: answer.reason if answer else None for name, answer in answers}
+                typer.echo(json.dumps({"planned": plan.planned.model_dump(mode="json"), "guards": told}))
+            else:
+                Console().print(dry_run(plan.planned, answers))
+        return 4 if refused else 0
+
+    def run(self, loaded: Sequence[Loaded], first_seed: int) -> int:
+        """Run each, the n-th with `first_seed` + n; an abort ends the series. Returns the worst exit code."""
+        codes = [0]
+        runs: list[str] = []
+        for number, each in enumerate(loaded):
+            code = self._run(each, first_seed + number, runs)
+            codes.append(code)
+            if code >= 5:
+                break
+        if len(runs) > 1 and not self.as_json:
+            self._sum_up(runs)
+        return min(codes, key=WORST_FIRST.index)
+
+    def _run(self, loaded: Loaded, seed: int, runs: list[str]) -> int:
+        from chaosjc.cli.view import watching
+        from chaosjc.journal.verdict import EXIT_CODES
+
+        plan = self.session.plan(loaded, seed)
+        with watching(plan.planned, quiet=self.as_json) as observe:
+            run = self.session.run(plan, observe)
+            runs.append(run.id)
+            with _signals(run):
+                judged = run.execute()
+        self._tell(run.id)
+        return EXIT_CODES[judged.verdict]
+
+    def _tell(self, run: str) -> None:
+        from rich.console import Console
+
+        from chaosjc.report.data import run_object
+        from chaosjc.report.html import html
+        from chaosjc.report.terminal import summary
+
+        entries = self.session.store.entries(run)
+        path = self.html / f"{run}.html" if self.html else None
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(html(entries), encoding="utf-8")
+        if self.as_json:
+            typer.echo(json.dumps(run_object(entries)))
+        else:
+            Console().print(summary(entries, journal=str(self.session.store.path), report=str(path or "")))
+
+    def _sum_up(self, runs: Sequence[str]) -> None:
+        from rich.console import Console
+
+        from chaosjc.report.terminal import suite_summary
+
+        Console().print(suite_summary([self.session.store.entries(run) for run in runs]))
+
+
+@contextlib.contextmanager
+def _signals(run: Run) -> Generator[None]:
+    """Ctrl-C and SIGTERM ask the run to stop; asking again changes nothing: it undoes first, whatever happens."""
+
+    def stop(number: int, _: types.FrameType | None) -> None:
+        run.request_stop("signal", f"interrupted by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,104 @@
+"""The experiment file: its model, and how files are read, all errors at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+
+from chaosjc.checks.entry import CheckEntry
+from chaosjc.checks.registry import Check
+from chaosjc.faults.fault import FaultEntry
+from chaosjc.faults.registry import FAULTS
+from chaosjc.spec import reader
+from chaosjc.spec.model import FirstWord, Model
+from chaosjc.spec.problems import Problems
+from chaosjc.spec.scalars import Duration
+from chaosjc.spec.validate import validate
+from chaosjc.spec.variables import substitute
+
+AnyFault = Annotated[FaultEntry, FirstWord({"fault": {name: fault.entry for name, fault in FAULTS.items()}})]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class Recovery(Model):
+    """What must hold again, three samples running, and how soon after the first undo call."""
+
+    within: Duration
+    until: tuple[Check, ...] = Field(min_length=1)
+
+    @field_validator("until")
+    @classmethod
+    def _no_claims(cls, checks: tuple[CheckEntry, ...]) -> tuple[CheckEntry, ...]:
+        useless = sorted({option for check in checks for option in check.claims})
+        if useless:
+            raise ValueError(f"{', '.join(useless)}: only a hypothesis has a use for that")
+        return checks
+
+
+class Experiment(Model):
+    """Hypotheses, faults, recovery."""
+
+    api_version: Literal["chaosjc/v1"] = Field(alias="apiVersion")
+    kind: Literal["Experiment"]
+    name: Name
+    description: str = ""
+    vars: dict[str, str | int | float | bool] = {}
+    hypotheses: tuple[Check, ...] = Field(min_length=1)
+    """The steady state. At least one, else PASS would claim nothing."""
+    faults: tuple[AnyFault, ...] = Field(min_length=1)
+    recovery: Recovery | None = None
+    """By default the hypotheses themselves, within 60s."""
+    baseline: Annotated[Duration, Field(ge=1)] = 5.0
+    """How long the steady state is watched before anything is broken."""
+    settle: Annotated[Duration, Field(ge=1)] = 10.0
+    """How long it is watched after recovery."""
+    deadline: Duration | None = None
+    """From admission; by default what the plan needs, and some more."""
+
+    @field_validator("hypotheses")
+    @classmethod
+    def _names_differ(cls, hypotheses: tuple[CheckEntry, ...], _: ValidationInfo) -> tuple[CheckEntry, ...]:
+        named = [each.name for each in hypotheses if each.name]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise ValueError(f"two hypotheses have the same name: {', '.join(twice)}")
+        return hypotheses
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment, the bytes it came from, and the values of its variables."""
+
+    path: str
+    sha256: str
+    source: str
+    experiment: Experiment
+    vars: dict[str, JsonValue]
+
+
+def load(
+    paths: Sequence[Path], *, site: Mapping[str, object] | None = None, overrides: Mapping[str, object] | None = None
+) -> list[Loaded]:
+    """Read experiments; SpecError tells every problem of every file. `overrides` win over `site`, both over a file."""
+    problems = Problems()
+    loaded = [_load(path, problems, site or {}, overrides or {}) for path in paths]
+    problems.check()
+    return [each for each in loaded if each is not None]
+
+
+def _load(path: Path, problems: Problems, site: Mapping[str, object], overrides: Mapping[str, object]) -> Loaded | None:
+    document = reader.load(path, problems)
+    if document is None:
+        return None
+    document, values = substitute(document, problems, site=site, overrides=overrides)
+    experiment = validate(document, Experiment, problems)
+    if experiment is None:
+        return None
+    text = "\n".join(document.lines)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Loaded(str(path), digest, text, experiment, cast("dict[str, JsonValue]", values))

@@ -1,0 +1,158 @@
+"""Everything that runs of one site share while this process lives: journal, topology, and the clients of checks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from pydantic import JsonValue
+
+import chaosjc
+from chaosjc.checks import registry as checks
+from chaosjc.checks.sources import Sources
+from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers.http import Http
+from chaosjc.drivers.prometheus import Prometheus
+from chaosjc.engine import guards
+from chaosjc.engine.experiment import Loaded
+from chaosjc.engine.guards import Facts
+from chaosjc.engine.plan import Circumstances, Plan, needs, plan
+from chaosjc.engine.recover import alive
+from chaosjc.engine.run import Parts, Run
+from chaosjc.engine.undo import Undoer
+from chaosjc.engine.watchdog import Watchdog
+from chaosjc.errors import ChaosJCError, UsageError
+from chaosjc.faults.registry import FAULTS
+from chaosjc.faults.world import World
+from chaosjc.journal.events import Context, Entry, Planned, Refused
+from chaosjc.journal.store import Store, View
+from chaosjc.site import discover, endpoints
+from chaosjc.site.model import BASTION, SiteFile
+from chaosjc.site.topology import Topology
+
+ENVIRONMENT = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
+"""Variables that tell where credentials lie; a later `recover` in another shell needs them."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks for, beyond the files."""
+
+    journal: Path
+    site: SiteFile | None = None
+    state: str = ""
+    prometheus: str = ""
+
+
+class Session:
+    """Plans and runs experiments against one site, or against none."""
+
+    def __init__(self, wishes: Wishes, store: Store, topology: Topology | None, sources: Sources, clock: Clock) -> None:
+        self._wishes = wishes
+        self._topology = topology
+        self._sources = sources
+        self._clock = clock
+        self.store = store
+
+    def plan(self, loaded: Loaded, seed: int) -> Plan:
+        """Pure but for what the session knows of the site. UsageError where a site is needed and there is none."""
+        wishes = self._wishes
+        if wishes.site is None and needs(loaded.experiment) & {"site", "ssh", "cloud"}:
+            raise UsageError(f"{loaded.path} needs a site", hint="name it with --site FILE")
+        if wishes.site is None and not wishes.prometheus and "prometheus" in needs(loaded.experiment):
+            raise UsageError(f"{loaded.path} asks Prometheus", hint="name it with --prometheus URL, or a site")
+        return plan(loaded, Circumstances(seed, self.context, wishes.site.name if wishes.site else "", self._topology))
+
+    @property
+    def context(self) -> Context:
+        """For the journal: how to reach the site again."""
+        wishes = self._wishes
+        return Context(
+            state=wishes.state,
+            site=_data(wishes.site),
+            environment={name: os.environ[name] for name in ENVIRONMENT if os.environ.get(name)},
+            prometheus=wishes.prometheus,
+            version=chaosjc.__version__,
+        )
+
+    def facts(self, planned: Plan) -> Callable[[str, Planned, View], Facts]:
+        """What the guards of a run look at."""
+
+        def now(run: str, _: Planned, view: View) -> Facts:
+            return Facts(run, planned.planned, view, planned.chosen, self._wishes.site, None, self._alive(run))
+
+        return now
+
+    def _alive(self, run: str) -> frozenset[str]:
+        return alive(self.store, besides=run)
+
+    def dry_run(self, planned: Plan) -> list[tuple[str, Refused | None]]:
+        """Every guard's answer, as of now; touches nothing."""
+        view = View(self.store.halted(), tuple(self.store.open_runs()))
+        return guards.answers(self.facts(planned)("", planned.planned, view))
+
+    def run(self, planned: Plan, observe: Callable[[Entry], None]) -> Run:
+        """A run that is ready to `execute`."""
+        run_id = new_run_id(self._clock)
+        context = planned.planned.context
+        undoer = Undoer(self.store, run_id, FAULTS, World(context, run_id, self._clock), self._clock)
+        parts = Parts(
+            undoer=undoer,
+            ask=lambda check: checks.ask(check, self._sources),
+            backfill=lambda check, start, end: checks.backfill(check, self._sources, start, end),
+            lag=lambda: checks.lag(planned.planned.hypotheses, self._sources),
+            watchdog=lambda: Watchdog(self.store.path, run_id),
+            facts=self.facts(planned),
+            observe=observe,
+        )
+        return Run(planned.planned, parts)
+
+
+@contextlib.contextmanager
+def open_session(
+    wishes: Wishes, experiments: Sequence[Loaded], tell: Callable[[str], None], clock: Clock | None = None
+) -> Generator[Session]:
+    """Connect what the experiments need and nothing else; all of it is closed with the block."""
+    clock = clock or SystemClock()
+    site = wishes.site
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(Store(wishes.journal, clock))
+        world = World(Context(state=wishes.state, site=_data(site)), clock=clock)
+        url = wishes.prometheus
+        if site and not url and any("prometheus" in needs(each.experiment) for each in experiments):
+            url = _forward(stack, world, tell)
+        sources = Sources(
+            prometheus=Prometheus.connect(url) if url else None,
+            http=Http.connect(),
+            ssh=world.ssh if site else None,
+            cloud=world.cloud if site else None,
+            marks={discover.SITE: site.name} if site else {},
+            bastion=BASTION,
+            clock=clock,
+        )
+        topology = discover.topology(site, world.cloud) if site else None
+        yield Session(wishes, store, topology, sources, clock)
+
+
+def _data(site: SiteFile | None) -> JsonValue:
+    return cast("JsonValue", site.model_dump(mode="json", by_alias=True)) if site else None
+
+
+def _forward(stack: contextlib.ExitStack, world: World, tell: Callable[[str], None]) -> str:
+    """The site's own Prometheus; without it the run is refused for want of data, which is said there."""
+    try:
+        return stack.enter_context(endpoints.prometheus(world.state))
+    except ChaosJCError as error:
+        tell(f"the site's Prometheus cannot be reached: {error.message}")
+        return ""
+
+
+def new_run_id(clock: Clock) -> str:
+    """Sorts by time, and differs between runs of the same second."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock.time())) + "-" + secrets.token_hex(2)

@@ -1,0 +1,106 @@
+"""What all drawings of a run share: one time axis, so that they can be read one above the other, and the fault windows.
+
+The drawings are SVG of our own rather than matplotlib's: each colour is a variable of the page, so that one drawing is
+right in light, in dark and on paper, its text is text, and a report of ten plots is small and made in no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chaosjc.journal.timeline import Span
+from chaosjc.report import words
+from chaosjc.report.markup import Child, Markup, join, tag
+from chaosjc.report.scale import Scale, time_ticks
+from chaosjc.report.story import Story
+
+WIDTH = 960
+LEFT, RIGHT = 58, 944
+STATE_CLASSES: dict[bool | None, str] = {True: "held", False: "violated", None: "nodata"}
+
+DEFINITIONS = tag(
+    "svg",
+    tag(
+        "defs",
+        tag(
+            "pattern",
+            tag("rect", width=6, height=6, class_="hatch-ground"),
+            tag("path", d="M-1 1l2-2M0 6l6-6M5 7l2-2", class_="hatch-line"),
+            id="hatch", width=6, height=6, patternUnits="userSpaceOnUse",
+        ),
+    ),
+    class_="definitions", width=0, height=0, aria_hidden="true",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The time axis of one run."""
+
+    story: Story
+
+    @property
+    def x(self) -> Scale:
+        """From seconds since 1970 to a place."""
+        return Scale(self.story.window.start, self.story.window.end, LEFT, RIGHT)
+
+    def rect(self, start: float, end: float, top: float, height: float, class_: str, title: str = "") -> Markup:
+        """A stretch of time; never too thin to be seen."""
+        left, right = self.x(start), self.x(end)
+        inner = tag("title", title) if title else None
+        width = round(max(right - left, 1.5), 1)
+        return tag("rect", inner, x=left, y=top, width=width, height=height, class_=class_)
+
+    def grid(self, top: float, bottom: float, *, clock: float | None = None, label: float | None = None) -> Markup:
+        """Lines at round times; their time of day at height `clock`, seconds since the first injection at `label`."""
+        start, end, zero = self.story.window.start, self.story.window.end, self.story.zero
+        parts: list[Child] = []
+        for tick in time_ticks(start - zero, end - zero):
+            x = self.x(zero + tick)
+            parts.append(tag("path", d=f"M{x} {top}V{bottom}", class_="zero" if tick == 0 else "grid"))
+            if clock is not None:
+                parts.append(text(x, clock, words.moment(zero + tick, digits=0), "tick middle"))
+            if label is not None:
+                parts.append(text(x, label, words.offset(tick) if tick else "0", "tick middle"))
+        return join(*parts)
+
+    def lane(self, spans: Iterable[Span], top: float, height: float) -> Markup:
+        """Held, violated and no data as a strip."""
+        return join(*(self._state(span, top, height) for span in spans))
+
+    def faults(self, top: float, height: float) -> Markup:
+        """Behind a plot: while something was broken, and while it was being put back."""
+        parts: list[Child] = []
+        for step in self.story.steps:
+            if step.intent_at is None:
+                continue
+            end = step.verified_at if step.verified_at is not None and step.settled else self.story.window.end
+            parts.append(self.rect(step.intent_at, max(end, step.intent_at), top, height, "fault-shade"))
+        return join(*parts)
+
+    def _state(self, span: Span, top: float, height: float) -> Markup:
+        zero = self.story.zero
+        when = f"{words.offset(span.start - zero)} to {words.offset(span.end - zero)}"
+        title = f"{words.STATES[span.held]} for {words.seconds(span.seconds)}, {when}"
+        # Colour is not all that tells: violated is taller, no data is hatched.
+        lift = 2 if span.held is False else 0
+        return self.rect(span.start, span.end, top - lift, height + 2 * lift, STATE_CLASSES[span.held], title)
+
+
+def text(x: float, y: float, shown: str, class_: str) -> Markup:
+    """One line of text."""
+    return tag("text", shown, x=x, y=y, class_=class_)
+
+
+def picture(height: float, label: str, *children: Child) -> Markup:
+    """A drawing that scales with the page; `label` is for those who cannot see it."""
+    return tag("svg", *children, viewBox=f"0 0 {WIDTH} {height:g}", role="img", aria_label=label, class_="plot")
+
+
+def path(points: Sequence[tuple[float, float]], *, stepped: bool = False) -> str:
+    """A line through places; `stepped` keeps each height until the next place."""
+    first, *rest = points
+    parts = [f"M{first[0]:g} {first[1]:g}"]
+    parts += [f"H{x:g}V{y:g}" if stepped else f"L{x:g} {y:g}" for x, y in rest]
+    return "".join(parts)

@@ -1,0 +1,128 @@
+"""The part of the file that shows what was measured: each hypothesis, and recovery, with plot, legend and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaosjc.journal.events import CheckPlan, HypothesisPlan, Phase
+from chaosjc.journal.measure import Distribution, HypothesisResult, PhaseResult
+from chaosjc.journal.verdict import say_unknown
+from chaosjc.report import tables, words
+from chaosjc.report.canvas import STATE_CLASSES, Canvas
+from chaosjc.report.markup import Child, Markup, join, tag
+from chaosjc.report.overview import state_words
+from chaosjc.report.plot import DRAWN, colour, ordered, plot
+from chaosjc.report.story import Track, track
+
+LEGEND = 8  # names below a plot
+PLOTS = 40  # of one report, so that its size is bounded; tables are of all
+
+
+def hypotheses(canvas: Canvas, tracks: Sequence[Track]) -> Markup:
+    """Every hypothesis, in the order of the file."""
+    results = canvas.story.judgement.hypotheses
+    return join(
+        *(
+            _hypothesis(canvas, r, t if i < PLOTS else None)
+            for i, (r, t) in enumerate(zip(results, tracks, strict=True))
+        )
+    )
+
+
+def recovery(canvas: Canvas) -> Markup:
+    """What had to hold, and when it did."""
+    story = canvas.story
+    if story.judgement.moments.first_undo is None:
+        return join()
+    took, within = story.judgement.time_to_recover, story.planned.recovery.within
+    said = f"Took {words.seconds(took)}" if took is not None else "Was not seen"
+    counted = "counted from the first undo call; each check had to hold three samples running."
+    lead = tag("p", f"{said}; {words.seconds(within)} were promised, {counted}")
+    tracks = [track(story, check) for check in story.planned.recovery.until[:PLOTS]]
+    return join(lead, *(_check(canvas, each) for each in tracks))
+
+
+def _check(canvas: Canvas, found: Track) -> Markup:
+    head = tag("div", tag("h3", found.check.name), class_="head")
+    return tag(
+        "article", tag("div", head, _claim(found.check), _drawing(canvas, found), class_="top"), class_="hypothesis"
+    )
+
+
+def _hypothesis(canvas: Canvas, result: HypothesisResult, found: Track | None) -> Markup:
+    held = result.held
+    if canvas.story.closed is None or (held is None and canvas.story.label == "NOT-STARTED"):
+        badge = tag("span", state_words(found.judged) if found else "", class_="state idle")
+    else:
+        badge = tag("span", f"{words.STATE_GLYPHS[held]} {words.STATES[held]}", class_=f"state {STATE_CLASSES[held]}")
+        if held is None:
+            badge = join(badge, tag("p", say_unknown(result), class_="muted"))
+    head = tag("div", tag("h3", result.name), badge, class_="head")
+    drawing = _drawing(canvas, found) if found else None
+    top = tag("div", head, _claim(result.plan), drawing, class_="top")
+    return tag("article", top, _phases(result), class_="hypothesis")
+
+
+def _claim(check: CheckPlan) -> Markup:
+    """What was asked and what was expected, in a line."""
+    asked = ", ".join(
+        f"{key} {words.variable(value)}" for key, value in check.options.items() if value not in ("", None)
+    )
+    rules = [f"every {words.seconds(check.every)}"]
+    if isinstance(check, HypothesisPlan):
+        rules += [f"{words.seconds(check.tolerate)} tolerated"] if check.tolerate else []
+        rules += [f"coverage at least {check.min_coverage:.0%}"]
+        rules += ["stops the run"] if check.stop else []
+    rules += ["any series"] if check.require == "any" else []
+    rules += [f"{check.series} series"] if check.series else []
+    return tag(
+        "p",
+        f"{check.kind} ",
+        tag("code", asked),
+        " expected ",
+        tag("code", check.expect),
+        f" · {', '.join(rules)}",
+        class_="claim",
+    )
+
+
+def _drawing(canvas: Canvas, found: Track) -> Markup:
+    if not found.series:
+        return tag("p", "No sample ever had a value.", class_="muted")
+    return join(plot(canvas, found), _legend(found))
+
+
+def _legend(found: Track) -> Markup:
+    names = ordered(found)
+    if names == [""]:
+        return join()
+    items: list[Child] = []
+    for rank, name in enumerate(names[:LEGEND]):
+        line = tag("svg", tag("path", d="M1 5H17", class_="line"), viewBox="0 0 18 10", class_=colour(rank))
+        items.append(tag("li", line, tag("code", name or "value")))
+    left_out = len(names) - DRAWN
+    more = f"and {len(names) - LEGEND} more" + (f", {left_out} of them not drawn" if left_out > 0 else "")
+    return tag("ul", *items, tag("li", more) if len(names) > LEGEND else None, class_="legend")
+
+
+def _phases(result: HypothesisResult) -> Markup:
+    rows = [_phase(name, phase, result.distributions.get(name)) for name, phase in result.phases.items()]
+    numeric = bool(result.distributions)
+    headings = ["phase", "", "#samples", "#of time", "#violated", "#no data", "#worst"]
+    headings += ["#median", "#p95", "#min", "#max"] if numeric else []
+    return tables.table(headings, [row if numeric else row[:7] for row in rows]) if rows else join()
+
+
+def _phase(name: Phase, phase: PhaseResult, spread: Distribution | None) -> list[Child]:
+    state = tag("span", words.STATES[phase.held], class_=f"state {STATE_CLASSES[phase.held]}")
+    figures = [spread.median, spread.p95, spread.min, spread.max] if spread else [None] * 4
+    return [
+        name,
+        state,
+        f"{phase.samples} of {phase.expected}",
+        f"{phase.coverage:.0%}",
+        words.seconds(phase.violated_s),
+        words.seconds(phase.unknown_s),
+        words.number(phase.worst),
+        *map(words.number, figures),
+    ]

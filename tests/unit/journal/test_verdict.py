@@ -1,0 +1,114 @@
+"""The rules of judging, case by case: small journals in tests/cases/verdict, and what must hold for all journals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaosjc.errors import JournalError
+from chaosjc.journal.events import Closed, DebtCleared, Entry
+from chaosjc.journal.verdict import RULES, judge
+from tests.unit.journal.story import journal, story
+
+CASES = Path(__file__).parents[2] / "cases" / "verdict"
+RANK = ["UNDO-FAILED", "ABORTED", "NOT-STARTED", "FAIL", "INCONCLUSIVE", "PASS"]
+
+
+def cases() -> list[Any]:
+    found: list[Any] = []
+    for path in sorted(CASES.glob("*.yaml")):
+        for case in yaml.safe_load(path.read_text()):
+            found.append(pytest.param(case, id=f"{path.stem}: {case['case']}"))
+    return found
+
+
+@pytest.mark.parametrize("case", cases())
+def test_case(case: dict[str, Any]) -> None:
+    judged = judge(journal(story(case)))
+    assert (judged.verdict, judged.code) == (case["verdict"], case["code"]), judged.reason
+    for words in case.get("says", []):
+        assert words in judged.reason
+    for name, phases in case.get("phases", {}).items():
+        result = next(result for result in judged.hypotheses if result.name == name)
+        for phase, figures in phases.items():
+            for key, value in figures.items():
+                assert getattr(result.phases[phase], key) == pytest.approx(value), (name, phase, key)
+    if "outages" in case:
+        assert [[o.hypothesis, o.series, o.start, o.end] for o in judged.outages] == case["outages"]
+
+
+def test_every_rule_has_a_case() -> None:
+    told = {(case.values[0]["verdict"], case.values[0]["code"]) for case in cases()}
+    assert {(rule.verdict, rule.code) for rule in RULES} <= told | {("NOT-STARTED", "not-started")}
+
+
+def test_rules_are_in_order_of_rank() -> None:
+    ranks = [RANK.index(rule.verdict) for rule in RULES]
+    assert ranks == sorted(ranks)
+    assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+def test_only_what_came_before_closed_counts() -> None:
+    entries = journal(story({"change": {"verified": {"outcome": "unknown"}}}))
+    judged = judge(entries)
+    assert judged.verdict == "UNDO-FAILED"
+    later = [Closed(verdict=judged.verdict, code=judged.code, reason=judged.reason), DebtCleared(step="f1.hub")]
+    entries += [Entry(seq=900 + i, at=100 + i, run="r1", event=event) for i, event in enumerate(later)]
+    assert judge(entries) == judged
+
+
+def test_a_run_without_a_plan_cannot_be_judged() -> None:
+    with pytest.raises(JournalError):
+        judge([])
+
+
+def test_figures() -> None:
+    judged = judge(journal(story({"hypotheses": {"hub": {"tolerate": 5}}, "samples": {"hub": "+8 -3 +22"}})))
+    assert judged.verdict == "PASS"
+    assert (judged.time_to_detect, judged.time_to_recover, judged.longest_violation) == (1.0, 3.0, 3.0)
+    shown = judged.hypotheses[0].distributions["during"]
+    assert (shown.n, shown.min, shown.median, shown.max) == (14, 0.0, 1.0, 1.0)
+    assert [(f.id, t.name, t.intent_at, t.outcome) for f in judged.faults for t in f.targets] == [
+        ("f1", "hub-vm", 1.0, "whole")
+    ]
+
+
+SIGNS = st.lists(st.sampled_from("+-?."), min_size=33, max_size=33)
+
+
+@given(SIGNS, st.integers(0, 32), st.integers(0, 5))
+def test_one_more_violation_never_improves_a_verdict(signs: list[str], place: int, tolerate: int) -> None:
+    worse = [*signs[:place], "-", *signs[place + 1 :]]
+    verdicts = [
+        judge(
+            journal(story({"hypotheses": {"hub": {"tolerate": tolerate}}, "samples": {"hub": "".join(each)}}))
+        ).verdict
+        for each in (signs, worse)
+    ]
+    assert RANK.index(verdicts[1]) <= RANK.index(verdicts[0])
+
+
+@given(SIGNS, st.integers(0, 32))
+def test_losing_a_held_sample_never_makes_a_pass(signs: list[str], place: int) -> None:
+    lost = [*signs[:place], ".", *signs[place + 1 :]]
+    if signs[place] == "+" and judge(journal(story({"samples": {"hub": "".join(lost)}}))).verdict == "PASS":
+        assert judge(journal(story({"samples": {"hub": "".join(signs)}}))).verdict == "PASS"
+
+
+@given(st.sampled_from(["before", "during", "after"]), st.floats(0, 1))
+def test_no_data_in_a_phase_is_never_a_pass(phase: str, min_coverage: float) -> None:
+    signs = {"before": ".5 +28", "during": "+5 .20 +8", "after": "+22 .11"}[phase]
+    case = {"hypotheses": {"hub": {"min_coverage": min_coverage}}, "samples": {"hub": signs}}
+    assert judge(journal(story(case))).verdict == "INCONCLUSIVE"
+
+
+@given(st.permutations(range(4)))
+def test_the_order_of_answers_to_one_question_does_not_matter(order: list[int]) -> None:
+    signs = {"hub/a": "+8 -3 +22", "hub/b": "+10 -3 +20", "hub/c": "+33", "hub/a backfill": "+7 -2 +24"}
+    shuffled = {name: signs[name] for name in (list(signs)[i] for i in order)}
+    assert judge(journal(story({"samples": shuffled}))).outages == judge(journal(story({"samples": signs}))).outages

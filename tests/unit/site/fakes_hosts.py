@@ -1,0 +1,105 @@
+"""What `ssh` would meet: VMs whose files and units are those of their user data, unless a test alters them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaosjc.drivers.command import Completed
+from tests.unit.site.fakes import FakeCloud
+
+WELL = {"enabled": "enabled", "active": "active", "drop_ins": []}
+
+
+class FakeHosts:
+    """A Runner for `Ssh`: logins, and the two requests of chaosjc.site.remote; anything else fails the test."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self._cloud = cloud
+        self.silent: set[str] = set()
+        self.refusing: set[str] = set()
+        self.files: dict[tuple[str, str], dict[str, str] | None] = {}
+        self.units: dict[tuple[str, str], dict[str, Any]] = {}
+        self.failing: dict[str, str] = {}
+        self.mended: list[str] = []
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | None = None,
+        timeout: float = 60.0,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        del timeout, check, env, cwd
+        if "-O" in argv:
+            return Completed(tuple(argv), 0, "", "Exit request sent.", 0.0)
+        host, remote = argv[argv.index("--") + 1 :]
+        refusal = self._refusal(host)
+        if refusal:
+            return Completed(tuple(argv), 255, "", refusal, 0.0)
+        if remote == "true":
+            return Completed(tuple(argv), 0, "", "", 0.0)
+        assert remote.startswith("sudo -n python3 -c "), remote
+        answer = self._answer(host, json.loads(stdin or ""))
+        return Completed(tuple(argv), 0, json.dumps(answer), "", 0.0)
+
+    def alter_file(self, host: str, path: str, **facts: str) -> None:
+        """Somebody edits it, or with no facts deletes it."""
+        self.files[host, path] = {**(self._planned(host, path) or {}), **facts} if facts else None
+
+    def alter_unit(self, host: str, name: str, **facts: Any) -> None:
+        """Somebody stops, disables or overrides it."""
+        self.units[host, name] = WELL | facts
+
+    def _refusal(self, host: str) -> str:
+        up = {each.name for each in self._cloud.server_table.values() if each.status == "ACTIVE"}
+        if not {host, "bastion"} <= up or {host, "bastion"} & self.silent:
+            return f"ssh: connect to host {host} port 22: Connection timed out"
+        return f"chaosjc@{host}: Permission denied (publickey)." if host in self.refusing else ""
+
+    def _answer(self, host: str, request: dict[str, Any]) -> dict[str, Any]:
+        if "mend" in request:
+            return {"failed": self._mend(host, request["mend"])}
+        key = self._user_data(host)["ssh_keys"]
+        return {
+            "starting": False,
+            "errors": [],
+            "files": {path: self._file(host, path) for path in request["look"]["files"]},
+            "units": {name: self.units.get((host, name), WELL) for name in request["look"]["units"]},
+            "host_key": key["ed25519_public"],
+            "host_certificate": key["ed25519_certificate"],
+        }
+
+    def _mend(self, host: str, mend: dict[str, Any]) -> list[list[str]]:
+        self.mended.append(host)
+        for each in mend["files"]:
+            if each["path"] not in self.failing:
+                self.files[host, each["path"]] = _fact(each["content"], each["mode"], each["owner"])
+        for name in mend["units"]:
+            if name not in self.failing:
+                self.units[host, name] = WELL
+        asked = [*(each["path"] for each in mend["files"]), *mend["units"]]
+        return [[what, self.failing[what]] for what in asked if what in self.failing]
+
+    def _file(self, host: str, path: str) -> dict[str, str] | None:
+        return self.files[host, path] if (host, path) in self.files else self._planned(host, path)
+
+    def _planned(self, host: str, path: str) -> dict[str, str] | None:
+        for each in self._user_data(host)["write_files"]:
+            if each["path"] == path:
+                return _fact(each["content"], each["permissions"], each["owner"])
+        return None
+
+    def _user_data(self, host: str) -> dict[str, Any]:
+        uuid = next(each.id for each in self._cloud.server_table.values() if each.name == host)
+        return json.loads(self._cloud.user_data[uuid].partition("\n")[2])
+
+
+def _fact(content: str, mode: str, owner: str) -> dict[str, str]:
+    return {"digest": hashlib.sha256(content.encode()).hexdigest(), "mode": mode, "owner": owner}

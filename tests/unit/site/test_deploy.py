@@ -1,0 +1,298 @@
+"""The stages together, on a cloud in memory: what is planned, what is mended, and that a second time does nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chaosjc.drivers.openstack_values import Named, Network, RuleSpec
+from chaosjc.errors import StageError
+from chaosjc.site import deploy
+from chaosjc.site.context import Context
+from chaosjc.site.model import NetworkModel, Role, SiteFile
+from tests.unit.site.fakes import FakeCloud, lab_site
+from tests.unit.site.fakes_hosts import FakeHosts
+
+WORKER = "worker-001"
+EXPORTER = "prometheus-node-exporter.service"
+
+
+@pytest.fixture
+def deployed(context: Context) -> Context:
+    deploy.deploy(context)
+    return context
+
+
+def names(context: Context) -> list[str]:
+    """What would be done, in a person's words without details."""
+    return [f"{each.action} {each.kind} {each.name}" for each in deploy.plan(context)]
+
+
+def uuid_of(cloud: FakeCloud, name: str) -> str:
+    return next(each.id for each in cloud.server_table.values() if each.name == name)
+
+
+def with_role(site: SiteFile, name: str, **changes: Any) -> SiteFile:
+    role = Role.model_validate(site.roles[name].model_dump() | changes, strict=False)
+    return site.model_copy(update={"roles": {**site.roles, name: role}})
+
+
+def test_from_nothing_to_nothing_to_do(context: Context, cloud: FakeCloud) -> None:
+    planned = names(context)
+    assert planned[0] == "create authority lab users and hosts"
+    assert planned[-4:] == [f"create server {each}" for each in ("bastion", WORKER, "worker-002", "monitor")]
+    assert not cloud.calls, "a plan changes nothing"
+    deploy.deploy(context)
+    assert {each.name for each in cloud.server_table.values()} == {"bastion", WORKER, "worker-002", "monitor"}
+    calls = list(cloud.calls)
+    assert deploy.deploy(context) == ()
+    assert names(context) == []
+    assert cloud.calls == calls
+
+
+def test_servers_carry_the_site_mark_and_a_certified_host_key(deployed: Context, cloud: FakeCloud) -> None:
+    server = cloud.server_table[uuid_of(cloud, WORKER)]
+    assert server.metadata["chaosjc:site"] == "lab"
+    assert server.metadata["chaosjc:role"] == "worker"
+    data = json.loads(cloud.user_data[server.id].removeprefix("#cloud-config\n"))
+    assert data["ssh_keys"]["ed25519_certificate"].startswith("ssh-ed25519-cert-v01@openssh.com ")
+    assert WORKER in deployed.state.ssh_config.read_text()
+
+
+def test_a_rule_deleted_or_added_by_hand_is_named_and_mended(deployed: Context, cloud: FakeCloud) -> None:
+    groups = {each.name: each for each in cloud.group_table.values()}
+    monitor, internal = groups["lab-monitor"], groups["lab-internal"]
+    lost = next(uuid for uuid, rule in internal.rules if rule.port_min == 9100)
+    cloud.delete_rule(lost)
+    cloud.create_rule(monitor.id, RuleSpec("ingress", "IPv4", "tcp", 4444, 4450))
+    cloud.delete_rule(monitor.rules[1][0])
+    assert names(deployed) == [
+        "create rule lab-monitor: egress IPv6 any to anywhere",
+        "delete rule lab-monitor: ingress tcp 4444-4450 from anywhere",
+        "create rule lab-internal: ingress tcp 9100 from lab-monitor",
+    ]
+    assert len(deploy.deploy(deployed)) == 3
+    assert names(deployed) == []
+
+
+def test_a_deleted_server_comes_back_with_its_address(deployed: Context, cloud: FakeCloud) -> None:
+    before = cloud.server_table[uuid_of(cloud, WORKER)]
+    cloud.delete_server(before.id)
+    assert names(deployed) == [f"create server {WORKER}"]
+    deploy.deploy(deployed)
+    after = cloud.server_table[uuid_of(cloud, WORKER)]
+    assert after.id != before.id
+    assert after.addresses == before.addresses
+    assert names(deployed) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [("PAUSED", "unpause"), ("SUSPENDED", "resume"), ("SHUTOFF", "start"), ("RESCUE", "reboot"), ("ERROR", "replace")],
+)
+def test_a_server_in_another_state_is_revived(deployed: Context, cloud: FakeCloud, status: str, action: str) -> None:
+    uuid = uuid_of(cloud, WORKER)
+    cloud.server_table[uuid] = replace(cloud.server_table[uuid], status=status)
+    assert names(deployed) == [f"{action} server {WORKER}"]
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+
+
+def test_a_port_deleted_by_hand_costs_its_server(deployed: Context, cloud: FakeCloud) -> None:
+    port = next(each for each in cloud.port_table.values() if each.name == f"lab-{WORKER}")
+    cloud.delete_port(port.id)
+    assert names(deployed)[:2] == [f"create port lab-{WORKER}", f"replace server {WORKER}"]
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+
+
+def test_groups_of_a_port_are_mended(deployed: Context, cloud: FakeCloud) -> None:
+    port = next(each for each in cloud.port_table.values() if each.name == "lab-monitor")
+    cloud.update_port(port.id, [])
+    (change,) = deploy.plan(deployed)
+    assert str(change) == "infra: update port lab-monitor (groups none → lab-internal, lab-monitor)"
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+
+
+def test_files_and_units_altered_by_hand_are_named_and_mended(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.alter_file("bastion", "/etc/hosts", digest="0" * 64)
+    hosts.alter_file(WORKER, "/etc/sudoers.d/90-chaosjc", mode="0644")
+    hosts.alter_file("monitor", "/etc/prometheus/prometheus.yml")
+    hosts.alter_unit(WORKER, EXPORTER, active="inactive")
+    hosts.alter_unit("worker-002", "ssh.service", drop_ins=["/etc/systemd/system/ssh.service.d/x.conf"])
+    assert names(deployed) == [
+        "update file bastion:/etc/hosts",
+        f"update file {WORKER}:/etc/sudoers.d/90-chaosjc",
+        "update unit worker-002:ssh.service",
+        f"update unit {WORKER}:{EXPORTER}",
+        "create file monitor:/etc/prometheus/prometheus.yml",
+    ]
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+    assert sorted(hosts.mended) == ["bastion", "monitor", WORKER, WORKER, "worker-002"]
+
+
+def test_a_failure_names_stage_host_and_where_to_look(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.alter_unit(WORKER, EXPORTER, active="failed")
+    hosts.failing[EXPORTER] = "Job failed."
+    with pytest.raises(StageError, match=f"monitoring: {WORKER}: mending {EXPORTER}: Job failed") as caught:
+        deploy.deploy(deployed)
+    assert f"journalctl -u {EXPORTER}" in caught.value.hint
+    hosts.failing.clear()
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+
+
+def test_what_mending_does_not_mend_is_an_error(deployed: Context, hosts: FakeHosts, cloud: FakeCloud) -> None:
+    hosts.silent.add("monitor")
+    assert names(deployed) == [], "a VM so young may still be starting"
+    _age(cloud)
+    assert names(deployed) == ["reboot server monitor"]
+    with pytest.raises(StageError, match="infra: monitor: monitor: no SSH session"):
+        deploy.deploy(deployed)
+    assert "console of monitor" in (deployed.state.logs / "console-monitor.log").read_text()
+    assert "reboot monitor" in cloud.calls
+
+
+def test_a_vm_that_refuses_every_login_is_replaced_if_nothing_is_lost(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud
+) -> None:
+    _age(cloud)
+    hosts.refusing.update({WORKER, "monitor"})
+    assert names(deployed) == [f"replace server {WORKER}", "reboot server monitor"]
+
+
+def test_nothing_is_said_of_vms_behind_a_silent_bastion(deployed: Context, hosts: FakeHosts, cloud: FakeCloud) -> None:
+    _age(cloud)
+    hosts.silent.add("bastion")
+    assert names(deployed) == ["reboot server bastion"]
+
+
+def test_a_silent_vm_behind_a_lost_rule_is_not_rebooted(deployed: Context, hosts: FakeHosts, cloud: FakeCloud) -> None:
+    _age(cloud)
+    group = next(each for each in cloud.group_table.values() if each.name == "lab-internal")
+    cloud.delete_rule(next(uuid for uuid, rule in group.rules if rule.port_min == 22))
+    hosts.silent.add(WORKER)
+    assert names(deployed) == ["create rule lab-internal: ingress tcp 22 from lab-bastion"]
+
+
+@pytest.mark.parametrize(
+    ("change", "before"),
+    [({"flavor": "chaosjc.medium"}, "flavor chaosjc.small"), ({"image": "newer"}, "image image-1")],
+)
+def test_flavor_and_image_cannot_change_in_place(
+    deployed: Context, cloud: FakeCloud, change: dict[str, str], before: str
+) -> None:
+    cloud.image_list = (*cloud.image_list, Named("image-2", "newer"))
+    altered = replace(deployed, site=with_role(deployed.site, "worker", **change))
+    changes = deploy.plan(altered)
+    assert [(each.action, each.name, each.before) for each in changes] == [
+        ("replace", WORKER, before),
+        ("replace", "worker-002", before),
+    ]
+    deploy.deploy(altered)
+    assert names(altered) == []
+
+
+def test_new_user_data_is_a_new_vm_and_nothing_else(deployed: Context, cloud: FakeCloud) -> None:
+    retention = deployed.site.monitoring.model_copy(update={"retention": 3600.0})
+    altered = replace(deployed, site=deployed.site.model_copy(update={"monitoring": retention}))
+    assert names(altered) == ["replace server monitor"]
+
+
+def test_live_files_change_while_their_vm_lives(deployed: Context, cloud: FakeCloud) -> None:
+    monitor = uuid_of(cloud, "monitor")
+    altered = replace(deployed, site=with_role(deployed.site, "worker", count=3))
+    assert f"create server {WORKER[:-1]}3" in names(altered)
+    deploy.deploy(altered)
+    assert names(altered) == []
+    assert uuid_of(cloud, "monitor") == monitor
+
+
+def test_what_the_file_no_longer_names_goes(deployed: Context, cloud: FakeCloud) -> None:
+    fewer = replace(deployed, site=with_role(deployed.site, "worker", count=1, numbered=True))
+    assert {"delete port lab-worker-002", "delete server worker-002"} <= set(names(fewer))
+    deploy.deploy(fewer)
+    assert names(fewer) == []
+    assert len(cloud.server_table) == 3
+
+
+def test_only_leaves_the_rest_alone(deployed: Context, cloud: FakeCloud, hosts: FakeHosts) -> None:
+    cloud.delete_server(uuid_of(cloud, WORKER))
+    cloud.delete_server(uuid_of(cloud, "worker-002"))
+    hosts.alter_file("monitor", "/etc/hosts", mode="0600")
+    deploy.deploy(replace(deployed, only=frozenset({WORKER})))
+    assert names(deployed) == ["create server worker-002", "update file monitor:/etc/hosts"]
+
+
+def test_a_snapshot_deploys_like_its_file(deployed: Context, cloud: FakeCloud) -> None:
+    cloud.delete_server(uuid_of(cloud, WORKER))
+    restored = replace(deployed, site=SiteFile.restore(deployed.site.snapshot()))
+    deploy.deploy(restored)
+    assert names(deployed) == []
+
+
+def test_destroy_leaves_what_others_own(deployed: Context, cloud: FakeCloud) -> None:
+    cloud.create_group("somebody else's", "")
+    deploy.destroy(deployed)
+    assert not (cloud.server_table or cloud.port_table or cloud.subnet_table)
+    assert [each.name for each in cloud.network_table.values()] == ["public"]
+    assert [each.name for each in cloud.group_table.values()] == ["somebody else's"]
+    assert deploy.destroy(deployed) == ()
+
+
+def test_a_network_of_somebody_else_is_not_touched(context: Context, cloud: FakeCloud) -> None:
+    cloud.network_table["theirs"] = Network("theirs", "lab", "my network")
+    with pytest.raises(StageError, match="network lab of cloud fake belongs to somebody else"):
+        deploy.deploy(context)
+
+
+def test_a_missing_image_and_flavor_are_named(context: Context, cloud: FakeCloud) -> None:
+    cloud.flavor_list = cloud.flavor_list[:1]
+    with pytest.raises(StageError, match=r"no flavor chaosjc\.medium"):
+        deploy.plan(context)
+    cloud.image_list = ()
+    with pytest.raises(StageError, match="no image chaosjc"):
+        deploy.plan(context)
+
+
+def test_router_and_public_address_where_the_file_names_a_way_out(context: Context, cloud: FakeCloud) -> None:
+    network = NetworkModel(cidr="10.66.0.0/24", external="public")
+    outside = replace(context, site=lab_site(network=network))
+    assert {"create router lab", "create floating address bastion"} <= set(names(outside))
+    deploy.deploy(outside)
+    assert names(outside) == []
+    assert "HostName 192.0.2.10" in outside.state.ssh_config.read_text()
+    router = next(iter(cloud.router_table.values()))
+    cloud.router_table[router.id] = replace(router, subnet_ids=frozenset())
+    address = next(iter(cloud.floating_table.values()))
+    cloud.point_floating_address(address.id, "")
+    assert names(outside) == ["update router lab", "update floating address 192.0.2.10"]
+    deploy.deploy(outside)
+    deploy.deploy(replace(outside, site=lab_site()))
+    assert not (cloud.router_table or cloud.floating_table)
+
+
+def test_one_deploy_at_a_time(context: Context) -> None:
+    with context.state.writing(), pytest.raises(StageError, match="another deploy"):
+        deploy.deploy(context)
+
+
+def test_an_interrupted_deploy_stops_and_the_next_continues(context: Context) -> None:
+    def stop(stage: str, subject: str, text: str) -> None:
+        if (subject, text) == ("monitor", "create server"):
+            context.cancelled.set()
+
+    with pytest.raises(StageError, match="interrupted"):
+        deploy.deploy(replace(context, report=stop))
+    deploy.deploy(context)
+    assert names(context) == []
+
+
+def _age(cloud: FakeCloud) -> None:
+    for uuid, server in cloud.server_table.items():
+        cloud.server_table[uuid] = replace(server, created="2020-01-01T00:00:00Z")
