@@ -4,10 +4,11 @@ The time of a value is that of the oldest sample that it rests on (`timestamp(se
 the query's: Prometheus answers with samples up to five minutes old. For each series of the answer those are the samples
 that carry all of its labels, as far as the selector's series have such labels at all.
 
-A sample is due every scrape interval, as the list of targets has it for the series' job and instance, or else (for
-recording rules and remote writes) as the last five minutes show. It is stale when older than two intervals and a
-second: one interval for the wait until the next scrape, one for the scrape itself, which may take as long. Stale is no
-data. Where a value rests on samples of several intervals, the longest counts.
+A sample is due every scrape interval, as the list of targets has it for the series' job and instance; what a recording
+rule makes, every interval of its group; anything else (remote writes) as often as the last five minutes show. It is
+stale when older than two intervals and a second: one interval for the wait until the next scrape, one for the scrape
+itself, which may take as long. Stale is no data. Where a value rests on samples of several intervals, the longest
+counts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ GRACE = 1.0  # seconds
 EARLY = 1.5  # intervals before a phase whose samples may stand for its beginning
 BACKFILL_TIMEOUT = 30.0  # seconds, for all that a backfill asks
 
-Labels: TypeAlias = frozenset[tuple[str, str]]
+Job: TypeAlias = tuple[str, str]  # the labels job and instance, which name a target
 
 
 class PromqlCheck(CheckEntry):
@@ -91,7 +92,7 @@ def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tup
     step = max(interval / 2, 0.1, (end - first) / MAX_POINTS)
 
     def over_time(promql: str) -> tuple[Series, ...]:
-        return client.query_range(promql, first, end, step=step, timeout=deadline.left())
+        return client.query_range(promql, first, end + step, step=step, timeout=deadline.left())
 
     ages = Ages.ask(plan, over_time)
     readings: list[Reading] = []
@@ -99,7 +100,7 @@ def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tup
         sampled, seen = ages.of(each), set[float]()
         for time, value in each.points:
             taken = sampled(time)
-            if taken is not None and taken not in seen and not isnan(value):
+            if taken is not None and taken <= end and taken not in seen and not isnan(value):
                 seen.add(taken)
                 readings.append(Reading(series=each.name, time=taken, value=value, interval=interval))
     return tuple(readings)
@@ -181,16 +182,29 @@ def _interval_at(plan: CheckPlan, client: Prometheus, times: Iterable[float], de
 
 def _interval(client: Prometheus, ages: Ages, at: float, deadline: Deadline) -> float:
     """The longest interval of all samples; 0.0 if none is known."""
-    by_job: dict[tuple[str | None, str | None], float] = {}
-    try:
-        for target in client.targets(deadline.left()):
-            key = target.labels.get("job"), target.labels.get("instance")
-            by_job[key] = max(by_job.get(key, 0.0), target.interval)
-    except RemoteError:
-        by_job = {}  # a server that keeps its targets to itself still shows their samples
+    recorded, scraped = _known_intervals(client, deadline)
     intervals = [0.0]
     for selector, found in ages.series.items():
-        scraped = [by_job.get((each.labels.get("job"), each.labels.get("instance")), 0.0) for each in found]
-        known = all(scraped) and scraped
-        intervals.append(max(scraped) if known else client.spacing(selector.text, at=at, timeout=deadline.left()))
+        known = [recorded.get(selector.metric) or scraped.get(_job(each.labels), 0.0) for each in found]
+        if known and all(known):
+            intervals.append(max(known))
+        elif found:
+            intervals.append(client.spacing(selector.text, at=at, timeout=deadline.left()))
     return max(intervals)
+
+
+def _known_intervals(client: Prometheus, deadline: Deadline) -> tuple[Mapping[str, float], Mapping[Job, float]]:
+    """Of recorded metrics, and of targets; both empty where the server keeps them to itself."""
+    scraped: dict[Job, float] = {}
+    try:
+        recorded = client.recorded(deadline.left())
+        for target in client.targets(deadline.left()):
+            job = _job(target.labels)
+            scraped[job] = max(scraped.get(job, 0.0), target.interval)
+    except RemoteError:
+        return {}, {}
+    return recorded, scraped
+
+
+def _job(labels: Mapping[str, str]) -> Job:
+    return labels.get("job", ""), labels.get("instance", "")

@@ -8,7 +8,7 @@ import os
 import ssl
 import statistics
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -55,9 +55,7 @@ class Prometheus:
         self.url = url
         self._clock = clock
         self._lock = threading.Lock()
-        self._targets: tuple[ScrapeTarget, ...] = ()
-        self._asked_at = float("-inf")
-        self._spacings: dict[str, tuple[float, float]] = {}
+        self._memory: dict[str, tuple[float, Any]] = {}
 
     @classmethod
     def connect(cls, url: str, *, clock: Clock | None = None, transport: Any = None) -> Self:
@@ -98,42 +96,44 @@ class Prometheus:
 
     def targets(self, timeout: float = 5.0) -> tuple[ScrapeTarget, ...]:
         """What is scraped, as known for up to REMEMBER seconds, or since the last answer where none comes now."""
-        with self._lock:
-            if self._clock.monotonic() - self._asked_at < REMEMBER:
-                return self._targets
-        try:
-            found = cast("dict[str, Any]", self._data("GET", "api/v1/targets", {"state": "active"}, timeout))
-            targets = tuple(_target(each) for each in found["activeTargets"])
-        except RemoteError:
-            if self._targets:
-                return self._targets
-            raise
-        with self._lock:
-            self._targets, self._asked_at = targets, self._clock.monotonic()
-        return targets
+        found = self._remembered("targets", lambda: self._data("GET", "api/v1/targets", {"state": "active"}, timeout))
+        return tuple(_target(each) for each in found["activeTargets"])
+
+    def recorded(self, timeout: float = 5.0) -> Mapping[str, float]:
+        """The metrics that recording rules make, each with its interval in seconds; known for as long as `targets`."""
+        found = self._remembered("rules", lambda: self._data("GET", "api/v1/rules", {"type": "record"}, timeout))
+        return {rule["name"]: float(group["interval"]) for group in found["groups"] for rule in group["rules"]}
 
     def spacing(self, selector: str, *, at: float, timeout: float = 5.0) -> float:
         """The median time between samples of a selector in the five minutes before `at`; 0.0 if there are not two."""
-        with self._lock:
-            known = self._spacings.get(selector)
-        if known and self._clock.monotonic() - known[1] < REMEMBER:
-            return known[0]
         found = self.query(f"{selector}[5m]", at=at, timeout=timeout)
         gaps = [after[0] - before[0] for each in found for before, after in itertools.pairwise(each.points)]
-        spacing = statistics.median(gaps) if gaps else 0.0
-        if gaps:
-            with self._lock:
-                self._spacings[selector] = (spacing, self._clock.monotonic())
-        return spacing
+        return statistics.median(gaps) if gaps else 0.0
 
     def close(self) -> None:
         """End its connections."""
         self._http.close()
 
+    def _remembered(self, what: str, ask: Callable[[], object]) -> Any:
+        """What was answered less than REMEMBER ago, or now, or ever; RemoteError where nothing was."""
+        with self._lock:
+            known = self._memory.get(what)
+        if known and self._clock.monotonic() - known[0] < REMEMBER:
+            return known[1]
+        try:
+            answer = ask()
+        except RemoteError:
+            if known:
+                return known[1]
+            raise
+        with self._lock:
+            self._memory[what] = self._clock.monotonic(), answer
+        return answer
+
     def _series(self, path: str, parameters: Mapping[str, str], timeout: float) -> tuple[Series, ...]:
         data = cast(
             "dict[str, Any]",
-            self._data("POST", path, {**parameters, "timeout": f"{max(timeout, 0.001):.3f}s"}, timeout),
+            self._data("POST", path, {**parameters, "timeout": f"{max(timeout, 0.001):.3f}"}, timeout),
         )
         kind, result = data.get("resultType"), data.get("result")
         if kind == "scalar":

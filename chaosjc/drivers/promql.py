@@ -12,10 +12,14 @@ from chaosjc.errors import UsageError
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector without its offset, and how many seconds before the query's time its samples are taken from."""
+    """A selector without its offset, and how many seconds before the query's time its samples are taken from.
+
+    `metric` is its name; empty where it selects by labels alone.
+    """
 
     text: str
     offset: float = 0.0
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _selector(node: Any, offset: float) -> Iterator[Selector]:
         return
     offset += _seconds(node.offset)
     node.offset = node.at = None  # the tree is ours
-    yield Selector(str(node), offset)
+    yield Selector(str(node), offset, node.name or "")
 
 
 def _seconds(delta: Any) -> float:

@@ -54,6 +54,8 @@ class WatchdogLike(Protocol):
     @property
     def alive(self) -> bool: ...  # noqa: D102
 
+    def dismiss(self) -> None: ...  # noqa: D102
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -110,16 +112,21 @@ class Run:
 
     def execute(self) -> Judgement:
         """From the plan to the verdict. Raises JournalError when the journal itself fails; the watchdog then undoes."""
-        with Locks(self._store.path).held(run_lock(self._run)):
-            self._record(self._planned)
-            try:
-                if self._admit():
-                    self._break()
-                    if self._undo_all() and (self._stopping is None or self._stopping.cause in OURS):
-                        self._measure_recovery()
-            finally:
-                self._sampler.stop()
-            return self._close()
+        try:
+            with Locks(self._store.path).held(run_lock(self._run)):
+                return self._execute()
+        finally:
+            self._sampler.stop()
+            if self._watchdog is not None:
+                self._watchdog.dismiss()
+
+    def _execute(self) -> Judgement:
+        self._record(self._planned)
+        if self._admit():
+            self._break()
+            if self._undo_all() and not self._interrupted():
+                self._measure_recovery()
+        return self._close()
 
     # ---- before
 

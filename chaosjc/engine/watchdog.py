@@ -62,9 +62,8 @@ class Watchdog:
         return self._process.poll() is None
 
     def dismiss(self) -> None:
-        """Wait for its end; it ends by itself once the run is closed and its lock is free."""
-        with contextlib.suppress(Exception):
-            self._process.wait(timeout=5)
+        """See it end, which it does by itself once the run is closed and its lock is free."""
+        self._process.wait()
 
 
 def watch(store: Store, run: str, ready_fd: int, clock: Clock) -> None:
@@ -81,7 +80,9 @@ def watch(store: Store, run: str, ready_fd: int, clock: Clock) -> None:
                 stack.enter_context(Locks(store.path).held(run_lock(run)))
         except _Overdue:
             why = "the run's process is past its deadline and silent"
-        close_abandoned(Undoer(store, run, FAULTS, world, clock), "death", why)
+        undoer = Undoer(store, run, FAULTS, world, clock)
+        if undoer.state().closed is None:
+            close_abandoned(undoer, "death", why)
 
 
 def _say_ready(descriptor: int, undoer: Undoer) -> None:

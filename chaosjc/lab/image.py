@@ -219,7 +219,7 @@ def debian_sources(apt: Path, suite: str) -> list[str]:
     Other archives that this machine uses (those signed by another key) stay out. Raises LabError if none is left.
     """
     found = [
-        line for path in sorted(apt.glob("sources.list*/*.list")) for line in _one_line(path.read_text("utf-8"), suite)
+        line for path in sorted(apt.glob("sources.list.d/*.list")) for line in _one_line(path.read_text("utf-8"), suite)
     ]
     if (classic := apt / "sources.list").is_file():
         found += _one_line(classic.read_text("utf-8"), suite)

@@ -11,7 +11,7 @@ from pathlib import Path
 from chaosjc.errors import LabError
 from chaosjc.lab.config import Ports
 from chaosjc.lab.layout import REGISTRY, Lab
-from chaosjc.lab.machine.disks import locked, write_atomically
+from chaosjc.lab.machine.disks import locked_directory, write_atomically
 
 _FIRST, _LAST = 18774, 18974
 
@@ -36,7 +36,7 @@ def claims(registry: Path = REGISTRY) -> dict[str, Claim]:
 def claim(lab: Lab, registry: Path = REGISTRY) -> Ports:
     """The lab's ports: those it had before while they are free. Raises LabError if its tag or all ports are taken."""
     kept = lab.private / "ports.json"
-    with locked(registry / ".lock"):
+    with locked_directory(registry):
         others = claims(registry)
         mine = others.pop(lab.tag, None)
         if mine and mine.directory != lab.directory:
@@ -60,9 +60,7 @@ def claim(lab: Lab, registry: Path = REGISTRY) -> Ports:
 
 def release(lab: Lab, registry: Path = REGISTRY) -> None:
     """Give tag and ports back."""
-    if not registry.exists():
-        return
-    with locked(registry / ".lock"):
+    with locked_directory(registry):
         (registry / f"{lab.tag}.json").unlink(missing_ok=True)
 
 

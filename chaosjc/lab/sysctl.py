@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from chaosjc.lab.machine.disks import locked, write_atomically
+from chaosjc.lab.machine.disks import locked_directory, write_atomically
 
 WANTED = {
     "fs/inotify/max_user_instances": 8192,
@@ -25,7 +25,7 @@ def raised(current: Mapping[str, int], wanted: Mapping[str, int] = WANTED) -> di
 
 def apply(record: Path, proc: Path = Path("/proc/sys")) -> None:
     """Raise what is too low; the first values are written to `record` before."""
-    with locked(record.with_suffix(".lock")):
+    with locked_directory(record.parent):
         current = {key: int((proc / key).read_text()) for key in WANTED}
         before = json.loads(record.read_text()) if record.exists() else {}
         changes = raised(current)
@@ -36,10 +36,9 @@ def apply(record: Path, proc: Path = Path("/proc/sys")) -> None:
 
 def restore(record: Path, proc: Path = Path("/proc/sys")) -> None:
     """Put back what `apply` changed, unless somebody else has changed it again."""
-    with locked(record.with_suffix(".lock")):
+    with locked_directory(record.parent):
         before = json.loads(record.read_text()) if record.exists() else {}
         for key, value in before.items():
             if int((proc / key).read_text()) == WANTED.get(key):
                 (proc / key).write_text(str(value))
         record.unlink(missing_ok=True)
-    record.with_suffix(".lock").unlink(missing_ok=True)

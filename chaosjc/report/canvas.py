@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chaosjc.journal.timeline import Span
+from chaosjc.journal.timeline import Span, Window
 from chaosjc.report import words
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.scale import Scale, time_ticks
@@ -70,14 +70,20 @@ class Canvas:
         return join(*(self._state(span, top, height) for span in spans))
 
     def faults(self, top: float, height: float) -> Markup:
-        """Behind a plot: while something was broken, and while it was being put back."""
-        parts: list[Child] = []
-        for step in self.story.steps:
-            if step.intent_at is None:
-                continue
+        """Behind a plot: while anything was broken or being put back."""
+        return join(*(self.rect(w.start, w.end, top, height, "fault-shade") for w in self._broken()))
+
+    def _broken(self) -> list[Window]:
+        """The times from each intent to its verify, those that touch made one."""
+        merged: list[Window] = []
+        begun = ((step.intent_at, step) for step in self.story.steps if step.intent_at is not None)
+        for start, step in sorted(begun, key=lambda pair: pair[0]):
             end = step.verified_at if step.verified_at is not None and step.settled else self.story.window.end
-            parts.append(self.rect(step.intent_at, max(end, step.intent_at), top, height, "fault-shade"))
-        return join(*parts)
+            if merged and start <= merged[-1].end:
+                merged[-1] = Window(merged[-1].start, max(end, merged[-1].end))
+            else:
+                merged.append(Window(start, max(end, start)))
+        return merged
 
     def _state(self, span: Span, top: float, height: float) -> Markup:
         zero = self.story.zero

@@ -9,7 +9,7 @@ from typing import Any
 from chaosjc.clock import rfc3339
 from chaosjc.journal.events import DebtCleared, Entry
 from chaosjc.journal.measure import HypothesisResult, Outage
-from chaosjc.journal.state import StepState
+from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.verdict import FaultResult, TargetResult
 from chaosjc.report.story import Story, read
 
@@ -19,7 +19,7 @@ SCHEMA = 1
 def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
     """Everything that is known of one run; JSON values only, times RFC 3339. JournalError if nothing was planned."""
     story = read(entries)
-    return _top(story) | {
+    return _top(story.state) | {
         "hypotheses": [_hypothesis(result) for result in story.judgement.hypotheses],
         "faults": [_fault(fault) for fault in story.judgement.faults],
         "outages": [_outage(outage) for outage in story.judgement.outages],
@@ -29,15 +29,16 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def list_object(runs: Iterable[Sequence[Entry]]) -> list[dict[str, Any]]:
-    """The top fields of each run, in the order given."""
-    return [_top(read(entries)) for entries in runs]
+    """The top fields of each run, in the order given; entries may come without their samples."""
+    states = (fold(entries) for entries in runs)
+    return [_top(state) for state in states if state]
 
 
-def _top(story: Story) -> dict[str, Any]:
-    planned, closed = story.planned, story.closed
+def _top(state: RunState) -> dict[str, Any]:
+    planned, closed = state.planned, state.closed
     return {
         "schema": SCHEMA,
-        "run": story.state.run,
+        "run": state.run,
         "experiment": planned.experiment,
         "sha256": planned.sha256,
         "site": planned.site or None,
@@ -47,8 +48,8 @@ def _top(story: Story) -> dict[str, Any]:
         "reason": closed.reason if closed else None,
         "seed": planned.seed,
         "vars": planned.vars,
-        "started_at": rfc3339(story.state.planned_at),
-        "ended_at": _time(story.state.closed_at),
+        "started_at": rfc3339(state.planned_at),
+        "ended_at": _time(state.closed_at),
     }
 
 

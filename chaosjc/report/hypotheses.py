@@ -10,7 +10,6 @@ from chaosjc.journal.verdict import say_unknown
 from chaosjc.report import tables, words
 from chaosjc.report.canvas import STATE_CLASSES, Canvas
 from chaosjc.report.markup import Child, Markup, join, tag
-from chaosjc.report.overview import state_words
 from chaosjc.report.plot import DRAWN, colour, ordered, plot
 from chaosjc.report.story import Track, track
 
@@ -50,17 +49,19 @@ def _check(canvas: Canvas, found: Track) -> Markup:
 
 
 def _hypothesis(canvas: Canvas, result: HypothesisResult, found: Track | None) -> Markup:
-    held = result.held
-    if canvas.story.closed is None or (held is None and canvas.story.label == "NOT-STARTED"):
-        badge = tag("span", state_words(found.judged) if found else "", class_="state idle")
-    else:
-        badge = tag("span", f"{words.STATE_GLYPHS[held]} {words.STATES[held]}", class_=f"state {STATE_CLASSES[held]}")
-        if held is None:
-            badge = join(badge, tag("p", say_unknown(result), class_="muted"))
-    head = tag("div", tag("h3", result.name), badge, class_="head")
+    shown, class_ = _state(canvas, result)
+    head = tag("div", tag("h3", result.name), tag("span", shown, class_=f"state {class_}"), class_="head")
+    why = say_unknown(result) if result.held is None and canvas.story.closed else ""
     drawing = _drawing(canvas, found) if found else None
-    top = tag("div", head, _claim(result.plan), drawing, class_="top")
+    top = tag("div", head, _claim(result.plan), tag("p", why, class_="unsure") if why else None, drawing, class_="top")
     return tag("article", top, _phases(result), class_="hypothesis")
+
+
+def _state(canvas: Canvas, result: HypothesisResult) -> tuple[str, str]:
+    """What to say of a hypothesis, and its class. Not judged: some phase never came, and nothing else was wrong."""
+    if result.held is None and not any(phase.held is None for phase in result.phases.values()):
+        return ("? not judged" if canvas.story.closed else "held so far"), "idle"
+    return f"{words.STATE_GLYPHS[result.held]} {words.STATES[result.held]}", STATE_CLASSES[result.held]
 
 
 def _claim(check: CheckPlan) -> Markup:
@@ -119,7 +120,7 @@ def _phase(name: Phase, phase: PhaseResult, spread: Distribution | None) -> list
     return [
         name,
         state,
-        f"{phase.samples} of {phase.expected}",
+        f"{phase.samples} of {max(phase.samples, phase.expected)}",
         f"{phase.coverage:.0%}",
         words.seconds(phase.violated_s),
         words.seconds(phase.unknown_s),

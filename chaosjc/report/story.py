@@ -102,10 +102,17 @@ def track(story: Story, check: CheckPlan) -> Track:
     """Lay out one check, by the rules that judged it."""
     windows = story.judgement.windows
     ruler = measure.Ruler(measure.evidence(check, story.samples), windows.get("before"))
-    judged = [span for chosen in _asked(story, check) for span in measure.stretch(ruler, chosen).combined]
+    judged = [span for chosen in _asked(story, check) for span in _judged(ruler, chosen)]
     before = statistics.median(ruler.reference.values()) if ruler.reference else None
     points = ruler.points(ruler.readings(_tiles(story)))
     return Track(check, ruler.evidence.interval, points, tuple(judged), parse(check.expect), before)
+
+
+def _judged(ruler: measure.Ruler, windows: dict[Phase, Window]) -> tuple[Span, ...]:
+    """The states over one stretch; where no series ever answered, nothing is known of all of it."""
+    found = measure.stretch(ruler, windows).combined
+    whole = Span(min(w.start for w in windows.values()), max(w.end for w in windows.values()), None)
+    return found or (whole,)
 
 
 def _asked(story: Story, check: CheckPlan) -> list[dict[Phase, Window]]:

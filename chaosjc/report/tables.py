@@ -96,7 +96,9 @@ def log(story: Story) -> Markup:
         when = words.moment(entry.at, digits=2)
         rows.append([when, words.offset(entry.at - story.zero), tag("b", entry.event.type), subject, detail])
     more = f"{len(story.entries) - EVENTS} more are in the journal." if len(story.entries) > EVENTS else ""
-    return join(table(["@time", "#offset", "@event", "on", ""], rows), tag("p", more, class_="muted") if more else None)
+    return join(
+        table(["@time", "#offset", "@event", "@on", ""], rows), tag("p", more, class_="muted") if more else None
+    )
 
 
 def repeat(story: Story) -> Markup:

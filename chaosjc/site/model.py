@@ -157,8 +157,8 @@ class SiteFile(Model):
                 raise ValueError(f"a site needs the role {needed}")
             if _names(needed, roles[needed]) != (needed,):
                 raise ValueError(f"there is one {needed}, without a number")
-        known = info.data.get("security_groups", {})
-        for name, role in roles.items():
+        known = info.data.get("security_groups")
+        for name, role in roles.items() if known is not None else ():  # they are wrong themselves, and said so
             for group in role.groups:
                 if group not in known:
                     raise ValueError(f"role {name}: no security group {quote(group)}; {did_you_mean(group, known)}")

@@ -92,9 +92,10 @@ class _Translation:
         at: dict[Loc, list[ErrorDetails]] = {}
         for error in errors:
             at.setdefault(self._loc(error), []).append(error)
+        enclosing = {loc[:end] for loc in at for end in range(len(loc))}
         for loc, together in at.items():
             precise = [error for error in together if error["type"] not in _EXPECTED]
-            if not precise and any(other[: len(loc)] == loc and len(other) > len(loc) for other in at):
+            if not precise and loc in enclosing:
                 continue  # another branch of the union took the value, and found more inside
             if not self._only_bad_entries(loc, together[0]):
                 yield self._problem(loc, precise or together)

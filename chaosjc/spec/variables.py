@@ -6,6 +6,7 @@ A `$` that no name follows stays as it is (`^(a|b)$`, `$1`), and `$$` is the cha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,36 +128,41 @@ class _Substitution:
         if name in self.values:
             self.used.add(name)
             return self.values[name]
+        return self._filled(text, loc)
+
+    def _filled(self, text: str, loc: Loc) -> str:
         later = _PLANNED_USE.search(text)
+        wrong: dict[str, int] = {}
 
         def fill(match: re.Match[str]) -> str:
+            name = _name(match)
             if match["escaped"]:
                 return "$$" if later else "$"
-            return self._use(match, text, loc)
+            if name in PLANNED:
+                return match[0]
+            if message := self._wrong(name):
+                wrong.setdefault(message, match.start())
+                return match[0]
+            self.used.add(name)
+            value = self.values[name]
+            return json.dumps(value) if isinstance(value, bool) else str(value)
 
-        return _USE.sub(fill, text)
+        filled = _USE.sub(fill, text)
+        for message, offset in wrong.items():
+            self.problems.add(self.document.problem(loc, message, self.document.place_within(loc, text, offset)))
+        return filled
 
-    def _use(self, match: re.Match[str], text: str, loc: Loc) -> str:
-        name = _name(match)
-        if name in PLANNED:
-            return match[0]
-        if name not in self.values:
-            return self._refuse(match, text, loc, self._unknown(name))
-        self.used.add(name)
-        value = self.values[name]
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str | int | float):
-            return str(value)
-        return self._refuse(match, text, loc, f"${name} is {describe(value)} and cannot stand within a text")
-
-    def _unknown(self, name: str) -> str:
+    def _wrong(self, name: str) -> str:
+        """Why a variable cannot stand within a text; empty if it can."""
         literal = f"write $${name} for the text ${name}"
         if self.known is None:
             return f"a variable cannot use another, here ${name}; {literal}"
-        return f"unknown variable ${name}; {did_you_mean(name, self.values)} ({literal})"
-
-    def _refuse(self, match: re.Match[str], text: str, loc: Loc, message: str) -> str:
-        place = self.document.place_within(loc, text, match.start())
-        self.problems.add(self.document.problem(loc, message, place))
-        return match[0]
+        if name not in self.values:
+            hint = did_you_mean(name, self.values) if self.values else "there are no vars"
+            return f"unknown variable ${name}; {hint} ({literal})"
+        value = self.values[name]
+        return (
+            ""
+            if isinstance(value, str | int | float)
+            else f"${name} is {describe(value)}: it cannot stand within a text"
+        )

@@ -26,6 +26,20 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def locked_directory(path: Path) -> Iterator[None]:
+    """The same with a directory as the lock, which is made and, if it is empty afterwards, removed."""
+    path.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+        with contextlib.suppress(OSError):
+            path.rmdir()
+    finally:
+        os.close(handle)
+
+
 def mounts(below: Path, mountinfo: str | None = None) -> list[Path]:
     """Mount points at or below a directory, in the order in which they were mounted."""
     text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo

@@ -75,14 +75,16 @@ def journal(told: Story) -> list[Entry]:
 
 def planned(told: Story) -> Planned:
     hypotheses = tuple(
-        HypothesisPlan(**{"id": name, "name": name, "kind": "http", "expect": "== 1"} | dict(options))
+        HypothesisPlan.model_validate({"id": name, "name": name, "kind": "http", "expect": "== 1"} | dict(options))
         for name, options in told.hypotheses.items()
     )
     until = tuple(
         CheckPlan(id=name, name=name, kind="http", expect="== 1") for name in told.recovery.get("until", ["r1"])
     )
     target = Target(id="u1", name="hub-vm")
-    step = StepPlan(**{"id": "f1.hub", "fault": "command", "target": target, "undo": "start hub-vm"} | dict(told.step))
+    step = StepPlan.model_validate(
+        {"id": "f1.hub", "fault": "command", "target": target, "undo": "start hub-vm"} | dict(told.step)
+    )
     return Planned(
         experiment="case",
         hypotheses=hypotheses,

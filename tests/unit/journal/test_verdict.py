@@ -22,8 +22,8 @@ RANK = ["UNDO-FAILED", "ABORTED", "NOT-STARTED", "FAIL", "INCONCLUSIVE", "PASS"]
 def cases() -> list[Any]:
     found: list[Any] = []
     for path in sorted(CASES.glob("*.yaml")):
-        for case in yaml.safe_load(path.read_text()):
-            found.append(pytest.param(case, id=f"{path.stem}: {case['case']}"))
+        told = yaml.safe_load(path.read_text())
+        found.extend(pytest.param(case, id=f"{path.stem}: {case['case']}") for case in told)
     return found
 
 

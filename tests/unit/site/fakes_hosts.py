@@ -11,7 +11,7 @@ from typing import Any
 from chaosjc.drivers.command import Completed
 from tests.unit.site.fakes import FakeCloud
 
-WELL = {"enabled": "enabled", "active": "active", "drop_ins": []}
+WELL: dict[str, Any] = {"enabled": "enabled", "active": "active", "drop_ins": []}
 
 
 class FakeHosts:

@@ -26,7 +26,7 @@ def told(content: str, model: type[Model]) -> list[str]:
 class Either(Model):
     names: str | tuple[str, ...] = ""
     target: Target | Literal["all"] = "all"
-    checks: dict[str, AnyCheck] = {}  # noqa: RUF012
+    checks: dict[str, AnyCheck] = {}
     maybe: AnyCheck | None = None
 
 

@@ -1,0 +1,101 @@
+# `make` explains; `make demo` and `make test` need nothing but a fresh Debian 12, make and git.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# What `make demo` runs, in the project's environment.
+DEMO := .venv/bin/python -m chaosjc.cli.demo
+
+PYTHON := python3
+HOST := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m chaosjc.cli.host
+UV := .tools/bin/uv
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-header --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+# sudo may ask for a password only where a person can answer.
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo $(shell test -t 0 || echo --non-interactive))
+APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
+
+# An environment carries the digest of all that decides it. A changed lock, or a moved tree, makes another name and so
+# another environment; nothing changed costs one look at a file.
+digest = $(shell (echo $(CURDIR); cat $(1)) | sha256sum | cut -c1-16)
+TOOLS := .tools/made-$(call digest,locks/tools.txt)
+VENV := .venv/made-$(call digest,locks/chaosjc.txt pyproject.toml)
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: packages $(VENV) ## Install what is missing: Debian packages for the lab (by sudo), then .tools and .venv; asks nothing
+	@$(HOST) check || true
+
+.PHONY: packages
+packages:
+	@command -v $(PYTHON) >/dev/null || { echo "Installing python3-venv: all of chaosjc is Python"; \
+		$(APT_INSTALL) python3-venv || { $(SUDO) apt-get update --quiet=2; $(APT_INSTALL) python3-venv; }; }
+	@missing=$$($(HOST) packages); test -n "$$missing" || exit 0; \
+	if ! command -v apt-get >/dev/null; then echo "No apt-get here: this is not Debian, install the like of these by hand"; exit 0; fi; \
+	echo "Installing these Debian packages$(if $(SUDO), by sudo)"; \
+	$(APT_INSTALL) $$missing || { echo "Refreshing the list of packages"; $(SUDO) apt-get update --quiet=2 && $(APT_INSTALL) $$missing; } \
+		|| echo "They could not be installed. As root: apt-get install $$missing"
+
+$(TOOLS):
+	@echo "Making .tools"
+	@rm -rf .tools; $(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r locks/tools.txt
+	@touch $@
+
+$(VENV): | $(TOOLS)
+	@echo "Making .venv"
+	@rm -f .venv/made-*; $(UV) venv --quiet --allow-existing --python '>=3.11' .venv
+	@$(UV) pip sync --quiet --python .venv --require-hashes --compile-bytecode locks/chaosjc.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo
+demo: setup ## The whole story on this machine: a cloud in a box, a site on it, faults, verdicts
+	@$(DEMO)
+
+.PHONY: test
+test: setup ## Every suite: lint, unit, contract, and end to end on a lab of its own; prints the minutes of each
+	@.venv/bin/python tests/suites.py lint unit contract lab
+
+.PHONY: unit
+unit: $(VENV) ## The inner loop: unit tests alone, in seconds, without root
+	@.venv/bin/pytest -q tests/unit
+
+.PHONY: contract
+contract: $(VENV) ## The same tests against our fakes and the real thing, as far as that needs no lab
+	@.venv/bin/pytest -q -m 'not lab' tests/contract
+
+.PHONY: lab
+lab: $(VENV) ## End to end on a lab of its own; needs root
+	@.venv/bin/pytest -v -p no:randomly -m lab tests
+
+.PHONY: lint
+lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/lint-imports --no-cache
+	@.venv/bin/pyright
+
+.PHONY: format
+format: $(VENV) ## Let ruff mend what it can
+	@.venv/bin/ruff check --fix
+	@.venv/bin/ruff format
+
+.PHONY: lock
+lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) locks/tools.in -o locks/tools.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group dev -o locks/chaosjc.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) locks/openstack.in -o locks/openstack.txt
+
+.PHONY: clean
+clean: ## Remove what was made in this tree: .venv, .tools, out, caches of tools
+	@rm -rf .venv .tools out .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Images and OpenStack's installation stay in $${XDG_CACHE_HOME:-$$HOME/.cache}/chaosjc: safe to delete, made again when needed."
+	@echo "A lab keeps its state elsewhere: chaosjc lab reset removes it."

@@ -1,0 +1,261 @@
+"""A run from plan to verdict in this process, with real commands as fault and checks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosjc.engine import experiment as files
+from chaosjc.engine.run import Run
+from chaosjc.engine.session import Session, Wishes, open_session
+from chaosjc.errors import UsageError
+from chaosjc.journal.events import Entry, Halted
+from chaosjc.journal.store import Store
+from chaosjc.journal.verdict import Judgement, judge
+
+EXPERIMENT = """\
+apiVersion: chaosjc/v1
+kind: Experiment
+name: file-vanishes
+hypotheses:
+  - name: the other file stays
+    command: [test, -e, '{there}/other']
+    every: 200ms
+{claim}
+faults:
+  - fault: command
+    inject: [sh, -c, "{inject}"]
+    undo: [sh, -c, "{undo}"]
+    verify: [test, -e, '{there}/file']
+    duration: {duration}
+    timeout: 5s
+recovery:
+  within: {within}
+  until: [{{command: [test, -e, '{there}/file'], every: 200ms}}]
+baseline: 1s
+settle: 1s
+{more}
+"""
+
+
+class World:
+    """A directory with two files, and runs that take one away."""
+
+    def __init__(self, there: Path) -> None:
+        self.there = there
+        (there / "file").touch()
+        (there / "other").touch()
+        self.entries: list[Entry] = []
+
+    def experiment(self, **changes: str) -> Path:
+        words = {
+            "there": str(self.there),
+            "claim": "",
+            "inject": f"rm '{self.there}/file'",
+            "undo": f"touch '{self.there}/file'",
+            "duration": "500ms",
+            "within": "10s",
+            "more": "",
+        }
+        path = self.there / "experiment.yaml"
+        path.write_text(EXPERIMENT.format(**(words | changes)))
+        return path
+
+    @property
+    def journal(self) -> Path:
+        return self.there / "journal.db"
+
+    def session(self, path: Path) -> tuple[list[files.Loaded], Wishes]:
+        return files.load([path]), Wishes(self.journal)
+
+    def run(self, meanwhile: Callable[[Run], None] = lambda _: None, **changes: str) -> Judgement:
+        """Execute it; `meanwhile` is called from another thread as soon as the fault is there."""
+        loaded, wishes = self.session(self.experiment(**changes))
+        with open_session(wishes, loaded, print) as session:
+            run = self._prepare(session, loaded[0], meanwhile)
+            judged = run.execute()
+        assert judge(self.entries).verdict == judged.verdict, "the verdict follows from the journal alone"
+        return judged
+
+    def _prepare(self, session: Session, loaded: files.Loaded, meanwhile: Callable[[Run], None]) -> Run:
+        def observe(entry: Entry) -> None:
+            self.entries.append(entry)
+            if entry.event.type == "intent":
+                threading.Thread(target=meanwhile, args=(run,), daemon=True).start()
+
+        run = session.run(session.plan(loaded, 1), observe)
+        return run
+
+    def at(self, kind: str) -> float:
+        return next(entry.at for entry in self.entries if entry.event.type == kind)
+
+    @property
+    def types(self) -> list[str]:
+        return [entry.event.type for entry in self.entries if entry.event.type != "sample"]
+
+    @property
+    def whole(self) -> bool:
+        return (self.there / "file").exists()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield World(tmp_path)
+
+
+def test_pass(world: World) -> None:
+    judged = world.run()
+    assert (judged.verdict, judged.code) == ("PASS", "held")
+    assert world.types == [
+        "planned",
+        "admitted",
+        "intent",
+        "injected",
+        "undo-claimed",
+        "undone",
+        "verified",
+        "recovered",
+        "settling",
+        "closed",
+    ]
+    assert world.whole
+
+
+def test_fail_because_a_hypothesis_was_violated(world: World) -> None:
+    judged = world.run(
+        inject=f"rm '{world.there}/file' '{world.there}/other'",
+        undo=f"touch '{world.there}/file' '{world.there}/other'",
+    )
+    assert (judged.verdict, judged.code) == ("FAIL", "violated")
+    assert judged.outages
+    assert judged.time_to_detect is not None and judged.time_to_detect < 1
+
+
+def test_fail_because_recovery_came_late(world: World) -> None:
+    slow = f"(sleep 2.5; touch '{world.there}/file') >/dev/null 2>&1 &"
+    judged = world.run(undo=slow, within="1s")
+    assert (judged.verdict, judged.code) == ("FAIL", "recovered-late")
+    assert judged.time_to_recover is not None and judged.time_to_recover > 1
+
+
+def test_a_stop_check_undoes_at_once(world: World) -> None:
+    both = f"rm '{world.there}/file' '{world.there}/other'"
+    judged = world.run(
+        inject=both,
+        undo=f"touch '{world.there}/file' '{world.there}/other'",
+        duration="30s",
+        claim="    stop: true",
+    )
+    assert (judged.verdict, judged.code) == ("FAIL", "stopped")
+    assert world.at("undo-claimed") - world.at("injected") < 3
+    assert world.whole
+
+
+def test_inconclusive_because_a_check_went_blind(world: World) -> None:
+    judged = world.run(
+        claim="    timeout: 200ms\n    expect: matches .*",
+        inject=f"rm '{world.there}/file' '{world.there}/other'",
+        undo=f"touch '{world.there}/file' '{world.there}/other'",
+        duration="2s",
+    )
+    assert (judged.verdict, judged.code) == ("INCONCLUSIVE", "thin-data")
+
+
+def test_inconclusive_because_the_inject_failed(world: World) -> None:
+    judged = world.run(inject="exit 3")
+    assert (judged.verdict, judged.code) == ("INCONCLUSIVE", "inject-failed")
+    assert "undone" in world.types, "it is undone all the same: it may have done a part"
+
+
+def test_not_started_because_the_steady_state_is_broken(world: World) -> None:
+    (world.there / "other").unlink()
+    judged = world.run()
+    assert (judged.verdict, judged.code) == ("NOT-STARTED", "steady-state-broken")
+    assert "intent" not in world.types
+    assert world.whole
+
+
+def test_not_started_because_it_is_halted(world: World) -> None:
+    with Store(world.journal) as store:
+        store.append(Halted(who="ada", why="exam"))
+    judged = world.run()
+    assert (judged.verdict, judged.code) == ("NOT-STARTED", "halted")
+    assert "ada" in judged.reason
+    assert world.whole
+
+
+def halt(world: World) -> Callable[[Run], None]:
+    def press(_: Run) -> None:
+        time.sleep(0.3)
+        with Store(world.journal) as store:
+            store.append(Halted(who="ada", why="exam"))
+
+    return press
+
+
+def test_a_halt_undoes_within_a_second(world: World) -> None:
+    judged = world.run(halt(world), duration="30s")
+    assert (judged.verdict, judged.code) == ("ABORTED", "halt")
+    with Store(world.journal) as store:
+        pressed = store._select("type = 'halted'", ())[0].at
+    assert world.at("undo-claimed") - pressed < 1
+    assert world.whole
+
+
+def test_a_halt_during_an_inject_ends_it(world: World) -> None:
+    judged = world.run(halt(world), inject=f"sleep 4; rm '{world.there}/file'", duration="30s")
+    assert judged.verdict == "ABORTED"
+    with Store(world.journal) as store:
+        pressed = store._select("type = 'halted'", ())[0].at
+    assert world.at("undo-claimed") - pressed < 1
+    time.sleep(max(0.0, world.at("intent") + 5 - time.time()))
+    assert world.whole, "the inject struck after its undo"
+
+
+def test_a_request_to_stop_undoes_and_is_told(world: World) -> None:
+    judged = world.run(lambda run: run.request_stop("signal", "interrupted by SIGINT"), duration="30s")
+    assert (judged.verdict, judged.code) == ("ABORTED", "signal")
+    assert judged.reason == "interrupted by SIGINT"
+    assert world.whole
+
+
+def test_the_deadline_ends_a_run(world: World) -> None:
+    judged = world.run(duration="30s", more="deadline: 1500ms")
+    assert (judged.verdict, judged.code) == ("ABORTED", "deadline")
+    assert world.whole
+
+
+def test_a_debt_refuses_the_next_run(world: World) -> None:
+    judged = world.run(undo="exit 1")
+    assert (judged.verdict, judged.code) == ("UNDO-FAILED", "undo-failed")
+    world.entries.clear()
+    judged = world.run()
+    assert (judged.verdict, judged.code) == ("NOT-STARTED", "undo-debt")
+
+
+def test_a_dry_run_touches_nothing(world: World) -> None:
+    loaded, wishes = world.session(world.experiment())
+    with open_session(wishes, loaded, print) as session:
+        answers = session.dry_run(session.plan(loaded[0], 1))
+        assert all(answer is None for _, answer in answers)
+        assert session.store.runs() == []
+    assert world.whole
+
+
+def test_the_same_seed_gives_the_same_plan(world: World) -> None:
+    loaded, wishes = world.session(world.experiment())
+    with open_session(wishes, loaded, print) as session:
+        first, second = (session.plan(loaded[0], 7).planned.model_dump_json() for _ in range(2))
+    assert first == second
+
+
+def test_a_site_is_needed_and_missing(world: World) -> None:
+    path = world.experiment()
+    path.write_text(path.read_text().replace("    duration:", "    host: worker-001\n    duration:"))
+    loaded, wishes = world.session(path)
+    with open_session(wishes, loaded, print) as session, pytest.raises(UsageError, match="needs a site"):
+        session.plan(loaded[0], 1)
