@@ -14,9 +14,11 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-# sudo may ask for a password only where a person can answer.
+# sudo may ask for a password only where a person can answer. The first try is silent: it fails where the list of packages
+# is old or empty, and only then is that refreshed.
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo $(shell test -t 0 || echo --non-interactive))
-APT_INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
+INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
+apt-get = { $(INSTALL) $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update --quiet=2 && $(INSTALL) $(1) >/dev/null; }; }
 
 # An environment carries the digest of all that decides it. A changed lock, or a moved tree, makes another name and so
 # another environment; nothing changed costs one look at a file.
@@ -34,13 +36,11 @@ setup: packages $(VENV) ## Install what is missing: Debian packages for the lab 
 
 .PHONY: packages
 packages:
-	@command -v $(PYTHON) >/dev/null || { echo "Installing python3-venv: all of chaosjc is Python"; \
-		$(APT_INSTALL) python3-venv || { $(SUDO) apt-get update --quiet=2; $(APT_INSTALL) python3-venv; }; }
+	@command -v $(PYTHON) >/dev/null || { echo "Installing python3-venv: all of chaosjc is Python"; $(call apt-get,python3-venv); }
 	@missing=$$($(HOST) packages); test -n "$$missing" || exit 0; \
-	if ! command -v apt-get >/dev/null; then echo "No apt-get here: this is not Debian, install the like of these by hand"; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "This is not Debian: install the like of these by hand"; exit 0; fi; \
 	echo "Installing these Debian packages$(if $(SUDO), by sudo)"; \
-	$(APT_INSTALL) $$missing || { echo "Refreshing the list of packages"; $(SUDO) apt-get update --quiet=2 && $(APT_INSTALL) $$missing; } \
-		|| echo "They could not be installed. As root: apt-get install $$missing"
+	$(call apt-get,$$missing) || echo "They could not be installed. As root: apt-get install $$missing"
 
 $(TOOLS):
 	@echo "Making .tools"

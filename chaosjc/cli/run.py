@@ -82,7 +82,8 @@ class Series:
                 told = {name: answer.reason if answer else None for name, answer in answers}
                 typer.echo(json.dumps({"planned": plan.planned.model_dump(mode="json"), "guards": told}))
             else:
-                Console().print(dry_run(plan.planned, answers))
+                left = [(each.name, each.why) for chosen in plan.chosen for each in chosen.refused]
+                Console().print(dry_run(plan.planned, answers, left))
         return 4 if refused else 0
 
     def run(self, loaded: Sequence[Loaded], first_seed: int) -> int:
@@ -103,7 +104,7 @@ class Series:
         from chaosjc.journal.verdict import EXIT_CODES
 
         plan = self.session.plan(loaded, seed)
-        with watching(plan.planned, quiet=self.as_json) as observe:
+        with watching(quiet=self.as_json) as observe:
             run = self.session.run(plan, observe)
             runs.append(run.id)
             with _signals(run):
@@ -116,24 +117,27 @@ class Series:
 
         from chaosjc.report.data import run_object
         from chaosjc.report.html import html
-        from chaosjc.report.terminal import summary
+        from chaosjc.report.terminal import Summary
 
         entries = self.session.store.entries(run)
-        path = self.html / f"{run}.html" if self.html else None
+        path = self._report(run)
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(html(entries), encoding="utf-8")
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(html(entries), encoding="utf-8")
         if self.as_json:
             typer.echo(json.dumps(run_object(entries)))
         else:
-            Console().print(summary(entries, journal=str(self.session.store.path), report=str(path or "")))
+            Console().print(Summary(entries, journal=str(self.session.store.path), report=path))
+
+    def _report(self, run: str) -> str:
+        return str(self.html / f"{run}.html") if self.html else ""
 
     def _sum_up(self, runs: Sequence[str]) -> None:
         from rich.console import Console
 
         from chaosjc.report.terminal import suite_summary
 
-        Console().print(suite_summary([self.session.store.entries(run) for run in runs]))
+        Console().print(suite_summary([(self.session.store.entries(run), self._report(run)) for run in runs]))
 
 
 @contextlib.contextmanager

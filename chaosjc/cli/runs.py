@@ -45,13 +45,13 @@ def show(run: str, state: State = "", as_json: AsJson = False) -> None:
     from rich.console import Console
 
     from chaosjc.report.data import run_object
-    from chaosjc.report.terminal import summary
+    from chaosjc.report.terminal import Summary
 
     entries = find_run(run, state)
     if as_json:
         typer.echo(json.dumps(run_object(entries)))
     else:
-        Console().print(summary(entries))
+        Console().print(Summary(entries))
 
 
 def find_run(run: str, state: str) -> Sequence[Entry]:

@@ -10,11 +10,13 @@ import statistics
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.errors import RemoteError, UsageError
+
+T = TypeVar("T")
 
 MAX_BYTES = 32 * 1024 * 1024  # of one answer: more is a query that nobody can judge
 MAX_POINTS = 10_000  # of one series in a range; Prometheus refuses more than 11,000
@@ -96,13 +98,15 @@ class Prometheus:
 
     def targets(self, timeout: float = 5.0) -> tuple[ScrapeTarget, ...]:
         """What is scraped, as known for up to REMEMBER seconds, or since the last answer where none comes now."""
-        found = self._remembered("targets", lambda: self._data("GET", "api/v1/targets", {"state": "active"}, timeout))
-        return tuple(_target(each) for each in found["activeTargets"])
+        return self._remembered(
+            "targets", lambda: self._ask("GET", "api/v1/targets", {"state": "active"}, timeout, _targets)
+        )
 
     def recorded(self, timeout: float = 5.0) -> Mapping[str, float]:
         """The metrics that recording rules make, each with its interval in seconds; known for as long as `targets`."""
-        found = self._remembered("rules", lambda: self._data("GET", "api/v1/rules", {"type": "record"}, timeout))
-        return {rule["name"]: float(group["interval"]) for group in found["groups"] for rule in group["rules"]}
+        return self._remembered(
+            "rules", lambda: self._ask("GET", "api/v1/rules", {"type": "record"}, timeout, _recorded)
+        )
 
     def spacing(self, selector: str, *, at: float, timeout: float = 5.0) -> float:
         """The median time between samples of a selector in the five minutes before `at`; 0.0 if there are not two."""
@@ -114,7 +118,7 @@ class Prometheus:
         """End its connections."""
         self._http.close()
 
-    def _remembered(self, what: str, ask: Callable[[], object]) -> Any:
+    def _remembered(self, what: str, ask: Callable[[], T]) -> T:
         """What was answered less than REMEMBER ago, or now, or ever; RemoteError where nothing was."""
         with self._lock:
             known = self._memory.get(what)
@@ -131,26 +135,18 @@ class Prometheus:
         return answer
 
     def _series(self, path: str, parameters: Mapping[str, str], timeout: float) -> tuple[Series, ...]:
-        data = cast(
-            "dict[str, Any]",
-            self._data("POST", path, {**parameters, "timeout": f"{max(timeout, 0.001):.3f}"}, timeout),
-        )
-        kind, result = data.get("resultType"), data.get("result")
-        if kind == "scalar":
-            return (Series({}, (_point(result),)),)
-        if kind == "vector":
-            return tuple(Series(each["metric"], (_point(each["value"]),)) for each in cast("list[Any]", result))
-        if kind == "matrix":
-            return tuple(
-                Series(each["metric"], tuple(map(_point, each["values"]))) for each in cast("list[Any]", result)
-            )
-        raise RemoteError(f"{self.url}: {parameters['query']!r} answers with a {kind}, not with numbers")
+        return self._ask("POST", path, {**parameters, "timeout": f"{max(timeout, 0.001):.3f}"}, timeout, _series)
 
-    def _data(self, method: str, path: str, parameters: Mapping[str, str], timeout: float) -> object:
-        text = self._read(method, path, parameters, timeout)
+    def _ask(
+        self, method: str, path: str, parameters: Mapping[str, str], timeout: float, read: Callable[[Any], T]
+    ) -> T:
+        """What `read` makes of the data of a good answer."""
+        body = self._read(method, path, parameters, timeout)
         try:
-            return json.loads(text)["data"]
-        except (ValueError, KeyError, TypeError) as error:
+            return read(json.loads(body)["data"])
+        except _NotNumbers as error:
+            raise RemoteError(f"{self.url}: {parameters['query']!r} answers with a {error}, not with numbers") from None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise RemoteError(f"{self.url}: /{path} answered with something that is not Prometheus' JSON") from error
 
     def _read(self, method: str, path: str, parameters: Mapping[str, str], timeout: float) -> bytes:
@@ -200,14 +196,34 @@ def _refusal(status: int, body: bytes) -> str:
         return f"HTTP {status}{': ' if said else ''}{said}"
 
 
+class _NotNumbers(Exception):
+    """A query's answer is of a type that has none."""
+
+
+def _series(data: Any) -> tuple[Series, ...]:
+    kind, result = data["resultType"], data["result"]
+    if kind == "scalar":
+        return (Series({}, (_point(result),)),)
+    if kind == "vector":
+        return tuple(Series(each["metric"], (_point(each["value"]),)) for each in result)
+    if kind == "matrix":
+        return tuple(Series(each["metric"], tuple(map(_point, each["values"]))) for each in result)
+    raise _NotNumbers(kind)
+
+
 def _point(pair: Any) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])  # float() reads NaN, +Inf and -Inf as Prometheus writes them
 
 
-def _target(found: Mapping[str, Any]) -> ScrapeTarget:
-    return ScrapeTarget(
-        found["labels"], parse_seconds(str(found.get("scrapeInterval", ""))), str(found.get("health", ""))
+def _targets(data: Any) -> tuple[ScrapeTarget, ...]:
+    return tuple(
+        ScrapeTarget(each["labels"], parse_seconds(each.get("scrapeInterval", "")), each.get("health", ""))
+        for each in data["activeTargets"]
     )
+
+
+def _recorded(data: Any) -> Mapping[str, float]:
+    return {rule["name"]: float(group["interval"]) for group in data["groups"] for rule in group["rules"]}
 
 
 def parse_seconds(text: str) -> float:

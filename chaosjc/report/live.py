@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from chaosjc.journal.events import PHASES, Entry, Planned, Sample
-from chaosjc.journal.state import StepState
+from chaosjc.journal.state import RunState, StepState
 from chaosjc.report import words
 from chaosjc.report.overview import outcome
 from chaosjc.report.terminal import STATE_STYLES, STYLES, label
 from chaosjc.report.tracker import Gauge, Look, Tracker, transitions
 
 LINES = 22  # of the view: it keeps its height, so that nothing jumps
-SPARK = 12
+DIM = "bright_black"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -34,26 +34,27 @@ class LiveView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """At most as high as the terminal, less the line of its prompt; as wide as it is."""
-        height = min(LINES, (options.height or console.size.height) - 1)
-        yield from self._lines(height)
-
-    def _lines(self, height: int) -> Iterable[RenderableType]:
-        tracker, now = self._tracker, self._now()
-        if tracker.planned is None or tracker.run is None:
-            yield Text("planning …", style="bright_black")
+        if self._tracker.run is None:
+            yield Text("planning …", style=DIM)
             return
-        yield _head(tracker, now)
-        yield _phases(tracker, now)
+        height = min(LINES, (options.height or console.size.height) - 1)
+        yield from self._lines(self._tracker.run, height, wide=options.max_width >= 100)
+
+    def _lines(self, run: RunState, height: int, *, wide: bool) -> Iterable[RenderableType]:
+        tracker = self._tracker
+        now = self._now() if run.closed_at is None else run.closed_at
+        room = max(height - 8, 4)
+        faults = min(len(run.steps), max(1, room // 3))
+        faults_height = faults + (len(run.steps) > faults)
+        shown = min(len(tracker.hypotheses), max(1, room - faults_height - 2))
+        used = faults_height + shown + (len(tracker.hypotheses) > shown)
+        yield _row(_title(run), Text(f"seed {run.planned.seed}   {words.countdown(now - run.planned_at)}", style=DIM))
+        yield _row(_phases(tracker), Text(_awaited(tracker, run, now), style=DIM))
         yield Text()
-        room = max(height - 7, 4)
-        steps = sorted(tracker.run.steps.values(), key=lambda step: step.settled)
-        faults = min(len(steps), max(1, room // 3))
-        yield _faults(steps, faults, tracker, now)
+        yield _faults(sorted(run.steps.values(), key=lambda step: step.settled), faults, tracker, now)
+        yield Text()
         gauges = sorted(tracker.hypotheses, key=lambda gauge: gauge.state(now) is not False)
-        shown = min(len(gauges), max(1, room - faults - (len(steps) > faults) - 3))
-        yield Text()
-        yield _hypotheses(gauges, shown, now)
-        used = faults + (len(steps) > faults) + shown + (len(gauges) > shown)
+        yield _hypotheses(gauges, shown, now, wide=wide)
         yield Text()
         yield from _events(tracker, max(room - used, 1))
 
@@ -110,35 +111,29 @@ def _row(left: Text, right: Text) -> Table:
     return table
 
 
-def _head(tracker: Tracker, now: float) -> Table:
-    run = tracker.run
-    if run is None:
-        return _row(Text(), Text())
+def _title(run: RunState) -> Text:
     site = f" on {run.planned.site}" if run.planned.site else ""
     sign = label(run.closed.verdict if run.closed else "RUNNING")
-    left = Text.assemble(sign, "  ", (run.planned.experiment, "bold"), (site, "bright_black"))
-    end = run.closed_at if run.closed_at is not None else now
-    return _row(left, Text(f"seed {run.planned.seed}   {words.countdown(end - run.planned_at)}", style="bright_black"))
+    return Text.assemble(sign, "  ", (run.planned.experiment, "bold"), (site, DIM))
 
 
-def _phases(tracker: Tracker, now: float) -> Table:
-    """The four phases, the present one marked, and what it waits for."""
-    position = {"recovered": 2, "not recovered": 2, "closed": 4}.get(tracker.phase)
-    position = PHASES.index(tracker.phase) if position is None else position
+def _phases(tracker: Tracker) -> Text:
+    """The four phases, the present one marked."""
+    between = {"recovered": 2, "not recovered": 2, "closed": 4}
+    position = between[tracker.phase] if tracker.phase in between else [*PHASES].index(tracker.phase)
     line = Text()
     for i, name in enumerate(PHASES):
-        line.append(" ─ " if i else "", style="bright_black")
-        line.append(name, style="bold blue" if i == position else "" if i < position else "bright_black")
-    return _row(line, Text(_awaited(tracker, now), style="bright_black"))
+        line.append(" ─ " if i else "", style=DIM)
+        line.append(name, style="bold blue" if i == position else "" if i < position else DIM)
+    return line
 
 
-def _awaited(tracker: Tracker, now: float) -> str:
+def _awaited(tracker: Tracker, run: RunState, now: float) -> str:
     """How the run stands, and until when."""
-    run = tracker.run
-    if run is None or run.closed or run.stopping:
-        return (
-            "" if run is None else run.closed.code if run.closed else f"stopping: {run.stopping and run.stopping.cause}"
-        )
+    if run.closed:
+        return run.closed.code
+    if run.stopping:
+        return f"stopping: {run.stopping.cause}"
     claimed = [step.claimed_at for step in run.steps.values() if step.claimed_at is not None]
     plan, since = run.planned, tracker.phase_since
     until = {
@@ -147,35 +142,29 @@ def _awaited(tracker: Tracker, now: float) -> str:
         "recovering": ("promised in", min(claimed, default=since) + plan.recovery.within),
         "after": ("settling", since + plan.settle),
     }
-    if tracker.phase not in until:
-        return tracker.phase
-    what, at = until[tracker.phase]
-    return (
-        f"late by {words.countdown(now - at)}"
-        if at < now and what == "promised in"
-        else f"{what} {words.countdown(at - now)}"
-    )
+    what, at = until.get(tracker.phase, (tracker.phase, now))
+    if what == "promised in" and at < now:
+        return f"late by {words.countdown(now - at)}"
+    return f"{what} {words.countdown(at - now)}" if tracker.phase in until else what
 
 
-def _grid(*ratios: int) -> Table:
-    """Columns without wrap; those of ratio 0 are as wide as they must be."""
-    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    for ratio in ratios:
-        table.add_column(ratio=ratio or None, no_wrap=True, overflow="ellipsis")
+def _grid(*columns: tuple[str, int]) -> Table:
+    """Columns of one line, each of a heading and a width; 0 takes what is left, so that nothing moves as values change."""
+    table = Table(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0), header_style=DIM)
+    for heading, width in columns:
+        table.add_column(heading, width=width or None, ratio=None if width else 1, no_wrap=True, overflow="ellipsis")
     return table
 
 
 def _faults(steps: Sequence[StepState], shown: int, tracker: Tracker, now: float) -> Table:
-    table = _grid(0, 1, 0, 0)
+    table = _grid(("", 1), ("fault", 0), ("state", 18), ("next", 26))
     for step in steps[:shown]:
         sign, style, state, note = _step(step, tracker, now)
         name = f"{step.plan.fault} {step.plan.target.name}"
-        table.add_row(Text(sign, style=style), name, Text(state, style=style), Text(note, style="bright_black"))
+        table.add_row(Text(sign, style=style), name, Text(state, style=style), Text(note, style=DIM))
     if len(steps) > shown:
         whole = sum(step.settled for step in steps)
-        table.add_row(
-            "", Text(f"{len(steps) - shown} more, {whole} of {len(steps)} whole", style="bright_black"), "", ""
-        )
+        table.add_row("", Text(f"{len(steps) - shown} more, {whole} of {len(steps)} whole", style=DIM))
     return table
 
 
@@ -189,42 +178,42 @@ def _step(step: StepState, tracker: Tracker, now: float) -> tuple[str, str, str,
             min((s.intent_at for s in tracker.run.steps.values() if s.intent_at), default=None) if tracker.run else None
         )
         due = "" if over or first is None else f"in {words.countdown(first + step.plan.start - now)}"
-        return "·", "bright_black", "not begun", due
+        return "·", DIM, "not begun", due
     if step.claimed_at is not None:
         failed = step.undo_failed or (step.outcome_why if step.outcome else "")
-        return "↺", "magenta" if failed else "cyan", f"undoing, try {step.epoch}", failed[:40] or step.plan.undo
+        return "↺", "magenta" if failed else "cyan", f"undoing, try {step.epoch}", failed or step.plan.undo
     if step.injected_at is not None:
         left = step.injected_at + step.plan.duration - now
         return "●", "yellow", "broken", f"undo in {words.countdown(left)}"
     return "○", "yellow", "inject failed" if step.inject_failed else "injecting", step.inject_failed or step.plan.inject
 
 
-def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float) -> Table:
-    table = _grid(0, 1, 0, 0, 0, 0, 0)
+def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float, *, wide: bool) -> Table:
+    spark = 24 if wide else 10
+    expected = ("expected", 20 if wide else 10)
+    table = _grid(("", 1), ("hypothesis", 0), ("now", 8), ("value", 7), expected, ("", spark), ("violated", 8))
     for gauge in gauges[:shown]:
-        held = gauge.state(now) if gauge.looks else None
-        value = gauge.last.value if gauge.last else None
-        expected = gauge.plan.expect if len(gauge.plan.expect) <= 16 else f"{gauge.plan.expect[:15]}…"
-        lost = f"{words.seconds(gauge.violated)} lost" if gauge.violated >= 0.05 else ""
+        held = gauge.state(now)
+        style = STATE_STYLES[held]
         table.add_row(
-            Text(words.STATE_GLYPHS[held], style=STATE_STYLES[held]),
+            Text(words.STATE_GLYPHS[held], style=style),
             gauge.plan.name,
-            Text(f"{words.STATES[held]:8}", style=STATE_STYLES[held]),
-            Text(f"{words.number(value)[:8]:>8}"),
-            Text(expected, style="bright_black"),
-            sparkline(list(gauge.looks)[-SPARK:]),
-            Text(lost, style="red"),
+            Text(words.STATES[held], style=style),
+            words.number(gauge.last.value if gauge.last else None),
+            Text(gauge.plan.expect, style=DIM),
+            sparkline(list(gauge.looks)[-spark:], spark),
+            Text(words.seconds(gauge.violated) if gauge.violated >= 0.05 else "", style="red"),
         )
     if len(gauges) > shown:
-        table.add_row("", Text(f"{len(gauges) - shown} more", style="bright_black"))
+        table.add_row("", Text(f"{len(gauges) - shown} more", style=DIM))
     return table
 
 
-def sparkline(looks: Sequence[Look]) -> Text:
+def sparkline(looks: Sequence[Look], width: int) -> Text:
     """One block a look, as high as its value among them, in the colour of its state; a dot is no data."""
     numbers = [look.value for look in looks if isinstance(look.value, float | int) and math.isfinite(look.value)]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)
-    line = Text(" " * (SPARK - len(looks)))
+    line = Text(" " * (width - len(looks)))
     for look in looks:
         if look.held is None:
             line.append("·", style=STATE_STYLES[None])
@@ -239,7 +228,7 @@ def sparkline(looks: Sequence[Look]) -> Text:
 def _events(tracker: Tracker, room: int) -> Iterable[Text]:
     entries = tracker.entries[-room:]
     for entry in entries:
-        line = Text(plain_line(entry, tracker.planned) or "", style="bright_black", no_wrap=True, overflow="ellipsis")
+        line = Text(plain_line(entry, tracker.planned) or "", style=DIM, no_wrap=True, overflow="ellipsis")
         if entry.event.type in ("closed", "refused", "undo-failed", "inject-failed", "stopping"):
             closed = tracker.run.closed if tracker.run else None
             line.style = STYLES[closed.verdict] if closed and entry.event.type == "closed" else "yellow"

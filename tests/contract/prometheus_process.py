@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen  # noqa: TID251 - its type alone
 
 import pytest
 

@@ -1,0 +1,52 @@
+"""One lab for all end-to-end tests of a session, under its own name and state."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosjc.lab.layout import Lab
+from tests.lab.cloud import Cloud, lab_command, measured
+
+RANGE = "10.79.0.0/24"
+
+
+@pytest.fixture(scope="session")
+def state() -> Iterator[Path]:
+    """The root of all state: a directory that other users may pass through, unlike pytest's own."""
+    root = Path(tempfile.mkdtemp(prefix="chaosjc-test-", dir="/var/tmp"))
+    root.chmod(0o711)
+    yield root
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def lab(state: Path) -> Iterator[Lab]:
+    """A lab that is up; nothing of it is left afterwards."""
+    lab = Lab.of("test", state)
+    try:
+        with measured("lab up"):
+            lab_command(lab, "up")
+        yield lab
+    finally:
+        lab_command(lab, "reset")
+
+
+@pytest.fixture(scope="session")
+def key(state: Path) -> Path:
+    """An SSH key; the public one beside it."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(state / "key")], check=True)
+    return state / "key"
+
+
+@pytest.fixture(scope="session")
+def cloud(lab: Lab, key: Path) -> Cloud:
+    """The lab's cloud as its project user, with a network and a security group."""
+    cloud = Cloud.connect(lab, key)
+    cloud.furnish(RANGE)
+    return cloud
