@@ -40,7 +40,7 @@ packages:
 	@missing=$$($(HOST) packages); test -n "$$missing" || exit 0; \
 	if ! command -v apt-get >/dev/null; then echo "This is not Debian: install the like of these by hand"; exit 0; fi; \
 	echo "Installing these Debian packages$(if $(SUDO), by sudo)"; \
-	$(call apt-get,$$missing) || echo "They could not be installed. As root: apt-get install $$missing"
+	command -v $(firstword $(SUDO) sh) >/dev/null && $(call apt-get,$$missing) || echo "They could not be installed. As root: apt-get install $$missing"
 
 $(TOOLS):
 	@echo "Making .tools"

@@ -29,7 +29,8 @@ from chaosjc.journal.events import CheckPlan, Reading
 
 GRACE = 1.0  # seconds
 EARLY = 1.5  # intervals before a phase whose samples may stand for its beginning
-BACKFILL_TIMEOUT = 30.0  # seconds, for all that a backfill asks
+BACKFILL_TIMEOUT = 30.0  # seconds, for all that a backfill asks of a server that is there
+READY_TIMEOUT = 5.0
 
 Job: TypeAlias = tuple[str, str]  # the labels job and instance, which name a target
 
@@ -58,7 +59,7 @@ class PromqlCheck(CheckEntry):
 
     def title(self, names: Names) -> str:
         """See CheckEntry."""
-        return f"{names.fill(self.promql)} {self.expect}"
+        return f"{' '.join(names.fill(self.promql).split())} {self.expect}"
 
     def options(self, names: Names) -> dict[str, JsonValue]:
         """See CheckEntry."""
@@ -87,6 +88,8 @@ def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tup
     The range is looked at twice in each interval, so that no scrape is missed, however the two are aligned.
     """
     client, deadline = need(sources.prometheus, "Prometheus"), Deadline(sources.clock, BACKFILL_TIMEOUT)
+    if not client.ready(READY_TIMEOUT):
+        raise RemoteError(f"{client.url}: not ready for queries")
     interval = _interval_at(plan, client, (start, end), deadline) or plan.every
     first = start - EARLY * interval
     step = max(interval / 2, 0.1, (end - first) / MAX_POINTS)

@@ -103,6 +103,19 @@ def spawn(
         return _popen(argv, stdin=stdin, stdout=out, env=env, cwd=cwd, pass_fds=pass_fds, session=True)
 
 
+def attached(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+    """Run on this process's own terminal, in its own group, and return the exit code: Ctrl-C reaches both."""
+    try:
+        process = subprocess.Popen(list(argv), env={**os.environ, **(env or {})})
+    except OSError as error:
+        raise CommandError(f"{shlex.join(argv)}: cannot start: {error.strerror}") from error
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # it has had the signal too, and ends once it has put everything back
+
+
 def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
     """Become another program (for `lab shell`); returns only by raising CommandError."""
     try:

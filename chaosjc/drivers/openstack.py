@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, Self
 
@@ -49,18 +48,16 @@ class Cloud:
         import openstack
         from openstack import exceptions
 
-        with warnings.catch_warnings():  # about influxdb, which nobody asked for
-            warnings.simplefilter("ignore", DeprecationWarning)
-            try:
-                connection = openstack.connect(cloud=name, api_timeout=timeout, app_name="chaosjc")
-            except exceptions.ConfigException as error:
-                where = "clouds.yaml: $OS_CLIENT_CONFIG_FILE, ., or ~/.config/openstack"
-                raise RemoteError(f"cloud {name}: {error}", hint=where) from error
-            cloud = cls(connection, name, clock)
-            with cloud._asking("log in"):
-                connection.authorize()
-                for service in ("compute", "network", "image"):  # made here, since making them is not thread-safe
-                    getattr(connection, service)
+        try:
+            connection = openstack.connect(cloud=name, api_timeout=timeout, app_name="chaosjc")
+        except exceptions.ConfigException as error:
+            where = "clouds.yaml: $OS_CLIENT_CONFIG_FILE, ., or ~/.config/openstack"
+            raise RemoteError(f"cloud {name}: {error}", hint=where) from error
+        cloud = cls(connection, name, clock)
+        with cloud._asking("log in"):
+            connection.authorize()
+            for service in ("compute", "network", "image"):  # made here, since making them is not thread-safe
+                getattr(connection, service)
         return cloud
 
     # -- servers

@@ -177,6 +177,11 @@ def _aborted(cause: Cause) -> Callable[[Facts], str | None]:
     return lambda facts: None if facts.refused else facts.stopped(cause)
 
 
+def _past_deadline(facts: Facts) -> str | None:
+    """What the deadline cut short was only the watching, if recovery was given up: then that is judged."""
+    return None if facts.moments.gave_up is not None else _aborted("deadline")(facts)
+
+
 def _not_started(facts: Facts) -> str | None:
     if facts.refused:
         return facts.refused.reason
@@ -277,7 +282,7 @@ RULES: tuple[Rule, ...] = (
     Rule("UNDO-FAILED", "undo-failed", "an undo was not seen to work: something may still be broken", _undo_failed),
     Rule("ABORTED", "halt", "somebody pressed the kill switch", _aborted("halt")),
     Rule("ABORTED", "signal", "the run was interrupted", _aborted("signal")),
-    Rule("ABORTED", "deadline", "the run did not end by its deadline", _aborted("deadline")),
+    Rule("ABORTED", "deadline", "the run did not end by its deadline", _past_deadline),
     Rule("ABORTED", "death", "the run's process died; another one undid", _aborted("death")),
     Rule("NOT-STARTED", "not-started", "no intent was written; a guard's own code says why", _not_started),
     Rule(

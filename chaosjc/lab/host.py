@@ -71,18 +71,19 @@ def missing(present: Callable[[Package], bool] = installed) -> list[Package]:
 def report(run: command.Runner = command.run, root: Path = Path("/")) -> list[Probe]:
     """All probes; the lab can run if each is ok. Takes under a second and leaves nothing behind.
 
-    `root` is where the files are read that tell about the system.
+    What only root can try is tried by root only. `root` is where the files are read that tell about the system.
     """
-    return [
+    anybody = [
         _debian(root / "etc/os-release"),
         _packages(),
         _memory(root / "proc/meminfo"),
         _disk(Path.home()),
-        _root(),
-        *(_tried(ability, run) for ability in ABILITIES),
-        _cgroup(root / "sys/fs/cgroup"),
         _fuse(root / "dev/fuse"),
+        _root(),
     ]
+    if os.geteuid():
+        return anybody
+    return [*anybody, *(_tried(ability, run) for ability in ABILITIES), _cgroup(root / "sys/fs/cgroup")]
 
 
 def lacking(probes: list[Probe]) -> list[Probe]:
@@ -128,8 +129,6 @@ ABILITIES = (
 
 def _tried(ability: Ability, run: command.Runner) -> Probe:
     todo = "give this machine, or this container, the privileges of a virtual machine of its own"
-    if os.geteuid():
-        return Probe(ability.name, False, "not tried: only root can", ability.why, "run as root")
     with tempfile.TemporaryDirectory(prefix="chaosjc-probe-") as scratch:
         argv = ["unshare", *ability.namespaces, "--", "sh", "-c", ability.script, "sh", scratch]
         try:
@@ -180,29 +179,25 @@ def _disk(home: Path) -> Probe:
 
 def _root() -> Probe:
     ok = os.geteuid() == 0
+    found = "root" if ok else f"user id {os.geteuid()}; the rest was not tried"
     why = "machines, networks and mounts are the kernel's business"
-    return Probe(
-        "root", ok, "root" if ok else f"user id {os.geteuid()}", why, "run as root: sudo make demo, sudo make test"
-    )
+    return Probe("root", ok, found, why, "run as root: sudo make demo, sudo make test")
 
 
 def _cgroup(top: Path) -> Probe:
     """Freezing and killing need the unified hierarchy, which v1 (hybrid) systems mount beside the others."""
     unified = top / "unified" if (top / "unified").is_dir() else top
-    ok, found = False, "not tried: only root can"
-    if os.geteuid() == 0:
-        group = unified / f"chaosjc-probe-{os.getpid()}"
-        try:
-            group.mkdir()
-            lacks = [name for name in ("cgroup.freeze", "cgroup.kill") if not (group / name).exists()]
-            ok, found = not lacks, f"{unified}: lacks {' and '.join(lacks)}" if lacks else str(unified)
-            group.rmdir()
-        except OSError as error:
-            found = f"{unified}: {error.strerror}"
+    group = unified / f"chaosjc-probe-{os.getpid()}"
     why = "machines are paused, killed and limited by it"
-    return Probe(
-        "control groups", ok, found, why, "kernel 5.14 or newer, /sys/fs/cgroup/unified or v2 mounted writable"
-    )
+    todo = "a kernel of 5.14 or newer; /sys/fs/cgroup, or its unified part, mounted writable"
+    try:
+        group.mkdir()
+        lacks = [name for name in ("cgroup.freeze", "cgroup.kill") if not (group / name).exists()]
+        group.rmdir()
+    except OSError as error:
+        return Probe("control groups", False, f"{unified}: {error.strerror}", why, todo)
+    found = f"{unified}: lacks {' and '.join(lacks)}" if lacks else str(unified)
+    return Probe("control groups", not lacks, found, why, todo)
 
 
 def _fuse(device: Path) -> Probe:

@@ -33,6 +33,7 @@ from chaosjc.errors import CommandError, LabError
 BUILDER = 1  # to be raised when build() makes something else of the same recipe
 RECIPES = Path(__file__).with_name("recipes")
 APT = Path("/etc/apt")
+SAID = 2000  # characters of a failed builder that an error carries
 
 # Whoever kills the builder, even by kill -9, kills all that it started, and with the last process of this mount
 # namespace go the mounts that mmdebstrap made in it.
@@ -128,9 +129,9 @@ def build(
         with _only_builder(cache, progress):
             return _load(path) or _build(recipe, path, run, progress)
     except CommandError as error:
-        raise LabError(
-            f"image {recipe.name}: {error.message}", hint="`chaosjc lab check` says what this machine lacks"
-        ) from error
+        said = (error.stderr.strip() or error.message)[-SAID:]
+        hint = "`make setup` says what this machine lacks; is its Debian mirror up?"
+        raise LabError(f"image {recipe.name} cannot be built: {said}", hint=hint) from error
     except OSError as error:
         raise LabError(f"image {recipe.name}: {error}", hint=f"is {cache} writable, and its disk not full?") from error
 

@@ -10,7 +10,7 @@ from chaosjc.report import hypotheses, tables, words
 from chaosjc.report.canvas import DEFINITIONS, Canvas
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.overview import overview
-from chaosjc.report.story import Story, budget, promise, read, track
+from chaosjc.report.story import Story, budget, command, promise, read, track
 
 
 def html(entries: Sequence[Entry]) -> str:
@@ -75,7 +75,7 @@ def _debts(story: Story) -> Markup:
             tag("b", "May still be broken: "),
             f"{debt.plan.target.name} ({debt.plan.target.id}) by {debt.plan.fault}; ",
             f"{debt.outcome_why or debt.undo_failed or 'its undo was not seen to work'}. To try again: ",
-            tag("code", "chaosjc recover"),
+            tag("code", command(story.planned, "recover")),
             class_="debt",
         )
         for debt in story.state.debts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -27,18 +28,20 @@ class LiveView:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._tracker = Tracker()
+        self._lock = threading.Lock()  # rich draws from a thread of its own
 
     def update(self, entries: Iterable[Entry]) -> None:
         """Take in new entries, in order; those seen already are ignored."""
-        self._tracker.update(entries)
+        with self._lock:
+            self._tracker.update(entries)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """At most as high as the terminal, less the line of its prompt; as wide as it is."""
-        if self._tracker.run is None:
-            yield Text("planning …", style=DIM)
-            return
         height = min(LINES, (options.height or console.size.height) - 1)
-        yield from self._lines(self._tracker.run, height, wide=options.max_width >= 100)
+        with self._lock:
+            run = self._tracker.run
+            lines = list(self._lines(run, height, wide=options.max_width >= 100)) if run else []
+        yield from lines or [Text("planning …", style=DIM)]
 
     def _lines(self, run: RunState, height: int, *, wide: bool) -> Iterable[RenderableType]:
         tracker = self._tracker
@@ -149,7 +152,7 @@ def _awaited(tracker: Tracker, run: RunState, now: float) -> str:
 
 
 def _grid(*columns: tuple[str, int]) -> Table:
-    """Columns of one line, each of a heading and a width; 0 takes what is left, so that nothing moves as values change."""
+    """Columns of a heading and a width; 0 takes what is left. So nothing moves as values change."""
     table = Table(box=None, expand=True, pad_edge=False, padding=(0, 2, 0, 0), header_style=DIM)
     for heading, width in columns:
         table.add_column(heading, width=width or None, ratio=None if width else 1, no_wrap=True, overflow="ellipsis")

@@ -130,11 +130,17 @@ def _asked(story: Story, check: CheckPlan) -> list[dict[Phase, Window]]:
     return [{"recovering": Window(at.first_undo, max(end, at.first_undo))}]
 
 
+def command(planned: Planned, *words_: str) -> str:
+    """What to type to act on what a run left: it names the state directory where that is not the usual one."""
+    state = ["--state", planned.context.state] if planned.context.state else []
+    return shlex.join(["chaosjc", *words_, *state])
+
+
 def repeat_command(planned: Planned) -> str:
     """What to type to run the same again: same file, site, seed and values."""
     words_ = ["chaosjc", "run", planned.path or planned.experiment]
-    words_ += ["--site", planned.site] if planned.site else []
-    words_ += ["--prometheus", planned.context.prometheus] if planned.context.prometheus and not planned.site else []
+    words_ += ["--site", f"sites/{planned.site}.yaml"] if planned.site else []
+    words_ += ["--prometheus", planned.context.prometheus] if planned.context.prometheus else []
     words_ += ["--seed", str(planned.seed)]
     for name, value in planned.vars.items():
         words_ += ["--set", f"{name}={words.variable(value)}"]

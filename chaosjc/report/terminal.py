@@ -14,7 +14,7 @@ from chaosjc.journal.measure import HypothesisResult, PhaseResult
 from chaosjc.journal.state import StepState, fold
 from chaosjc.report import words
 from chaosjc.report.overview import outcome
-from chaosjc.report.story import Story, promise, read
+from chaosjc.report.story import Story, command, promise, read
 
 STYLES: dict[str, str] = {
     "PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT-STARTED": "bright_black", "ABORTED": "dark_orange3",
@@ -58,11 +58,12 @@ class Summary:
         return [*pairs, ("next", self._next())]
 
     def _next(self) -> str:
+        planned, run = self._story.planned, self._story.state.run
         if self._story.state.debts:
-            return "chaosjc recover"
+            return command(planned, "recover")
         if self._report:
-            return f"chaosjc runs show {self._story.state.run}"
-        return f"chaosjc report {self._story.state.run} --html {self._story.planned.experiment}.html"
+            return command(planned, "runs", "show", run)
+        return command(planned, "report", run, "--html", f"{planned.experiment}.html")
 
 
 def label(verdict: str) -> Text:

@@ -6,8 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from chaosjc.spec.problems import closest, describe, did_you_mean, quote
@@ -42,17 +41,11 @@ class FirstWord:
         """A tagged union of all models, and of one more choice: the error for an entry that is none of them.
 
         The error is no validator around the union, for that would turn JSON into Python objects, and strict lists into
-        errors where a model wants tuples.
+        errors where a model wants tuples. JSON Schema leaves it out, as it has no type.
         """
         choices: dict[Hashable, CoreSchema] = {TAG + tag: handler(model) for tag, model in self._models().items()}
         choices[_NO_MODEL] = core_schema.no_info_plain_validator_function(self._tag)
         return core_schema.tagged_union_schema(choices, discriminator=self._discriminate)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The union of the models alone."""
-        union = cast("core_schema.TaggedUnionSchema", schema)
-        choices = {tag: choice for tag, choice in union["choices"].items() if tag != _NO_MODEL}
-        return handler(core_schema.tagged_union_schema(choices, discriminator=self._discriminate))
 
     def model_for(self, entry: object) -> type[Model] | None:
         """The model that `entry`, a mapping of a file, is meant to be; None where that is not clear."""

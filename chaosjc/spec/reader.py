@@ -7,10 +7,11 @@ refused: anchors and aliases, tags, duplicate keys, several documents, deep nest
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -50,7 +51,8 @@ _FORBIDDEN_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd
 class Document:
     """One file's data (dict, list, str, int, float, bool, None) and where each part of it stands.
 
-    `keys` and `values` give places by location; `lines` is the text, so that a problem can point into a value.
+    `keys` and `values` give places by location; `lines` is the text, so that a problem can point into a value; `sha256`
+    is that of the bytes that were read, and empty for text at hand.
     """
 
     path: str
@@ -58,6 +60,7 @@ class Document:
     keys: Mapping[Loc, Place]
     values: Mapping[Loc, Place]
     lines: tuple[str, ...]
+    sha256: str = ""
 
     def place(self, loc: Loc) -> Place:
         """Where the value at `loc` stands; where it has no place of its own, that of what encloses it."""
@@ -85,8 +88,12 @@ class Document:
 
 def load(path: Path, problems: Problems) -> Document | None:
     """Read one file; None where nothing usable came out of it, and never an exception."""
-    text = _read(path, problems)
-    return None if text is None else parse(text, str(path), problems)
+    content = _read(path, problems)
+    text = None if content is None else _decode(content, str(path), problems)
+    if content is None or text is None:
+        return None
+    document = parse(text, str(path), problems)
+    return document and replace(document, sha256=hashlib.sha256(content).hexdigest())
 
 
 def parse(text: str, path: str, problems: Problems) -> Document | None:
@@ -120,22 +127,27 @@ def scalar(text: str) -> object:
     return math.nan if text in _NAN else text
 
 
-def _read(path: Path, problems: Problems) -> str | None:
-    def refuse(message: str, place: Place = (0, 0)) -> None:
-        problems.add(Problem(str(path), *place, "", message))
-
+def _read(path: Path, problems: Problems) -> bytes | None:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        return refuse(f"cannot be read: {error.strerror or error}")
+        problems.add(Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror or error}"))
+        return None
     if len(content) > MAX_BYTES:
-        return refuse(f"larger than {MAX_BYTES // 1024} KiB, more than any file of ours")
+        problems.add(Problem(str(path), 0, 0, "", f"larger than {MAX_BYTES // 1024} KiB, more than any file of ours"))
+        return None
+    return content
+
+
+def _decode(content: bytes, path: str, problems: Problems) -> str | None:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", "replace")
-        return refuse(f"not UTF-8 text: byte 0x{content[error.start]:02x}", _place_of(before, len(before)))
+        message = f"not UTF-8 text: byte 0x{content[error.start]:02x}"
+        problems.add(Problem(path, *_place_of(before, len(before)), "", message))
+        return None
 
 
 class _Reader:

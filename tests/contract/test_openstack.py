@@ -15,8 +15,8 @@ class TestFakeCloud(CloudContract):
 
     @pytest.fixture
     def image(self) -> str:
-        return "chaosjc"
+        return "chaosjc-golden"
 
     @pytest.fixture
     def flavor(self) -> str:
-        return "chaosjc.small"
+        return "m1.small"

@@ -14,10 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chaosjc.lab.layout import Lab
 from chaosjc.lab.machine.machine import Host, Machine
 from chaosjc.lab.machine.network import Names
 
+MARKS = [
+    pytest.mark.lab,
+    pytest.mark.timeout(240),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the SDK warns of itself
+]
 ROOT = Path(__file__).parent.parent.parent
 IMAGE = "chaosjc-golden"
 USER = "debian"

@@ -13,7 +13,7 @@ import pytest
 from chaosjc.lab.layout import Lab
 from tests.lab.cloud import Cloud, lab_command, measured
 
-RANGE = "10.79.0.0/24"
+RANGE = "10.231.71.0/24"
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import pytest
 from chaosjc.lab.machine import disks
 from chaosjc.lab.machine.cgroup import Hierarchies
 from chaosjc.lab.machine.machine import Machine
-from tests.lab.cloud import IMAGE, Cloud, connects, until
+from tests.lab.cloud import IMAGE, MARKS, Cloud, connects, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = MARKS
 
 USER_DATA = """\
 #cloud-config
@@ -43,7 +43,7 @@ def test_it_is_what_was_asked_for(cloud: Cloud, server: Any, machine: Machine) -
     seen = cloud.ssh(server, "cat /sys/class/net/eth0/address; ip -br -4 addr show eth0; ip route show default")
     assert cloud.mac(server) in seen
     assert cloud.address(server) + "/24" in seen
-    assert "default via 10.79.0.1" in seen
+    assert "default via 10.231.71.1" in seen
     assert cloud.api.compute.get_server(server.id).metadata == {}
     assert machine.state == "running"
     size = int(cloud.ssh(server, "df --output=size -BG / | tail -1").strip("G"))

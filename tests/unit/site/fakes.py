@@ -53,8 +53,8 @@ class FakeCloud(openstack.Cloud):
         self.group_table: dict[str, Group] = {}
         self.router_table: dict[str, Router] = {}
         self.floating_table: dict[str, FloatingAddress] = {}
-        self.image_list: tuple[Named, ...] = (Named("image-1", "chaosjc"),)
-        self.flavor_list: tuple[Named, ...] = (Named("flavor-s", "chaosjc.small"), Named("flavor-m", "chaosjc.medium"))
+        self.image_list: tuple[Named, ...] = (Named("image-1", "chaosjc-golden"),)
+        self.flavor_list: tuple[Named, ...] = (Named("flavor-s", "m1.small"), Named("flavor-m", "m1.medium"))
 
     def _new(self, kind: str) -> str:
         with self._lock:

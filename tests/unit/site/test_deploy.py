@@ -182,7 +182,7 @@ def test_a_silent_vm_behind_a_lost_rule_is_not_rebooted(deployed: Context, hosts
 
 @pytest.mark.parametrize(
     ("change", "before"),
-    [({"flavor": "chaosjc.medium"}, "flavor chaosjc.small"), ({"image": "newer"}, "image image-1")],
+    [({"flavor": "m1.medium"}, "flavor m1.small"), ({"image": "newer"}, "image image-1")],
 )
 def test_flavor_and_image_cannot_change_in_place(
     deployed: Context, cloud: FakeCloud, change: dict[str, str], before: str
@@ -253,10 +253,10 @@ def test_a_network_of_somebody_else_is_not_touched(context: Context, cloud: Fake
 
 def test_a_missing_image_and_flavor_are_named(context: Context, cloud: FakeCloud) -> None:
     cloud.flavor_list = cloud.flavor_list[:1]
-    with pytest.raises(StageError, match=r"no flavor chaosjc\.medium"):
+    with pytest.raises(StageError, match=r"no flavor m1\.medium"):
         deploy.plan(context)
     cloud.image_list = ()
-    with pytest.raises(StageError, match="no image chaosjc"):
+    with pytest.raises(StageError, match="no image chaosjc-golden"):
         deploy.plan(context)
 
 

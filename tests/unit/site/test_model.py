@@ -49,7 +49,7 @@ def test_a_snapshot_is_the_same_site() -> None:
         ("{protocol: icmp,", "{protocol: icmp, ports: 1,", "only tcp and udp have ports"),
         ("from: monitor}", "from: monitr}", 'did you mean "monitor"?'),
         ("groups: [internal]", "groups: [internl]", 'no security group "internl"; did you mean "internal"?'),
-        ("targets: [worker]", "targets: [wrker]", 'no role or VM "wrker"; did you mean "worker"?'),
+        ("targets: [worker,", "targets: [wrker,", 'no role or VM "wrker"; did you mean "worker"?'),
         ("environment: lab", "environment: production", "a production site has one writer"),
         ("  monitor:\n    image", "  monitor-x:\n    image", "a site needs the role monitor"),
         ("  bastion:\n    image", "  bastion:\n    count: 2\n    image", "there is one bastion"),
@@ -73,7 +73,8 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
 
 def test_nothing_is_a_target_by_default() -> None:
     assert not model.Policy().targets
-    site = lab_site()
+    site = lab_site(policy=model.Policy(targets=("worker",), protected=("worker-002",)))
     assert site.opted_in("worker-002", "worker")
     assert not site.opted_in("monitor", "monitor")
-    assert site.protected("bastion", "bastion")
+    assert site.protected("worker-002", "worker")
+    assert not site.protected("worker-001", "worker")

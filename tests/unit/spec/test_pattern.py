@@ -6,7 +6,8 @@ from chaosjc.spec.pattern import MAX_LENGTH, PatternError, compile_pattern
 
 SAFE = [
     "", "abc", "a+b*c?", "(ab)+", "(?:ab)*", "a{3,}", "[(+*)]+", r"\(a+\)+", "(a|b)", "(a+)?", r"(\d{1,3}\.){3}\d{1,3}",
-    "(?>a+)+", "(a+)++", "(?:a|b)*+", "(a{3})*", "(?P<x>ab)+(?P=x)", "(?#(a+)b+", "[]a+]*", "(?=a+)b", "a{,}", "a{}+",
+    "(?>a+)+", "(a+)++", "(?:a|b)*+", "(a{3})*", "(?P<x>ab)+(?P=x)", "(?#(a+)b+", "[]a+]*", "(?=a+)b", "((?>a+)b)+",
+    "a{,}", "a{}+",
 ]  # fmt: skip
 EXPLOSIVE = {
     "(a+)+": 0,

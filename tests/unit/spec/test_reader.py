@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -113,13 +114,28 @@ def test_nesting_is_allowed_up_to_the_limit() -> None:
 
 def test_a_byte_order_mark_and_windows_lines_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "bom.yaml"
-    path.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
+    path.write_bytes(b"\xef\xbb\xbfa: xy\r\nb: 2\r\n")
     problems = Problems()
     document = load(path, problems)
     problems.check()
     assert document
-    assert document.data == {"a": 1, "b": 2}
+    assert document.data == {"a": "xy", "b": 2}
+    assert document.place_within(("a",), "xy", 1) == (1, 5)
+    assert document.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert document.key_place(("a",)) == (1, 1)
     assert document.place(("b",)) == (2, 4)
+
+
+def test_of_duplicates_the_first_counts_and_all_are_looked_through() -> None:
+    document, problems = read("a: {x: 1}\na: {x: 2, y: *z}\n")
+    assert document
+    assert document.data == {"a": {"x": 1}}
+    assert document.place(("a", "x")) == (1, 8)
+    assert document.place(("a", "y")) == (1, 4)
+    assert [problem.split(": ")[1:3] for problem in problems] == [
+        ["a", "duplicate key, first in line 1"],
+        ["a.y", "aliases are refused"],
+    ]
 
 
 @pytest.mark.parametrize(("size", "refused"), [(MAX_BYTES, False), (MAX_BYTES + 1, True), (50 * MAX_BYTES, True)])
