@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import ceil, isnan
 from typing import Self, TypeAlias
 
 from pydantic import Field, JsonValue, model_validator
@@ -67,46 +67,30 @@ class PromqlCheck(CheckEntry):
 
 
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
-    """One reading for each series that answers now."""
+    """For each series the samples since about the last time of asking, and why there is none now, if so.
+
+    Asking for the newest one only would lose some: polls and scrapes of about the same interval drift past each other.
+    """
     client, now = need(sources.prometheus, "Prometheus"), sources.clock.time()
-    deadline, query = Deadline(sources.clock, plan.timeout), text(plan, "promql")
-
-    def at_once(promql: str) -> tuple[Series, ...]:
-        return client.query(promql, at=now, timeout=deadline.left())
-
-    ages = Ages.ask(plan, at_once)  # before the values: a scrape in between must not make an old value look new
-    interval = _interval(client, ages, now, deadline) or plan.every
-    found = at_once(query)
-    if not found:
-        return (Reading(time=now, why=f"empty: no series answers {query}", interval=interval),)
-    return tuple(_reading(each, ages, now, interval) for each in found)
+    deadline = Deadline(sources.clock, plan.timeout)
+    interval = _interval_at(plan, client, (now,), deadline) or plan.every
+    looked = _Look.back(now, plan.every + EARLY * interval, interval)
+    ages, found = looked.at(plan, client, deadline)
+    readings = [reading for each in found for reading in _readings(each, ages, interval, until=now)]
+    readings += [missing for each in found if (missing := _missing(each, ages, interval, now)) is not None]
+    nothing = Reading(time=now, why=f"empty: no series answers {text(plan, 'promql')}", interval=interval)
+    return tuple(readings) or (nothing,)
 
 
 def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tuple[Reading, ...]:
-    """One reading for each sample time of each series, from just before `start` to `end`; none where there was no data.
-
-    The range is looked at twice in each interval, so that no scrape is missed, however the two are aligned.
-    """
+    """One reading for each sample time of each series, from just before `start` to `end`; none where there was no data."""
     client, deadline = need(sources.prometheus, "Prometheus"), Deadline(sources.clock, BACKFILL_TIMEOUT)
     if not client.ready(READY_TIMEOUT):
         raise RemoteError(f"{client.url}: not ready for queries")
     interval = _interval_at(plan, client, (start, end), deadline) or plan.every
-    first = start - EARLY * interval
-    step = max(interval / 2, 0.1, (end - first) / MAX_POINTS)
-
-    def over_time(promql: str) -> tuple[Series, ...]:
-        return client.query_range(promql, first, end + step, step=step, timeout=deadline.left())
-
-    ages = Ages.ask(plan, over_time)
-    readings: list[Reading] = []
-    for each in over_time(text(plan, "promql")):
-        sampled, seen = ages.of(each), set[float]()
-        for time, value in each.points:
-            taken = sampled(time)
-            if taken is not None and taken <= end and taken not in seen and not isnan(value):
-                seen.add(taken)
-                readings.append(Reading(series=each.name, time=taken, value=value, interval=interval))
-    return tuple(readings)
+    looked = _Look.back(end + interval, end + interval - start + EARLY * interval, interval)
+    ages, found = looked.at(plan, client, deadline)
+    return tuple(reading for each in found for reading in _readings(each, ages, interval, until=end))
 
 
 def lag(plan: CheckPlan, sources: Sources) -> float:
@@ -160,17 +144,54 @@ def _timestamp(selector: Selector) -> str:
     return f"timestamp({selector.text}{offset})"
 
 
-def _reading(answer: Series, ages: Ages, now: float, interval: float) -> Reading:
+@dataclass(frozen=True)
+class _Look:
+    """A range, looked at twice in each interval, so that no scrape is missed however the two are aligned."""
+
+    start: float
+    end: float
+    step: float
+
+    @classmethod
+    def back(cls, end: float, seconds: float, interval: float) -> Self:
+        """The steps that end exactly at `end`, and begin at least so many seconds before it."""
+        step = round(max(interval / 2, 0.1, seconds / MAX_POINTS), 3)
+        return cls(end - ceil(seconds / step) * step, end, step)
+
+    def at(self, plan: CheckPlan, client: Prometheus, deadline: Deadline) -> tuple[Ages, tuple[Series, ...]]:
+        """What the check's query answers in this range, and how old that is."""
+
+        def query(promql: str) -> tuple[Series, ...]:
+            return client.query_range(promql, self.start, self.end, step=self.step, timeout=deadline.left())
+
+        return Ages.ask(plan, query), query(text(plan, "promql"))
+
+
+def _readings(answer: Series, ages: Ages, interval: float, *, until: float) -> list[Reading]:
+    """One for each sample time, with the value that was first seen with it."""
+    sampled, seen = ages.of(answer), set[float]()
+    readings: list[Reading] = []
+    for time, value in answer.points:
+        taken = sampled(time)
+        if taken is not None and taken <= until and taken not in seen and not isnan(value):
+            seen.add(taken)
+            readings.append(Reading(series=answer.name, time=taken, value=value, interval=interval))
+    return readings
+
+
+def _missing(answer: Series, ages: Ages, interval: float, now: float) -> Reading | None:
+    """Why a series has no fresh sample now; None where it has."""
     time, value = answer.points[-1]
     sampled = ages.of(answer)(time)
-    if isnan(value):
-        return Reading(series=answer.name, time=now, why="NaN", interval=interval)
-    if sampled is None:
-        return Reading(series=answer.name, time=now, why="stale: its samples are gone", interval=interval)
-    if now - sampled > 2 * interval + GRACE:
+    if now - time > 0.001 or sampled is None:
+        why = "gone: no sample now"
+    elif isnan(value):
+        why = "NaN"
+    elif now - sampled > 2 * interval + GRACE:
         why = f"stale: sampled {now - sampled:.1f} s ago, and due every {interval:g} s"
-        return Reading(series=answer.name, time=now, why=why, interval=interval)
-    return Reading(series=answer.name, time=sampled, value=value, interval=interval)
+    else:
+        return None
+    return Reading(series=answer.name, time=now, why=why, interval=interval)
 
 
 def _interval_at(plan: CheckPlan, client: Prometheus, times: Iterable[float], deadline: Deadline) -> float:

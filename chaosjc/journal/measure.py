@@ -151,10 +151,10 @@ class Ruler:
             for name in names
         }
 
-    def state(self, held: Mapping[str, bool]) -> bool | None:
-        """The state of the check at an instant at which these series answered."""
-        answers = list(held.values())
-        return self._quorum.state(answers.count(True), answers.count(False), len(self.seen - held.keys()))
+    def state(self, states: Mapping[str, bool | None]) -> bool | None:
+        """The state of the check at an instant at which its series were in these."""
+        found = [states.get(name) for name in states.keys() | self.seen]
+        return self._quorum.state(found.count(True), found.count(False), found.count(None))
 
     def combined(self, lines: Mapping[str, Sequence[Span]]) -> tuple[Span, ...]:
         """The states of the check as a whole; a series that was not expected is not missed."""

@@ -54,15 +54,18 @@ def looks(check: CheckPlan, samples: Iterable[Sample], before: Window | None, si
     ruler = Ruler(evidence(check, own), before)
     newest = 0.0
     for sample in own:
-        points = ruler.points(sample.readings)
-        if sample.source != "live" or not sample.readings:
+        if sample.source != "live":
             continue
-        if not points and sample.readings[0].time >= since:
-            yield Look(sample.readings[0].time, None)
-        oldest = min((p.time for series in points.values() for p in series), default=0.0)
+        latest = {reading.series: reading for reading in sorted(sample.readings, key=lambda reading: reading.time)}
+        points = ruler.points(latest.values())
+        if not points and any(reading.time >= since for reading in latest.values()):
+            yield Look(max(reading.time for reading in latest.values()), None)
+        oldest = min((series[-1].time for series in points.values()), default=0.0)
         if oldest >= since and oldest > newest:
             newest = oldest
-            yield Look(oldest, ruler.state({name: series[-1].held for name, series in points.items()}))
+            yield Look(
+                oldest, ruler.state({name: points[name][-1].held if name in points else None for name in latest})
+            )
 
 
 def _row(looked: Sequence[Look]) -> list[Look]:

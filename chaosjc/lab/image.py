@@ -8,8 +8,7 @@ The digest covers what we decide: suite, architecture, package list, files, cust
 Debian mirror held on the day of the build; the versions beside the image tell. To get newer packages, delete the image.
 Deleting the whole cache is always safe.
 
-    recipe = default_recipe()
-    image = build(recipe, default_cache(os.environ))
+    image = build(default_recipe(), lab.cache / "images")
 """
 
 from __future__ import annotations
@@ -96,12 +95,6 @@ class _Record(pydantic.BaseModel, frozen=True, extra="forbid"):
 def default_recipe() -> Recipe:
     """The image of every role."""
     return Recipe("chaosjc-golden", "bookworm", os.uname().machine, RECIPES / "golden")
-
-
-def default_cache(env: Mapping[str, str]) -> Path:
-    """`$XDG_CACHE_HOME/chaosjc/images`."""
-    home = env.get("XDG_CACHE_HOME") or Path(env.get("HOME", "/root")) / ".cache"
-    return Path(home) / "chaosjc" / "images"
 
 
 def images(cache: Path) -> list[Image]:

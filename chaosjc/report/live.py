@@ -13,8 +13,9 @@ from rich.text import Text
 from chaosjc.journal.events import PHASES, Entry, Planned, Sample
 from chaosjc.journal.state import RunState, StepState
 from chaosjc.report import words
+from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
-from chaosjc.report.terminal import STATE_STYLES, STYLES, label
+from chaosjc.report.terminal import STATE_STYLES, STYLES, Safe, label
 from chaosjc.report.tracker import Gauge, Look, Tracker, transitions
 
 LINES = 22  # of the view: it keeps its height, so that nothing jumps
@@ -41,7 +42,7 @@ class LiveView:
         with self._lock:
             run = self._tracker.run
             lines = list(self._lines(run, height, wide=options.max_width >= 100)) if run else []
-        yield from lines or [Text("planning …", style=DIM)]
+        yield Safe(*lines) if lines else Text("planning …", style=DIM)
 
     def _lines(self, run: RunState, height: int, *, wide: bool) -> Iterable[RenderableType]:
         tracker = self._tracker
@@ -94,7 +95,7 @@ def plain_line(entry: Entry, planned: Planned | None = None) -> str | None:
 
 
 def _line(at: float, kind: str, said: str) -> str:
-    return f"{words.moment(at)} {kind:<14} {' '.join(said.split())}".rstrip()
+    return f"{words.moment(at)} {kind:<14} {clean(' '.join(said.split()))}".rstrip()
 
 
 def _said(gauge: Gauge, look: Look) -> str:

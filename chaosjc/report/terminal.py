@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +14,7 @@ from chaosjc.journal.events import PHASES, CheckPlan, Entry, HypothesisPlan, Pla
 from chaosjc.journal.measure import HypothesisResult, PhaseResult
 from chaosjc.journal.state import StepState, fold
 from chaosjc.report import words
+from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
 from chaosjc.report.story import Story, command, promise, read
 
@@ -26,6 +28,18 @@ STATE_STYLES: dict[bool | None, str] = {True: "green", False: "red", None: "yell
 INDENT = 16
 
 
+class Safe:
+    """What it holds, with control characters made visible: a name must not steer the terminal."""
+
+    def __init__(self, *parts: RenderableType) -> None:
+        self._parts = parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render, then clean: styles are no text yet at this point."""
+        for segment in console.render(Group(*self._parts), options):
+            yield segment if segment.control else Segment(clean(segment.text), segment.style)
+
+
 class Summary:
     """A run at its end: verdict and why, hypotheses by phase, faults, recovery, and where to look next."""
 
@@ -33,16 +47,18 @@ class Summary:
         self._story = read(entries)
         self._journal, self._report = journal, report
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render; fits 80 columns."""
+    def __rich__(self) -> RenderableType:
+        """Fits 80 columns."""
         story = self._story
-        yield Text.assemble(label(story.label), "  ", *_named(story.planned))
-        yield Padding(Text(story.reason), (0, 0, 1, 0))
-        yield _hypotheses(story.judgement.hypotheses)
-        yield Text()
-        yield _faults(story)
-        yield Text()
-        yield _facts(self._pairs())
+        return Safe(
+            Text.assemble(label(story.label), "  ", *_named(story.planned)),
+            Padding(Text(story.reason), (0, 0, 1, 0)),
+            _hypotheses(story.judgement.hypotheses),
+            Text(),
+            _faults(story),
+            Text(),
+            _facts(self._pairs()),
+        )
 
     def _pairs(self) -> list[tuple[str, str]]:
         story = self._story
@@ -82,7 +98,7 @@ def run_list(runs: Iterable[Sequence[Entry]]) -> RenderableType:
         lines.append(Text.assemble(_sign(verdict), f"{state.run:<{width}}  {started}  ", *_named(state.planned)))
         why = state.closed.reason if state.closed else "under way"
         lines.append(_below(f"{why} (a debt is open: chaosjc recover)" if state.closed and state.debts else why))
-    return Group(*lines) if lines else Text("no runs yet", style="bright_black")
+    return Safe(*lines) if lines else Text("no runs yet", style="bright_black")
 
 
 def suite_summary(runs: Iterable[tuple[Sequence[Entry], str]]) -> RenderableType:
@@ -95,7 +111,7 @@ def suite_summary(runs: Iterable[tuple[Sequence[Entry], str]]) -> RenderableType
         lines.append(_below(story.reason))
         lines += [_below(report, "cyan")] if report else []
         lines.append(Text())
-    return Group(*lines[:-1])
+    return Safe(*lines[:-1])
 
 
 def dry_run(
@@ -104,7 +120,7 @@ def dry_run(
     """The whole plan, and what each guard says of it; `refused` are candidates (name, why) that were not chosen."""
     first = next((answer for _, answer in guards if answer is not None), None)
     style, said = ("red", f"would be refused: {first.reason}") if first else ("green", "would start")
-    return Group(
+    return Safe(
         Text.assemble((" DRY RUN ", "bold reverse blue"), "  ", *_named(planned)),
         Padding(Text.assemble((said, style), f"; nothing was touched (seed {planned.seed})"), (0, 0, 1, 0)),
         _targets(planned, refused),

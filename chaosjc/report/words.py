@@ -56,15 +56,11 @@ def number(value: float | str | None, *, unit: str = "") -> str:
 
 
 def seconds(value: float | None) -> str:
-    """`0.25 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`: as exact as the length deserves."""
+    """`0.012 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`: as exact as the length deserves."""
     if value is None:
         return NONE
-    if value < 0.0005:
-        return "0 s"
-    if value < 1:
-        return f"{value:.2g} s" if value < 0.1 else f"{value:.2f}".rstrip("0").rstrip(".") + " s"
     if round(value, 1) < 120:
-        return f"{value:.1f}".removesuffix(".0") + " s"
+        return f"{round(value, 1) or round(value, 3):g} s"
     minutes, rest = divmod(round(value), 60)
     if minutes < 120:
         return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from chaosjc.journal.events import (
     Admitted,
@@ -92,7 +92,7 @@ class Journal:
         return self
 
     def samples(
-        self, check: CheckPlan, times: Iterable[float], series: dict[str, Callable[[float], float | str | None]]
+        self, check: CheckPlan, times: Iterable[float], series: Mapping[str, Callable[[float], float | str | None]]
     ) -> Journal:
         """One live sample at each time; a function that says None has no data then."""
         for time in times:

@@ -37,9 +37,7 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
 
 
 def test_time_ticks_are_what_people_count_in() -> None:
-    assert (
-        time_ticks(-6, 36) == [-5 + 5 * i for i in range(-0, 9)] or time_ticks(-6, 36)[1] - time_ticks(-6, 36)[0] == 10
-    )
+    assert time_ticks(-6, 36) == [0, 10, 20, 30]
     assert time_ticks(0, 3600)[1] == 600
     assert time_ticks(0, 10 * 86400)[1] == 2 * 86400
 

@@ -125,8 +125,8 @@ def test_a_gap_is_a_gap() -> None:
     """Of a line that stops for 12 s, no stroke goes over the hole, and the hole is hatched."""
     text = html(journals.inconclusive())
     page = Page(text)
-    for line in page.paths("line")[:2]:
-        assert line.count("M") == 2
+    lines = [line for line in page.paths("line") if len(line) > 60]
+    assert [line.count("M") for line in lines[:2]] == [2, 2]
     assert page.count("rect", "gap") == 2
     assert Page(html(journals.passed())).count("rect", "gap") == 0
 
@@ -152,11 +152,11 @@ def test_undo_log_has_every_try() -> None:
 
 
 def test_size_is_bounded() -> None:
-    many = {f'{{worker="w{i}"}}': journals.stall(20.0 + i) for i in range(60)}
-    journal = journals.begin().samples(journals.STALL, [t / 10 for t in range(5_000)], many)
-    text = html(journals.undo(journal, at=490.0).closed(500.0))
-    assert len(text) < 2_000_000
-    assert "and 52 more, 20 of them not drawn" in text
+    many = {f'{{worker="w{i}"}}': journals.stall(20.0 + i) for i in range(48)}
+    journal = journals.begin().samples(journals.STALL, [t / 10 for t in range(1_500)], many)
+    text = html(journals.undo(journal, at=140.0).closed(155.0))
+    assert len(text) < 1_000_000
+    assert "and 40 more, 8 of them not drawn" in text
 
 
 def test_nothing_planned_is_an_error_that_says_so() -> None:

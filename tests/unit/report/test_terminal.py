@@ -45,6 +45,16 @@ def test_summary_of_a_failed_run() -> None:
     assert show(Summary(journals.failed(), journal="state/journal.db")) == SUMMARY.splitlines()
 
 
+def test_no_name_steers_the_terminal() -> None:
+    for thing in (
+        Summary(EVERY["hostile"]()),
+        run_list([EVERY["hostile"]()]),
+        dry_run(journals.planned(site="\x1b[2J"), []),
+    ):
+        assert not set("\x00\x1b\u202e") & set("".join(show(thing)))
+    assert "\x1b" not in "".join(view(EVERY["hostile"](), 9.5))
+
+
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("width", [80, 120])
 def test_summary_fits(name: str, width: int) -> None:
