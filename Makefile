@@ -11,8 +11,8 @@ DEMO := .venv/bin/python -m chaosjc.cli.demo
 PYTHON := python3
 HOST := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m chaosjc.cli.host
 UV := .tools/bin/uv
-COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	--no-header --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+COMPILE := $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
+	--no-header --no-emit-index-url --no-annotate $(if $(UPGRADE),--upgrade)
 
 # sudo may ask for a password only where a person can answer. The first try is silent: it fails where the list of packages
 # is old or empty, and only then is that refreshed.
@@ -89,9 +89,9 @@ format: $(VENV) ## Let ruff mend what it can
 
 .PHONY: lock
 lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) locks/tools.in -o locks/tools.txt
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group dev -o locks/chaosjc.txt
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) locks/openstack.in -o locks/openstack.txt
+	@$(COMPILE) --universal locks/tools.in -o locks/tools.txt
+	@$(COMPILE) --universal pyproject.toml --group dev -o locks/chaosjc.txt
+	@$(COMPILE) locks/openstack.in -o locks/openstack.txt    # Debian 12 alone
 
 .PHONY: clean
 clean: ## Remove what was made in this tree: .venv, .tools, out, caches of tools

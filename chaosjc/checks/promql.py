@@ -83,7 +83,7 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
 
 
 def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tuple[Reading, ...]:
-    """One reading for each sample time of each series, from just before `start` to `end`; none where there was no data."""
+    """One reading for each sample time of each series, from just before `start` to `end`; none where there was none."""
     client, deadline = need(sources.prometheus, "Prometheus"), Deadline(sources.clock, BACKFILL_TIMEOUT)
     if not client.ready(READY_TIMEOUT):
         raise RemoteError(f"{client.url}: not ready for queries")

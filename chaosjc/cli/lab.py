@@ -161,7 +161,14 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
     if not sys.stderr.isatty():
-        yield lambda text: console.print(text, highlight=False)
+        said: list[str] = []
+
+        def say(text: str) -> None:
+            if [text] != said:
+                console.print(text, highlight=False)
+                said[:] = [text]
+
+        yield say
         return
     with console.status("") as status:
         yield status.update

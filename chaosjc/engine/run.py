@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -171,11 +172,14 @@ class Run:
         for step in self._planned.steps:
             self._plan_act(self._began + step.start, "inject", step.id)
         while (self._agenda or self._busy) and not self._stopping:
-            due = self._agenda[0][0] if self._agenda else self._clock.time() + TICK
-            self._wait(due)
-            while self._agenda and self._agenda[0][0] <= self._clock.time() and not self._stopping:
+            self._take(max(0.0, min(TICK, self._next_act() - self._clock.time())))
+            while self._next_act() <= self._clock.time() and not self._stopping:
                 _, _, act, step_id = heapq.heappop(self._agenda)
                 self._inject(step_id) if act == "inject" else self._undo(step_id)
+
+    def _next_act(self) -> float:
+        """When the next inject or undo is due; what happens meanwhile may bring an earlier one."""
+        return self._agenda[0][0] if self._agenda else math.inf
 
     def _plan_act(self, at: float, act: str, step: str) -> None:
         heapq.heappush(self._agenda, (at, next(self._order), act, step))
@@ -220,9 +224,9 @@ class Run:
             self._record(Recovered(since=since))
         if self._interrupted():
             return
-        self._wait(self._clock.time() + self._parts.lag(), whatever=True)
+        self._sit_out(self._parts.lag())
         self._record(Settling())
-        self._wait(self._clock.time() + self._planned.settle + self._parts.lag(), whatever=True)
+        self._sit_out(self._planned.settle + self._parts.lag())
         self._backfill()
 
     def _recovered_since(self) -> float | None:
@@ -250,13 +254,16 @@ class Run:
 
     # ---- waiting and telling
 
-    def _wait(self, until: float, *, whatever: bool = False) -> None:
-        """Handle what comes until then; at a stop, return at once unless `whatever` comes is to be sat out."""
-        while self._clock.time() < until and not (self._stopping and not whatever) and not self._interrupted():
-            left = until - self._clock.time()
-            self._take(max(0.0, min(TICK, left)))
-            if not self._agenda and self._began is not None and not self._busy and not whatever:
-                return
+    def _wait(self, until: float) -> None:
+        """Handle what comes until then, or until the run must stop."""
+        while self._clock.time() < until and not self._stopping:
+            self._take(max(0.0, min(TICK, until - self._clock.time())))
+
+    def _sit_out(self, seconds: float) -> None:
+        """Handle what comes for so long; only a person's wish ends it early."""
+        until = self._clock.time() + seconds
+        while self._clock.time() < until and not self._interrupted():
+            self._take(max(0.0, min(TICK, until - self._clock.time())))
 
     def _wait_idle(self) -> None:
         while self._busy and not self._stopping:

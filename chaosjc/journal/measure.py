@@ -68,13 +68,14 @@ class Distribution:
 
 @dataclass(frozen=True)
 class HypothesisResult:
-    """A hypothesis over the whole run; `held` only if it held in each of its phases."""
+    """A hypothesis over the whole run; `held` only if it held in each of its phases, `worst` as in PhaseResult."""
 
     plan: HypothesisPlan
     held: bool | None
     phases: dict[Phase, PhaseResult]
     outages: tuple[Outage, ...] = ()
     distributions: dict[Phase, Distribution] = field(default_factory=dict[Phase, Distribution])
+    worst: float | str | None = None
     why_unknown: str = ""  # what the source said where it gave no value
 
     @property
@@ -215,6 +216,7 @@ def measure(
     phases: dict[Phase, PhaseResult] = {}
     outages: list[Outage] = []
     distributions: dict[Phase, Distribution] = {}
+    judged: list[Point] = []
     for names in STRETCHES:
         asked: dict[Phase, Window] = {
             phase: windows[phase] for phase in names if phase in windows and phase in plan.phases
@@ -224,8 +226,10 @@ def measure(
             phases |= _judge(plan, ruler, laid)
             outages += _outages(plan.name, laid)
             distributions |= _distributions(laid)
+            judged += [point for series in laid.points.values() for point in series]
     held = worst_of([phases[phase].held if phase in phases else None for phase in plan.phases])
-    return HypothesisResult(plan, held, phases, tuple(outages), distributions, _why_unknown(ruler.evidence))
+    worst, why = ruler.worst(judged), _why_unknown(ruler.evidence)
+    return HypothesisResult(plan, held, phases, tuple(outages), distributions, worst, why)
 
 
 def worst_of(states: Iterable[bool | None]) -> bool | None:

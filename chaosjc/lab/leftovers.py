@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from chaosjc.lab.machine.network import Names
 
 NAMESPACES = Path("/run/netns")
 LINKS = Path("/sys/class/net")
-_ROUNDS, _PAUSE = 40, 0.1
+_PATIENCE = 120.0  # a namespace made by another program pins our mounts for as long as it lives
+_LAZY_AFTER, _PAUSE = 3.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -96,24 +97,42 @@ def clear(lab: Lab, progress: Callable[[str], None] = lambda _: None) -> None:
         "groups": lambda name: remove_tree(Path(name)),
         "files": lambda name: Path(name).unlink(missing_ok=True),
     }
-    for _ in range(_ROUNDS):
-        if not (seen := look(lab)):
-            return
+    end, began = time.monotonic() + _PATIENCE, time.monotonic()
+    while seen := look(lab):
         if seen.processes:
             progress(f"ending {len(seen.processes)} processes")
             Cgroup(names.cgroup).kill()
         for removal in plan(seen):
             if removal.what in acts:
                 acts[removal.what](removal.name)
-        time.sleep(_PAUSE if look(lab) else 0)
-    with contextlib.suppress(OSError):
-        _detach_stubborn(lab)
-    if seen := look(lab):
-        raise LabError(f"lab {lab.name}: cannot remove {seen}", hint="see what uses it, then run `chaosjc lab reset` again")
+        if time.monotonic() - began > _LAZY_AFTER:
+            _detach_mounts(lab)
+            if held := users_of(seen.loops):
+                progress(f"waiting for process {held[0]}, which still sees a mount of the lab")
+        if time.monotonic() > end:
+            raise LabError(_what_stays(lab, seen), hint="end what uses it, then run the same command again")
+        time.sleep(_PAUSE)
 
 
-def _detach_stubborn(lab: Lab) -> None:
+def _detach_mounts(lab: Lab) -> None:
     """Somebody sits in a mount of the lab, a shell perhaps: take the mount from under it."""
     for path in reversed(disks.mounts(lab.private)):
         run(["umount", "-l", str(path)], check=False)
-    disks.detach_loops(lab.private)
+
+
+def users_of(loops: Iterable[Path]) -> list[int]:
+    """Processes of other mount namespaces that came into being while a loop device was mounted, and keep it so."""
+    devices = {f" {os.major(n)}:{os.minor(n)} " for path in loops if path.exists() for n in (path.stat().st_rdev,)}
+    found: list[int] = []
+    for file in Path("/proc").glob("[0-9]*/mountinfo"):
+        with contextlib.suppress(OSError):
+            text = file.read_text()
+            if any(device in text for device in devices):
+                found.append(int(file.parent.name))
+    return sorted(found)
+
+
+def _what_stays(lab: Lab, seen: Seen) -> str:
+    left = ", ".join(f"{r.what} {r.name}" for r in plan(seen))
+    users = ", ".join(map(str, users_of(seen.loops))) or "none"
+    return f"lab {lab.name}: cannot remove {left} (used by processes: {users})"

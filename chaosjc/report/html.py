@@ -90,7 +90,7 @@ def _figures(story: Story) -> Markup:
     begun = [step for step in story.steps if step.intent_at is not None]
     figures = [
         _figure("Recovered in", words.seconds(found.time_to_recover), _promised(story)),
-        _figure("Detected after", words.seconds(found.time_to_detect), "first injection to first violation"),
+        _figure("First violation", words.seconds(found.time_to_detect), _detected(story)),
         _figure(
             "Longest violation",
             words.seconds(found.longest_violation or 0.0),
@@ -102,10 +102,18 @@ def _figures(story: Story) -> Markup:
     return tag("dl", *figures, class_="figures") if begun else join()
 
 
+def _detected(story: Story) -> str:
+    return "none was seen" if story.judgement.time_to_detect is None else "after the first injection"
+
+
 def _promised(story: Story) -> str:
     within = words.seconds(story.planned.recovery.within)
-    kept = {"kept": "promise kept", "late": "too late", "not seen": "not seen", None: "nothing was undone"}
-    return f"{within} promised: {kept[promise(story)]}"
+    said = {
+        "kept": f"of {within} promised",
+        "late": f"{within} promised: too late",
+        "not seen": f"{within} promised: not seen",
+    }
+    return said.get(promise(story) or "", "nothing was undone")
 
 
 def _figure(name: str, value: str, note: str) -> Markup:

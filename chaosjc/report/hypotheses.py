@@ -12,6 +12,7 @@ from chaosjc.report.canvas import STATE_CLASSES, Canvas
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.plot import DRAWN, colour, ordered, plot
 from chaosjc.report.story import Track, track
+from chaosjc.spec.scalars import format_duration
 
 LEGEND = 8  # names below a plot
 PLOTS = 40  # of one report, so that its size is bounded; tables are of all
@@ -67,11 +68,11 @@ def _state(canvas: Canvas, result: HypothesisResult) -> tuple[str, str]:
 def _claim(check: CheckPlan) -> Markup:
     """What was asked and what was expected, in a line."""
     asked = ", ".join(
-        f"{key} {words.variable(value)}" for key, value in check.options.items() if value not in ("", None)
+        f"{key} {words.variable(value)}" for key, value in check.options.items() if value not in ("", None, {}, [])
     )
-    rules = [f"every {words.seconds(check.every)}"]
+    rules = [f"every {format_duration(check.every)}"]
     if isinstance(check, HypothesisPlan):
-        rules += [f"{words.seconds(check.tolerate)} tolerated"] if check.tolerate else []
+        rules += [f"{format_duration(check.tolerate)} tolerated"] if check.tolerate else []
         rules += [f"coverage at least {check.min_coverage:.0%}"]
         rules += ["stops the run"] if check.stop else []
     rules += ["any series"] if check.require == "any" else []

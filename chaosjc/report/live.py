@@ -41,7 +41,7 @@ class LiveView:
         height = min(LINES, (options.height or console.size.height) - 1)
         with self._lock:
             run = self._tracker.run
-            lines = list(self._lines(run, height, wide=options.max_width >= 100)) if run else []
+            lines = list(self._lines(run, height, wide=options.max_width >= 110)) if run else []
         yield Safe(*lines) if lines else Text("planning …", style=DIM)
 
     def _lines(self, run: RunState, height: int, *, wide: bool) -> Iterable[RenderableType]:
@@ -193,8 +193,8 @@ def _step(step: StepState, tracker: Tracker, now: float) -> tuple[str, str, str,
 
 
 def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float, *, wide: bool) -> Table:
-    spark = 24 if wide else 10
-    expected = ("expected", 20 if wide else 10)
+    spark = 20 if wide else 10
+    expected = ("expected", 16 if wide else 10)
     table = _grid(("", 1), ("hypothesis", 0), ("now", 8), ("value", 7), expected, ("", spark), ("violated", 8))
     for gauge in gauges[:shown]:
         held = gauge.state(now)
@@ -205,7 +205,7 @@ def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float, *, wide: bool) 
             Text(words.STATES[held], style=style),
             words.number(gauge.last.value if gauge.last else None),
             Text(gauge.plan.expect, style=DIM),
-            sparkline(list(gauge.looks)[-spark:], spark),
+            sparkline(list(gauge.looks), spark),
             Text(words.seconds(gauge.violated) if gauge.violated >= 0.05 else "", style="red"),
         )
     if len(gauges) > shown:
@@ -214,11 +214,11 @@ def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float, *, wide: bool) 
 
 
 def sparkline(looks: Sequence[Look], width: int) -> Text:
-    """One block a look, as high as its value among them, in the colour of its state; a dot is no data."""
+    """The newest looks: each as high as its value among all, in the colour of its state; a dot is no data."""
     numbers = [look.value for look in looks if isinstance(look.value, float | int) and math.isfinite(look.value)]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)
     line = Text(" " * (width - len(looks)))
-    for look in looks:
+    for look in looks[-width:]:
         if look.held is None:
             line.append("·", style=STATE_STYLES[None])
             continue

@@ -17,6 +17,7 @@ from chaosjc.report.story import Track
 COLOURED = 6  # series with a colour of their own; the rest are grey
 DRAWN = 40  # series drawn at all, the worst first
 COLUMNS = 330  # of a line; six points in each at most: 2,000 points a series, fewer where there are many
+STEPPED = 4  # different values at most: states and codes, which do not pass through what lies between
 DOTS = 120  # a series of no more points shows each of them
 
 TOP, BOTTOM = 8.0, 148.0
@@ -143,7 +144,7 @@ def _line(canvas: Canvas, track: Track, axis: Axis, name: str, rank: int) -> Mar
     """One series: its line, broken at gaps, with its violated parts on top."""
     points = track.series[name]
     column = canvas.story.window.length / (COLUMNS * 8 / min(max(len(track.series), 8), DRAWN))
-    stepped = bool(axis.names) or {p.value for p in points} <= {0.0, 1.0}
+    stepped = len({p.value for p in points}) <= STEPPED
     drawn = [thin(run, column) for run in strokes(points, max(track.interval * 1.5, column))]
     known = [p for run in drawn for p in run if not axis.names or words.number(p.value) in axis.names]
     place = {p.time: (canvas.x(p.time), axis.height(p.value)) for p in known}

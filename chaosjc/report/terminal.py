@@ -17,6 +17,7 @@ from chaosjc.report import words
 from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
 from chaosjc.report.story import Story, command, promise, read
+from chaosjc.spec.scalars import format_duration
 
 STYLES: dict[str, str] = {
     "PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT-STARTED": "bright_black", "ABORTED": "dark_orange3",
@@ -182,7 +183,7 @@ def _phase(result: PhaseResult | None) -> Text:
     note = {
         True: f" ({words.seconds(result.violated_s)})" if result.violated_s else "",
         False: f" {words.seconds(result.violated_s)}",
-        None: f" {words.seconds(result.unknown_s)}",
+        None: f" {words.seconds(result.unknown_s)}" if result.unknown_s >= 0.05 else "",
     }
     return Text(f"{words.STATES[result.held]}{note[result.held]}", style=STATE_STYLES[result.held])
 
@@ -250,17 +251,17 @@ def _steps(steps: Sequence[StepPlan]) -> Table:
 def _claims(planned: Planned) -> Table:
     table = _table("check", "expect", "rules")
     for plan in planned.hypotheses:
-        table.add_row(plan.name, Text(plan.expect), rules(plan))
+        table.add_row(plan.name, Text(plan.expect), _rules(plan))
     for check in planned.recovery.until:
         table.add_row(check.name, Text(check.expect), f"recovery, within {words.seconds(planned.recovery.within)}")
     return table
 
 
-def rules(check: CheckPlan) -> str:
+def _rules(check: CheckPlan) -> str:
     """How a check is asked and judged, in a line."""
-    parts = [f"every {words.seconds(check.every)}"]
+    parts = [f"every {format_duration(check.every)}"]
     if isinstance(check, HypothesisPlan):
-        parts += [f"{words.seconds(check.tolerate)} tolerated"] if check.tolerate else []
+        parts += [f"{format_duration(check.tolerate)} tolerated"] if check.tolerate else []
         parts += ["stops the run"] if check.stop else []
     return ", ".join(parts)
 

@@ -229,6 +229,28 @@ def test_the_deadline_ends_a_run(world: World) -> None:
     assert world.whole
 
 
+def test_each_fault_ends_at_its_own_time(world: World) -> None:
+    """The second begins while the first is there, and ends before it."""
+    second = world.there / "second"
+    more = f"""
+  - fault: command
+    start: 500ms
+    inject: [touch, '{second}']
+    undo: [rm, -f, '{second}']
+    verify: [test, "!", -e, '{second}']
+    duration: 1s
+"""
+    path = world.experiment(duration="4s")
+    path.write_text(path.read_text().replace("\nrecovery:", more + "recovery:"))
+    loaded, wishes = world.session(path)
+    with open_session(wishes, loaded, print) as session:
+        assert session.run(session.plan(loaded[0], 1), world.entries.append).execute().verdict == "PASS"
+    times = {(e.event.type, getattr(e.event, "step", "")): e.at for e in world.entries}
+    first = times["undo-claimed", "f1.local"] - times["injected", "f1.local"]
+    second_lasted = times["undo-claimed", "f2.local"] - times["injected", "f2.local"]
+    assert (round(first, 1), round(second_lasted, 1)) == (4.0, 1.0)
+
+
 def test_a_debt_refuses_the_next_run(world: World) -> None:
     judged = world.run(undo="exit 1")
     assert (judged.verdict, judged.code) == ("UNDO-FAILED", "undo-failed")

@@ -6,6 +6,7 @@ class has it. Cloud-init reads nova's own config drive content from a seed direc
 """
 
 import concurrent.futures
+import copy
 import os
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from nova import exception
 from nova.api.metadata import base as instance_metadata
 from nova.compute import power_state, task_states
 from nova.image import glance
+from nova.network import model
 from nova.objects import fields
 from nova.virt import driver, hardware, node
 from oslo_config import cfg
@@ -184,7 +186,8 @@ class NspawnDriver(driver.ComputeDriver):
     @staticmethod
     def _seed(machine, instance, files, network_info, password):
         extra = {"admin_pass": password} if password else {}
-        metadata = instance_metadata.InstanceMetadata(instance, content=files, extra_md=extra, network_info=network_info)
+        static = _without_dhcp(network_info)
+        metadata = instance_metadata.InstanceMetadata(instance, content=files, extra_md=extra, network_info=static)
         for name, data in metadata.metadata_for_config_drive():
             if name.startswith(("openstack/latest/", "openstack/content/")):
                 path = machine.root / SEED / name
@@ -275,3 +278,12 @@ class NspawnDriver(driver.ComputeDriver):
                 return log.read()
         except OSError:
             raise exception.ConsoleNotAvailable() from None
+
+
+def _without_dhcp(network_info):
+    """The same addresses for cloud-init to set by itself: the lab has no DHCP server, whatever the subnet says."""
+    copies = model.NetworkInfo(copy.deepcopy(vif) for vif in network_info or [])
+    for vif in copies:
+        for subnet in vif["network"]["subnets"]:
+            subnet.get("meta", {}).pop("dhcp_server", None)
+    return copies

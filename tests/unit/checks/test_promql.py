@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isnan
 from typing import Any, cast
 
 import pytest
@@ -17,11 +16,14 @@ from tests.unit.fakes import FakeClock
 
 NOW = 1_000_000.0
 A, B = {"instance": "a", "job": "j"}, {"instance": "b", "job": "j"}
-Answers = Mapping[str, Sequence[tuple[Mapping[str, str], Sequence[float]]]]
+Answers = Mapping[str, Sequence[tuple[Mapping[str, str], Sequence[float | None]]]]
 
 
 class FakePrometheus:
-    """Query → (labels, values); a single value is that of now, several are those of a range's steps."""
+    """Query → (labels, values): the last of them is that of the query's time or of a range's end.
+
+    The others are those of the steps before it; None is no value, and so is what comes before the first.
+    """
 
     url = "http://fake"
 
@@ -35,15 +37,18 @@ class FakePrometheus:
         assert timeout > 0
         if promql not in self.answers:
             raise RemoteError(f"unexpected query {promql}")
-        return tuple(Series(labels, ((at, values[-1]),)) for labels, values in self.answers[promql])
+        found = [(labels, values[-1]) for labels, values in self.answers[promql]]
+        return tuple(Series(labels, ((at, value),)) for labels, value in found if value is not None)
 
     def query_range(self, promql: str, start: float, end: float, *, step: float, timeout: float) -> tuple[Series, ...]:
         assert timeout > 0
         self.steps = (start, end, step)
-        found = self.answers[promql]
-        return tuple(
-            Series(labels, tuple((NOW + i, v) for i, v in enumerate(vs) if not isnan(v))) for labels, vs in found
-        )
+        series: list[Series] = []
+        for labels, values in self.answers[promql]:
+            times = [end - step * i for i in reversed(range(len(values)))]
+            points = tuple((t, v) for t, v in zip(times, values, strict=True) if v is not None)
+            series += [Series(labels, points)] if points else []
+        return tuple(series)
 
     def targets(self, timeout: float) -> tuple[ScrapeTarget, ...]:
         if not self.interval:
@@ -82,9 +87,9 @@ def test_a_value_has_the_time_of_its_sample_and_its_interval() -> None:
 
 @pytest.mark.parametrize(("age", "fresh"), [(3.0, True), (3.1, False)])
 def test_stale_is_older_than_two_intervals_and_a_second(age: float, fresh: bool) -> None:
-    (reading,) = asked({T: [(A, [NOW - age])], "m": [(A, [1.0])]})
-    assert (reading.value is not None) is fresh
-    assert (reading.time, reading.why[:5]) == ((NOW - age, "") if fresh else (NOW, "stale"))
+    sampled, *why = asked({T: [(A, [NOW - age])], "m": [(A, [1.0])]})
+    assert (sampled.time, sampled.value) == (NOW - age, 1.0)
+    assert [(r.time, r.value, r.why[:5]) for r in why] == ([] if fresh else [(NOW, None, "stale")])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,7 @@ def test_stale_is_older_than_two_intervals_and_a_second(age: float, fresh: bool)
     [
         ({T: [], "m": []}, "empty"),
         ({T: [(A, [NOW])], "m": [(A, [float("nan")])]}, "NaN"),
-        ({T: [], "m": [(A, [1.0])]}, "stale"),
+        ({T: [], "m": [(A, [1.0])]}, "gone"),
         ({}, "unexpected query"),
     ],
 )
@@ -104,12 +109,21 @@ def test_no_data(answers: Answers, why: str) -> None:
 
 def test_each_series_has_its_own_age() -> None:
     found = asked({T: [(A, [NOW - 0.5]), (B, [NOW - 60])], "m": [(A, [1.0]), (B, [1.0])]})
-    assert [reading.value for reading in found] == [1.0, None]
+    assert [(r.series[11], NOW - r.time, r.value) for r in found] == [("a", 0.5, 1.0), ("b", 60, 1.0), ("b", 0, None)]
 
 
 def test_the_series_of_a_dead_target_does_not_borrow_the_age_of_another() -> None:
     answers = {T: [(B, [NOW])], "rate(m[5m])": [(A, [1.0]), (B, [1.0])]}
-    assert [reading.value for reading in asked(answers, "rate(m[5m])")] == [None, 1.0]
+    assert [(r.series[11], r.value) for r in asked(answers, "rate(m[5m])")] == [("b", 1.0), ("a", None)]
+
+
+def test_samples_that_the_last_question_missed_are_there_and_a_series_that_has_gone_is_said_to_be() -> None:
+    answers: Answers = {
+        T: [(A, [NOW - 2, NOW - 1, NOW]), (B, [NOW - 2, NOW - 1, None])],
+        "m": [(A, [1, 0, 1]), (B, [1, 1, None])],
+    }
+    found = [(r.series[11], NOW - r.time, r.value) for r in asked(answers)]
+    assert found == [("a", 2, 1), ("a", 1, 0), ("a", 0, 1), ("b", 2, 1), ("b", 1, 1), ("b", 0, None)]
 
 
 def test_an_aggregate_is_as_old_as_its_oldest_sample() -> None:
@@ -141,15 +155,15 @@ def test_intervals() -> None:
 
 
 def test_backfill_has_each_sample_once_and_none_that_is_not() -> None:
-    nan = float("nan")
-    answers = {
-        T: [(A, [NOW, NOW, NOW + 1.5, NOW + 1.5, nan, NOW + 5, NOW + 30])],
-        "m": [(A, [1.0, 1.0, 0.0, 0.0, 9.0, float("inf"), 1.0])],
+    nan, inf = float("nan"), float("inf")
+    answers: Answers = {
+        T: [(A, [NOW, NOW, NOW + 1.5, NOW + 1.5, None, NOW + 5, NOW + 6, NOW + 30])],
+        "m": [(A, [1.0, 1.0, 0.0, 0.0, 9.0, inf, nan, 1.0])],
     }
     fake = FakePrometheus(answers)
     found = backfill(plan("m"), sources(fake), NOW, NOW + 10)
-    assert [(r.time - NOW, r.value) for r in found] == [(0, 1.0), (1.5, 0.0), (5, float("inf"))]
-    assert fake.steps == (NOW - 1.5, NOW + 10.5, 0.5)
+    assert [(r.time - NOW, r.value) for r in found] == [(0, 1.0), (1.5, 0.0), (5, inf)]
+    assert fake.steps == (NOW - 1.5, NOW + 11, 0.5)
 
 
 def test_a_long_backfill_stays_below_the_limit_of_points() -> None:

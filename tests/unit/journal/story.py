@@ -1,7 +1,7 @@
 """Small journals for tests: the events of a run that went well, with what a case changes, and samples as text.
 
-samples    one sign for each `every` seconds from -5 on: `+` held (1), `-` violated (0), `?` a reading without a
-           value, `.` nothing was asked; a number repeats it: `+7 -3 +23`. Blanks mean nothing.
+samples    one sign for each `every` or `spacing` seconds from -5: `+` held (1), `-` violated (0), `?` a reading without
+           a value, `.` nothing was asked; a number repeats it: `+7 -3 +23`. Blanks mean nothing.
 change     event → new time, new fields, or null to drop it: `{verified: {outcome: broken}, recovered: null}`
 add        further events: `[[9, stopping, {cause: signal, why: Ctrl-C}]]`
 """
@@ -50,6 +50,7 @@ class Story:
     recovery: Mapping[str, Any]
     change: Mapping[str, Any]
     step: Mapping[str, Any]
+    spacing: float | None
     add: tuple[tuple[float, str, dict[str, Any]], ...] = ()
 
 
@@ -60,6 +61,7 @@ def story(case: Mapping[str, Any]) -> Story:
         recovery=case.get("recovery", {}),
         change=case.get("change", {}),
         step=case.get("step", {}),
+        spacing=case.get("spacing"),
         add=tuple((float(at), type_, fields) for at, type_, fields in case.get("add", ())),
     )
 
@@ -101,7 +103,7 @@ def samples(told: Story) -> list[Sample]:
     for name, signs in told.samples.items():
         place, _, source = name.partition(" ")
         check, _, series = place.partition("/")
-        every = float(told.hypotheses.get(check, {}).get("every", 1))
+        every = told.spacing or float(told.hypotheses.get(check, {}).get("every", 1))
         found += [
             Sample.model_validate({"check": check, "source": source or "live", "readings": (reading,)})
             for reading in readings(signs, series, every)

@@ -71,6 +71,7 @@ def test_figures() -> None:
     judged = judge(journal(story({"hypotheses": {"hub": {"tolerate": 5}}, "samples": {"hub": "+8 -3 +22"}})))
     assert judged.verdict == "PASS"
     assert (judged.time_to_detect, judged.time_to_recover, judged.longest_violation) == (1.0, 3.0, 3.0)
+    assert judged.hypotheses[0].worst == 0
     shown = judged.hypotheses[0].distributions["during"]
     assert (shown.n, shown.min, shown.median, shown.max) == (14, 0.0, 1.0, 1.0)
     assert [(f.id, t.name, t.intent_at, t.outcome) for f in judged.faults for t in f.targets] == [

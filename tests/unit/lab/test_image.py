@@ -87,15 +87,15 @@ def test_digest_is_that_of_the_content_wherever_it_lies(recipe: Recipe, tmp_path
     assert replace(recipe, directory=copy).digest == recipe.digest
 
 
-@pytest.mark.parametrize("change", ["package", "content", "name", "executable", "customize", "suite"])
+@pytest.mark.parametrize("change", ["package", "content", "place", "executable", "customize", "suite"])
 def test_whatever_decides_the_image_changes_the_digest(recipe: Recipe, change: str) -> None:
     before, motd = recipe.digest, recipe.directory / "files/etc/motd"
     if change == "package":
         (recipe.directory / "packages.txt").write_text("systemd\n")
     elif change == "content":
         motd.write_text("goodbye\n")
-    elif change == "name":
-        motd.rename(motd.with_name("issue"))
+    elif change == "place":
+        motd.rename(recipe.directory / "files/motd")
     elif change == "executable":
         motd.chmod(0o755)
     elif change == "customize":

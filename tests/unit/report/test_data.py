@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from chaosjc.errors import JournalError
-from chaosjc.journal.events import Closed
+from chaosjc.journal.events import Closed, DebtCleared, Intent
 from chaosjc.report.data import list_object, run_object
 from chaosjc.report.junit import junit
 from tests.unit.report import journals
@@ -70,6 +70,15 @@ def test_a_debt_stays_until_it_is_cleared() -> None:
     found = run_object(journals.cleared())
     assert (found["debts"], found["debt_cleared_at"]) == ([], "2026-11-24T16:39:56.000Z")
     assert found["verdict"] == "UNDO-FAILED"
+
+
+def test_one_debt_of_two_cleared_is_not_cleared() -> None:
+    other = journals.STEP.model_copy(update={"id": "f1.2"})
+    journal = journals.begin(journals.planned(steps=(journals.STEP, other)))
+    journal.add(6.0, Intent(step="f1.2", owner=journals.OWNER)).add(60.0, DebtCleared(step="f1.1"))
+    found = run_object(journal.entries())
+    assert [debt["step"] for debt in found["debts"]] == ["f1.2"]
+    assert found["debt_cleared_at"] is None
 
 
 def test_infinity_is_named_since_json_has_none() -> None:

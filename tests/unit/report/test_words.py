@@ -10,8 +10,9 @@ from chaosjc.report import words
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (0.0, "0 s"), (0.0213, "0.021 s"), (0.25, "0.2 s"), (0.0004, "0 s"), (9.0, "9 s"), (12.34, "12.3 s"), (119.94, "119.9 s"),
-        (119.96, "2 min"), (125.0, "2 min 05 s"), (3600.0, "60 min"), (7260.0, "2 h 01 min"), (None, words.NONE),
+        (0.0, "0 s"), (0.0213, "0.021 s"), (0.25, "0.2 s"), (0.0004, "0 s"), (9.0, "9 s"),
+        (12.34, "12.3 s"), (119.94, "119.9 s"), (119.96, "2 min"),
+        (125.0, "2 min 05 s"), (3600.0, "60 min"), (7260.0, "2 h 01 min"), (None, words.NONE),
     ],
 )  # fmt: skip
 def test_seconds(value: float | None, shown: str) -> None:
