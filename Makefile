@@ -8,7 +8,9 @@ SHELL := /bin/bash
 # What `make demo` runs, in the project's environment.
 DEMO := .venv/bin/python -m chaosjc.cli.demo
 
-PYTHON := python3
+# The system's own, rather than one that only this user can reach: machines and services of the lab run under other users.
+PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+FIT := import sys; print(sys.executable if sys.version_info >= (3, 11) else '>=3.11')
 HOST := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m chaosjc.cli.host
 UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
@@ -20,9 +22,9 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo $(shell test -t 0 || echo --non
 INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
 apt-get = { $(INSTALL) $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update --quiet=2 && $(INSTALL) $(1) >/dev/null; }; }
 
-# An environment carries the digest of all that decides it. A changed lock, or a moved tree, makes another name and so
-# another environment; nothing changed costs one look at a file.
-digest = $(shell (echo $(CURDIR); cat $(1)) | sha256sum | cut -c1-16)
+# An environment carries the digest of all that decides it. A changed lock, another Python or a moved tree makes another
+# name and so another environment; nothing changed costs one look at a file.
+digest = $(shell (echo $(CURDIR) $(realpath $(PYTHON)); cat $(1)) | sha256sum | cut -c1-16)
 TOOLS := .tools/made-$(call digest,locks/tools.txt)
 VENV := .venv/made-$(call digest,locks/chaosjc.txt pyproject.toml)
 
@@ -50,7 +52,7 @@ $(TOOLS):
 
 $(VENV): | $(TOOLS)
 	@echo "Making .venv"
-	@rm -f .venv/made-*; $(UV) venv --quiet --allow-existing --python '>=3.11' .venv
+	@rm -f .venv/made-*; $(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c "$(FIT)")" .venv
 	@$(UV) pip sync --quiet --python .venv --require-hashes --compile-bytecode locks/chaosjc.txt
 	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -40,14 +40,13 @@ class CommandCheck(CheckEntry):
 
 
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
-    """One reading, at the time of asking."""
-    asked = sources.clock.time()
+    """One reading, at the time of the answer."""
     argv, host = texts(plan, "argv"), text(plan, "host")
     if host:
         done = need(sources.ssh, "SSH configuration").run(host, argv, timeout=plan.timeout, check=False)
     else:
         done = sources.run(argv, timeout=plan.timeout, check=False)
-    return (Reading(time=asked, value=_value(plan, done)),)
+    return (Reading(time=sources.clock.time(), value=_value(plan, done)),)
 
 
 def _value(plan: CheckPlan, done: Completed) -> float | str:

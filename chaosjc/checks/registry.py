@@ -84,11 +84,10 @@ def needs(plans: Iterable[CheckPlan]) -> frozenset[str]:
 
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """What a check answers now, within its timeout. Never raises: where no answer came, one reading says why."""
-    asked = sources.clock.time()
     try:
         return bounded(lambda: KINDS[plan.kind].ask(plan, sources), plan.timeout)
     except ChaosJCError as error:
-        return (Reading(time=asked, why=error.message),)
+        return (Reading(time=sources.clock.time(), why=error.message),)
 
 
 def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tuple[Reading, ...]:

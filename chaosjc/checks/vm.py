@@ -50,17 +50,16 @@ class VmCheck(CheckEntry):
 
 
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
-    """One reading for each name, at the time of asking; `unknown` is no value, but the reason why there is none."""
-    asked = sources.clock.time()
+    """One reading for each name, at the time of its answer; `unknown` is no value, but the reason why there is none."""
     cloud, ssh = need(sources.cloud, "cloud"), need(sources.ssh, "SSH configuration")
     deadline = Deadline(sources.clock, plan.timeout)
     uuids = {server.name: server.id for server in cloud.find_servers(sources.marks)}
 
     def one(name: str) -> Reading:
         if name not in uuids:
-            return Reading(series=name, time=asked, value="gone", why=f"the cloud has no server {name}")
+            return Reading(series=name, time=sources.clock.time(), value="gone", why=f"the cloud has no server {name}")
         outcome, why = _look(uuids[name], name, _Ways(cloud, ssh, sources.bastion, deadline))
-        return Reading(series=name, time=asked, value=None if outcome == "unknown" else outcome, why=why)
+        return Reading(series=name, time=sources.clock.time(), value=None if outcome == "unknown" else outcome, why=why)
 
     names = texts(plan, "names")
     with ThreadPoolExecutor(max(len(names), 1)) as pool:  # a server that hangs costs the others nothing

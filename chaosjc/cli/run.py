@@ -51,7 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     overrides = parse_settings(set_ or [])
     loaded = files.load(experiment_files(experiments), site=file.vars if file else {}, overrides=overrides)
     where = state or (file.state if file else "")
-    wishes = Wishes(journal_of(file.name if file else "", where), file, where, prometheus)
+    wishes = Wishes(journal_of(file.name if file else "", where), file, str(site or ""), where, prometheus)
     with open_session(wishes, loaded, lambda line: typer.echo(line, err=True)) as session:
         series = Series(session, html, as_json)
         first_seed = secrets.randbelow(2**31) if seed is None else seed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Generator
 
@@ -44,11 +43,5 @@ def _printing(console: Console) -> Observe:
 @contextlib.contextmanager
 def _live(console: Console) -> Generator[Observe]:
     view = LiveView(time.time)
-    lock = threading.Lock()  # rich draws from a thread of its own
-
-    def observe(entry: Entry) -> None:
-        with lock:
-            view.update([entry])
-
     with Live(view, console=console, refresh_per_second=FRAMES, transient=True):
-        yield observe
+        yield lambda entry: view.update([entry])

@@ -46,6 +46,7 @@ class Wishes:
 
     journal: Path
     site: SiteFile | None = None
+    site_path: str = ""
     state: str = ""
     prometheus: str = ""
 
@@ -76,6 +77,7 @@ class Session:
         return Context(
             state=wishes.state,
             site=_data(wishes.site),
+            site_path=wishes.site_path,
             environment={name: os.environ[name] for name in ENVIRONMENT if os.environ.get(name)},
             prometheus=wishes.prometheus,
             version=chaosjc.__version__,

@@ -87,6 +87,7 @@ class Context(_Record):
 
     state: str = ""
     site: JsonValue = None  # the site file as it was, for undo by deploy
+    site_path: str = ""
     environment: dict[str, str] = {}
     prometheus: str = ""
     version: str = ""

@@ -139,7 +139,7 @@ def command(planned: Planned, *words_: str) -> str:
 def repeat_command(planned: Planned) -> str:
     """What to type to run the same again: same file, site, seed and values."""
     words_ = ["chaosjc", "run", planned.path or planned.experiment]
-    words_ += ["--site", f"sites/{planned.site}.yaml"] if planned.site else []
+    words_ += ["--site", planned.context.site_path or f"sites/{planned.site}.yaml"] if planned.site else []
     words_ += ["--prometheus", planned.context.prometheus] if planned.context.prometheus else []
     words_ += ["--seed", str(planned.seed)]
     for name, value in planned.vars.items():

@@ -154,6 +154,12 @@ def test_intervals() -> None:
     assert asked({T: [({"job": "pushed"}, [NOW])], "m": [({"job": "pushed"}, [1.0])]})[0].interval == 7
 
 
+def test_asking_looks_back_to_the_last_time_of_asking() -> None:
+    fake = FakePrometheus({T: [(A, [NOW])], "m": [(A, [1.0])]}, 0.4)
+    ask(plan("m"), sources(fake))
+    assert fake.steps == (pytest.approx(NOW - 1.6), NOW, 0.2)
+
+
 def test_backfill_has_each_sample_once_and_none_that_is_not() -> None:
     nan, inf = float("nan"), float("inf")
     answers: Answers = {

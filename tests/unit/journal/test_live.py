@@ -133,3 +133,19 @@ def test_not_recovered_while_a_series_of_before_is_missing() -> None:
     told = asked("+30", "a", "r1") + asked("+5", "b", "r1")
     assert recovered_since([CHECK], told, BEFORE, 10.0) is None
     assert recovered_since([CHECK], told, None, 10.0) == 10.0
+
+
+def scraped(*readings: tuple[str, float, float | None]) -> Sample:
+    return Sample(check="r1", readings=tuple(Reading(series=name, time=t, value=v) for name, t, v in readings))
+
+
+def test_of_several_readings_of_a_series_the_newest_counts() -> None:
+    falling = [scraped(("a", t, 0.0), ("a", t - 0.5, 1.0)) for t in (11, 12, 13)]
+    assert recovered_since([CHECK], falling, None, 10.0) is None
+    rising = [scraped(("a", t, 1.0), ("a", t - 0.5, 0.0)) for t in (11, 12, 13)]
+    assert recovered_since([CHECK], rising, None, 10.0) == 11
+
+
+def test_a_series_that_was_there_and_is_gone_keeps_a_check_from_holding() -> None:
+    told = [scraped(("a", t, 1.0), ("b", t - 1, 1.0), ("b", t, None)) for t in (11, 12, 13)]
+    assert recovered_since([CHECK], told, None, 10.0) is None
