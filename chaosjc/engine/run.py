@@ -101,6 +101,7 @@ class Run:
         self._began: float | None = None
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
+        self._looked = 0.0  # when `stop` hypotheses were looked at last
 
     @property
     def id(self) -> str:
@@ -318,9 +319,10 @@ class Run:
 
     def _alarm(self, samples: Sequence[Sample]) -> live.Alarm | None:
         before = self._before()
-        if before is None or self._began is None or not samples:
-            return None
         now = self._clock.time()
+        if before is None or self._began is None or not (samples or now - self._looked > 1):
+            return None
+        self._looked = now
         alarms = (live.alarm(h, self._samples, before, self._began, now) for h in self._planned.hypotheses if h.stop)
         return next((alarm for alarm in alarms if alarm), None)
 

@@ -117,7 +117,8 @@ def _may_still_strike(undoer: Undoer, step: StepState) -> bool:
 
 
 def _last_strike(step: StepState) -> float:
-    return (step.intent_at or 0.0) + step.plan.inject_timeout
+    plan = step.plan
+    return (step.intent_at or 0.0) + (plan.inject_timeout if plan.strikes_within is None else plan.strikes_within)
 
 
 def _stays(undoer: Undoer, step: StepState) -> Answer:

@@ -22,6 +22,7 @@ from chaosjc.site.context import open_site
 from chaosjc.spec.scalars import Duration
 
 ACT = 90.0  # seconds that Nova may take for one act: a graceful stop alone may take 60
+STRIKE = 15.0  # seconds in which Nova's API takes up a request, or never; from then on `task_state` tells of it
 
 
 class _VmFault(FaultEntry):
@@ -74,6 +75,7 @@ def _plan(name: str, entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[St
             inject=f"{name.partition('.')[2]} {target.name}",
             undo=_UNDO[name],
             inject_timeout=ACT,
+            strikes_within=STRIKE,
             undo_timeout=fault.heal_within,
         )
         for target in chosen.targets

@@ -70,6 +70,7 @@ class StepPlan(_Record):
     inject: str = ""  # one line for people
     undo: str = ""
     inject_timeout: float = 30.0
+    strikes_within: float | None = None  # how long an unanswered inject may still begin to act; else its timeout
     undo_timeout: float = 120.0
     irreversible: str = ""  # the reason, where the file says that nothing can undo it
     gone_is_clean: bool = False  # `verified: gone` leaves no residue

@@ -41,6 +41,7 @@ PACKAGES = (
     Package("e2fsprogs", "makes the machines' disks", "mkfs.ext4"),
     Package("mount", "mounts image and disks", "losetup"),
     Package("iproute2", "makes the lab's bridges and network namespaces", "ip"),
+    Package("procps", "lists processes, in tests", "pgrep"),
     Package("nftables", "enforces security groups", "nft"),
 )
 

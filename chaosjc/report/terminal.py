@@ -189,13 +189,7 @@ def _phase(result: PhaseResult | None) -> Text:
 
 
 def _worst(result: HypothesisResult) -> str:
-    """The worst of the phase in which it fared worst."""
-    phases = sorted(result.phases.values(), key=lambda phase: (phase.held is not False, -phase.violated_s))
-    values = [phase.worst for phase in phases if phase.worst is not None]
-    numbers = [value for value in values if not isinstance(value, str)]
-    if phases and phases[0].held is not False and len(numbers) == len(values) and numbers:
-        return words.number(max(numbers, key=abs))
-    return words.number(values[0]) if values else words.NONE
+    return words.NONE if result.worst is None else words.number(result.worst)
 
 
 def _faults(story: Story) -> Table:

@@ -15,6 +15,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess  # noqa: TID251 - this file runs on the VM, where chaosjc is not
 import sys
@@ -87,7 +88,7 @@ def mend(request: dict[str, Any]) -> dict[str, Any]:
         attempt(failed, "systemd", systemctl, "daemon-reload")
     for unit in units:
         if attempt(failed, unit, systemctl, "enable", unit):
-            attempt(failed, unit, systemctl, "start", unit)
+            attempt(failed, unit, start, unit)
     for verb, key in (("reload-or-restart", "reloads"), ("restart", "restarts")):
         for unit in sorted({each[key] for each in written if each[key]}):
             attempt(failed, unit, systemctl, verb, unit)
@@ -130,6 +131,34 @@ def clear(unit: str) -> None:
         systemctl("unmask", "--runtime", unit)
     for drop_in in found["drop_ins"]:
         os.unlink(drop_in)
+
+
+def start(unit: str) -> None:
+    """Also where systemd lost sight of it and its process still holds the port."""
+    if look_at_units([unit])[unit]["active"] in ("inactive", "failed"):
+        for pid in leftovers(unit):
+            os.kill(pid, signal.SIGKILL)
+    systemctl("start", unit)
+
+
+def leftovers(unit: str) -> set[int]:
+    """Processes in the cgroup of a unit that systemd believes inactive.
+
+    systemd may lose a running ssh.service when Debian's alias sshd.service goes and comes, as with `disable` and
+    `enable`: of the two units that become one it keeps either's state.
+    """
+    trees = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
+    found = {int(pid) for tree in trees for pid in read(f"{tree}/system.slice/{unit}/cgroup.procs").split()}
+    return found - ancestors()
+
+
+def ancestors() -> set[int]:
+    """This process and those that it lives by: its own SSH session may be among a unit's processes."""
+    pid, found = os.getpid(), set[int]()
+    while pid > 1:
+        found.add(pid)
+        pid = int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
+    return found
 
 
 def systemctl(*args: str) -> None:

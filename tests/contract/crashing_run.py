@@ -1,4 +1,4 @@
-"""A real run that kills itself with SIGKILL at one exact point: `crashing_run.py EXPERIMENT STATE POINT [watchdog]`.
+"""A real run that kills itself with SIGKILL at one exact point: `EXPERIMENT STATE POINT [watchdog] [site=FILE]`.
 
 POINT is `EVENT:before` or `EVENT:after`: the moment just before, or just after, the run's own process makes that event
 durable; or `inject:SECONDS`, so long after the inject began. With `watchdog` the run's watchdog is killed first.
@@ -6,6 +6,7 @@ durable; or `inject:SECONDS`, so long after the inject began. With `watchdog` th
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -16,12 +17,12 @@ from pathlib import Path
 from chaosjc.engine import experiment as files
 from chaosjc.engine import session as sessions
 from chaosjc.engine.watchdog import Watchdog
-from chaosjc.faults import command
 from chaosjc.faults.fault import Fault
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Entry, Event, StepPlan
 from chaosjc.journal.store import Store
+from chaosjc.site import model
 
 WATCHDOGS: list[Watchdog] = []
 
@@ -51,19 +52,22 @@ def die_at_event(point: str, with_watchdog: bool) -> None:
 
 
 def die_during_inject(seconds: float, with_watchdog: bool) -> None:
-    plain = command.COMMAND
+    def dying(fault: Fault) -> Fault:
+        def inject(step: StepPlan, world: World) -> None:
+            threading.Thread(target=lambda: (time.sleep(seconds), die(with_watchdog)), daemon=True).start()
+            fault.inject(step, world)
 
-    def inject(step: StepPlan, world: World) -> None:
-        threading.Thread(target=lambda: (time.sleep(seconds), die(with_watchdog)), daemon=True).start()
-        plain.inject(step, world)
+        return dataclasses.replace(fault, inject=inject)
 
-    FAULTS["command"] = Fault(plain.entry, plain.plan, inject, plain.undo, plain.verify, plain.prepare)
+    FAULTS.update({name: dying(fault) for name, fault in FAULTS.items()})
 
 
 def main(experiment: str, state: str, point: str, *more: str) -> None:
     with_watchdog = "watchdog" in more
     loaded = files.load([Path(experiment)])
-    wishes = sessions.Wishes(Path(state) / "journal.db")
+    site = next((word.removeprefix("site=") for word in more if word.startswith("site=")), "")
+    file = model.load(Path(site)) if site else None
+    wishes = sessions.Wishes(Path(state) / "journal.db", file, site, state if site else "")
 
     def remembered(path: Path, run: str) -> Watchdog:
         WATCHDOGS.append(Watchdog(path, run))

@@ -93,16 +93,20 @@ class Cloud:
 
     def create(self, name: str, flavor: str = "m1.small", image: str = IMAGE, user_data: str = "") -> Any:
         """Ask for a server; does not wait."""
+        return self.api.compute.create_server(**self.request(name, flavor, image, user_data))
+
+    def request(self, name: str, flavor: str = "m1.small", image: str = IMAGE, user_data: str = "") -> dict[str, Any]:
+        """What create_server takes."""
         data = {"user_data": b64encode(user_data.encode()).decode()} if user_data else {}
-        return self.api.compute.create_server(
-            name=name,
-            flavor_id=self.api.compute.find_flavor(flavor).id,
-            image_id=self.api.image.find_image(image).id,
-            networks=[{"uuid": self.api.network.find_network("net").id}],
-            key_name="test",
-            security_groups=[{"name": "ssh"}],
+        return {
+            "name": name,
+            "flavor_id": self.api.compute.find_flavor(flavor).id,
+            "image_id": self.api.image.find_image(image).id,
+            "networks": [{"uuid": self.api.network.find_network("net").id}],
+            "key_name": "test",
+            "security_groups": [{"name": "ssh"}],
             **data,
-        )
+        }
 
     def boot(self, name: str, flavor: str = "m1.small", image: str = IMAGE, user_data: str = "") -> Any:
         """A server that answers SSH."""

@@ -39,6 +39,19 @@ _DEVICES = "bcdefghijklmnop"
 _POWEROFF, _REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # what systemd as pid 1 takes them for
 _REBOOT_ASKED = 133  # systemd-nspawn's exit code
 _POLL = 0.02
+# systemd-nspawn moves the machine's root over the host's and leaves all of the host's mounts below it: a machine would pin
+# other machines' disks and images for as long as it runs. So it starts in a mount namespace that has lost them.
+_FORGET = """\
+own=$1; shift; mounts=$(cat /proc/self/mountinfo)
+while read -r _ _ _ _ point about; do
+    case $about in *" - overlay "* | *" - "*" /dev/loop"*) ;; *) continue ;; esac
+    case $point in "$own"/*) ;; *) umount -l "$point" ;; esac
+done <<END
+$mounts
+END
+exec "$@"
+"""
+_APART = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _FORGET, "sh")
 
 
 @dataclass(frozen=True)
@@ -266,16 +279,17 @@ class Machine:
             time.sleep(_POLL)
 
     def _boot_script(self, spec: Spec) -> str:
-        """The supervisor: joins the control group, and boots again with new ports whenever the machine asks for a reboot."""
+        """The supervisor: joins the control group, and boots again with new ports whenever the machine asks to."""
         join = {
             leaf: "".join(f"echo 0 > {shlex.quote(str(d))}/cgroup.procs\n" for d in self.cgroup.leaf_directories(leaf))
             for leaf in ("wrap", "guest")
         }
         net = shlex.join(["sh", str(self.directory / "net.sh")])
+        guest = shlex.join([*_APART, str(self.directory), *self._nspawn(spec)])
         return (
             f"exec >> {shlex.quote(str(self.console))} 2>&1\n{join['wrap']}"
             "export SYSTEMD_NSPAWN_TMPFS_TMP=0 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_LOG_LEVEL=notice\n"
-            f"while :; do\n(\n{join['guest']}exec {shlex.join(self._nspawn(spec))}\n)\nr=$?\n"
+            f"while :; do\n(\n{join['guest']}exec {guest}\n)\nr=$?\n"
             f"[ $r = {_REBOOT_ASKED} ] || break\n{net} || break\ndone\n{net} down\n"
         )
 

@@ -285,5 +285,6 @@ def _without_dhcp(network_info):
     copies = model.NetworkInfo(copy.deepcopy(vif) for vif in network_info or [])
     for vif in copies:
         for subnet in vif["network"]["subnets"]:
-            subnet.get("meta", {}).pop("dhcp_server", None)
+            for promise in ("dhcp_server", "enable_dhcp"):
+                subnet["meta"].pop(promise, None)
     return copies

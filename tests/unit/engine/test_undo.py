@@ -157,6 +157,14 @@ class TestUncertain:
         assert finish(undoer(store, switches, clock))
         assert switches.calls.count("undo f1.a") == 2
 
+    def test_a_fault_may_say_how_long_that_is(self, store: Store, clock: FakeClock) -> None:
+        began = clock.time()
+        switches = Switches(broken={"a"})
+        plan = step("a", inject_timeout=90, strikes_within=3)
+        store.append_all([planned(plan), Admitted(), Intent(step="f1.a", owner="run")], RUN)
+        assert finish(undoer(store, switches, clock))
+        assert began + 3 <= clock.time() < began + 5
+
     def test_an_inject_that_failed_is_certain(self, store: Store, clock: FakeClock) -> None:
         switches = begun(store, "a", injected=False)
         store.append(InjectFailed(step="f1.a", why="refused"), RUN)

@@ -90,6 +90,17 @@ def test_a_unit_is_enabled_and_started(calls: Path) -> None:
     ]
 
 
+def test_what_a_unit_left_behind_is_found_but_never_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = f"{os.getpid()}\n{os.getppid()}\n999999\n"
+    real = remote.read
+
+    def read(path: str) -> str:
+        return processes if "ssh.service" in path else real(path)
+
+    monkeypatch.setattr(remote, "read", read)
+    assert remote.leftovers("ssh.service") == {999999}
+
+
 def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path, calls: Path) -> None:
     (tmp_path / "directory").mkdir()
     answer = remote.mend(

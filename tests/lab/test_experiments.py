@@ -1,0 +1,209 @@
+"""Experiments on a real site: the verdict is the truth, and whatever dies, what was broken is put back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosjc.cli.demo import PLANT
+from chaosjc.drivers import command
+from chaosjc.lab.layout import Lab
+from tests.lab.cloud import measured, until
+from tests.lab.site import ROOT, DeployedSite
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+CHAOSJC = (sys.executable, "-m", "chaosjc.cli.main")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A deployed site, and runs on it."""
+
+    site: DeployedSite
+
+    def run(self, experiment: str, expect: int, *arguments: str) -> dict[str, Any]:
+        """Run an experiment to its end; the run as the command prints it."""
+        done = command.run(self.argv(experiment, *arguments), timeout=300, check=False, cwd=ROOT)
+        assert done.returncode == expect, done.stdout[-3000:] + done.stderr
+        return json.loads(done.stdout)
+
+    def argv(self, experiment: str, *arguments: str) -> list[str]:
+        where = ["--site", str(self.site.file), "--state", str(self.site.state), "--json", "--seed", "1"]
+        return [*CHAOSJC, "run", f"experiments/{experiment}.yaml", *where, *arguments]
+
+    def crash(self, experiment: Path, point: str, *more: str) -> None:
+        """Run it until it kills itself."""
+        argv = [sys.executable, "-m", "tests.contract.crashing_run", str(experiment), str(self.site.state), point]
+        done = command.run([*argv, f"site={self.site.file}", *more], cwd=ROOT, check=False, timeout=120)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def runs(self) -> list[dict[str, Any]]:
+        done = command.run([*CHAOSJC, "runs", "list", "--state", str(self.site.state), "--json"], cwd=ROOT)
+        return json.loads(done.stdout)
+
+    def last(self) -> dict[str, Any]:
+        return self.runs()[-1]
+
+    def wait_closed(self) -> dict[str, Any]:
+        until(lambda: self.last()["state"] == "closed", 120, every=0.3)
+        return self.last()
+
+    def recover(self, expect: int = 0) -> None:
+        done = command.run([*CHAOSJC, "recover", "--state", str(self.site.state)], cwd=ROOT, check=False, timeout=200)
+        assert done.returncode == expect, done.stdout + done.stderr
+
+    def status(self) -> dict[str, str]:
+        return {server.name: server.status for server in self.site.context().cloud.servers()}
+
+    def assert_whole(self) -> None:
+        """Every server runs, and the site is what its file says."""
+        assert set(self.status().values()) == {"ACTIVE"}
+        assert self.site.run("plan") == []
+        assert all(each["held"] for each in self.site.run("verify"))
+
+
+@pytest.fixture(scope="module")
+def stage(lab: Lab) -> Iterator[Stage]:
+    """One site for the module."""
+    directory = Path(tempfile.mkdtemp(prefix="chaosjc-experiments-", dir="/var/tmp"))
+    site = DeployedSite.on(lab, directory)
+    with measured("site deploy"):
+        site.run("deploy")
+    yield Stage(site)
+    site.run("destroy")
+    shutil.rmtree(directory)
+
+
+def hypothesis(run: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(each for each in run["hypotheses"] if each["name"] == name)
+
+
+def seconds(run: dict[str, Any], first: str, last: str) -> float:
+    import datetime
+
+    (target,) = run["faults"][0]["targets"]
+    times = [datetime.datetime.fromisoformat(target[key]) for key in (first, last)]
+    return (times[1] - times[0]).total_seconds()
+
+
+class TestVerdicts:
+    def test_a_frozen_worker_passes(self, stage: Stage) -> None:
+        run = stage.run("worker-vm-frozen", 0)
+        assert (run["verdict"], run["code"]) == ("PASS", "held")
+        assert run["faults"][0]["targets"][0]["outcome"] == "whole"
+        others = hypothesis(run, "the other workers never miss a scrape")
+        assert others["phases"]["during"]["violated_s"] == 0
+        assert others["phases"]["during"]["samples"] >= 18
+        seen = hypothesis(run, "monitoring sees the hang")
+        assert seen["phases"]["during"]["violated_s"] < 10
+        assert 19 < seconds(run, "injected_at", "undone_at") < 26
+        stage.assert_whole()
+
+    def test_a_deleted_worker_passes_and_is_another_one(self, stage: Stage) -> None:
+        def identity(name: str) -> tuple[str, str]:
+            server = next(each for each in stage.site.context().cloud.servers() if each.name == name)
+            return server.id, stage.site.ssh(name, "cat /etc/ssh/ssh_host_ed25519_key.pub").stdout
+
+        before = {name: identity(name) for name in ("worker-001", "worker-002")}
+        run = stage.run("worker-vm-deleted", 0)
+        assert run["verdict"] == "PASS"
+        (target,) = run["faults"][0]["targets"]
+        after = {name: identity(name) for name in before}
+        assert target["id"] == before[target["name"]][0]
+        assert all(new != old for new, old in zip(after[target["name"]], before[target["name"]], strict=True))
+        other = next(name for name in before if name != target["name"])
+        assert after[other] == before[other]
+        stage.assert_whole()
+
+    def test_a_slow_boot_planted_by_hand_fails_and_without_it_passes(self, stage: Stage) -> None:
+        unit = "/etc/systemd/system/slow-boot.service"
+        command.run(["ssh", "-F", str(stage.site.state / "ssh/config"), "worker-001", f"sudo tee {unit}"], stdin=PLANT)
+        stage.site.by_hand("worker-001", "sudo systemctl enable --quiet slow-boot")
+        run = stage.run("worker-vm-stopped", 1)
+        assert (run["verdict"], run["code"]) == ("FAIL", "recovered-late")
+        assert run["faults"][0]["targets"][0]["outcome"] == "whole", "late, but it came back"
+        stage.site.by_hand("worker-001", f"sudo systemctl disable --quiet slow-boot; sudo rm {unit}")
+        assert stage.run("worker-vm-stopped", 0)["verdict"] == "PASS"
+        stage.assert_whole()
+
+    def test_a_lost_prometheus_is_inconclusive(self, stage: Stage) -> None:
+        run = stage.run("prometheus-stopped", 3)
+        assert (run["verdict"], run["code"]) == ("INCONCLUSIVE", "thin-data")
+        assert {t["outcome"] for fault in run["faults"] for t in fault["targets"]} == {"whole"}
+        stage.assert_whole()
+
+
+class TestRefusals:
+    def test_a_broken_steady_state_starts_nothing(self, stage: Stage) -> None:
+        stage.site.by_hand("worker-002", "sudo systemctl stop prometheus-node-exporter")
+        run = stage.run("worker-vm-stopped", 4)
+        assert (run["verdict"], run["code"]) == ("NOT-STARTED", "steady-state-broken")
+        stage.site.run("deploy")
+        assert set(stage.status().values()) == {"ACTIVE"}
+
+    def test_a_protected_vm_is_refused(self, stage: Stage) -> None:
+        run = stage.run("worker-vm-stopped", 4, "--set", "worker=bastion")
+        assert (run["verdict"], run["code"]) == ("NOT-STARTED", "protected")
+
+    def test_a_dry_run_touches_nothing(self, stage: Stage) -> None:
+        before = stage.runs()
+        done = command.run(stage.argv("worker-vm-frozen", "--dry-run"), cwd=ROOT)
+        planned = json.loads(done.stdout)
+        assert [step["fault"] for step in planned["planned"]["steps"]] == ["vm.pause"]
+        assert stage.runs() == before
+
+
+class TestPutBack:
+    def test_ctrl_c_undoes_at_once(self, stage: Stage) -> None:
+        process = command.spawn(stage.argv("worker-vm-frozen"), log=stage.site.state / "interrupted.log", cwd=ROOT)
+        until(lambda: "PAUSED" in stage.status().values(), 60)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 5
+        assert stage.last()["verdict"] == "ABORTED"
+        stage.assert_whole()
+
+    def test_a_halt_undoes_within_a_second_and_binds_until_resumed(self, stage: Stage) -> None:
+        process = command.spawn(stage.argv("worker-vm-frozen"), log=stage.site.state / "halted.log", cwd=ROOT)
+        until(lambda: "PAUSED" in stage.status().values(), 60)
+        state = ["--state", str(stage.site.state)]
+        command.run([*CHAOSJC, "halt", "--reason", "exam", *state], cwd=ROOT)
+        assert process.wait(60) == 5
+        assert (stage.last()["verdict"], stage.last()["code"]) == ("ABORTED", "halt")
+        assert stage.run("worker-vm-stopped", 4)["code"] == "halted"
+        command.run([*CHAOSJC, "resume", *state], cwd=ROOT)
+        stage.assert_whole()
+
+    @pytest.mark.parametrize("point", ["inject:0.2", "intent:after", "injected:after", "undo-claimed:after"])
+    def test_a_killed_run_is_undone_by_its_watchdog(self, stage: Stage, point: str) -> None:
+        stage.crash(short("worker-vm-stopped", stage), point)
+        assert stage.wait_closed()["verdict"] == "ABORTED"
+        stage.assert_whole()
+
+    @pytest.mark.parametrize("point", ["inject:0.1", "injected:after"])
+    @pytest.mark.parametrize("experiment", ["worker-vm-frozen", "worker-vm-deleted"])
+    def test_a_killed_run_with_a_killed_watchdog_is_undone_by_recover(
+        self, stage: Stage, experiment: str, point: str
+    ) -> None:
+        stage.crash(short(experiment, stage), point, "watchdog")
+        stage.recover()
+        assert stage.last()["verdict"] == "ABORTED"
+        time.sleep(1)
+        stage.assert_whole()
+
+
+def short(experiment: str, stage: Stage) -> Path:
+    """The experiment with a short baseline: it is killed anyway."""
+    path = stage.site.state / f"{experiment}.yaml"
+    path.write_text((ROOT / f"experiments/{experiment}.yaml").read_text() + "\nbaseline: 3s\n")
+    return path
