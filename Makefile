@@ -89,6 +89,10 @@ format: $(VENV) ## Let ruff mend what it can
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
 
+.PHONY: schemas
+schemas: $(VENV) ## Write schemas/*.json, with which editors complete files, from the models
+	@.venv/bin/python -m tests.unit.test_schemas
+
 .PHONY: lock
 lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all
 	@$(COMPILE) --universal locks/tools.in -o locks/tools.txt

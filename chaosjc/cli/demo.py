@@ -147,7 +147,7 @@ def lab_demo(*, keep: bool) -> int:
     except Ended as ended:
         chaosjc("lab", "down", root=True)
         raise ended
-    must("runs", "list")
+    code = conclude(STATE / "site/lab/journal.db", wrong)
     if keep:
         clouds = os.environ["OS_CLIENT_CONFIG_FILE"]
         out.print(f"\nThe lab stays. [bold]export CHAOSJC_STATE={STATE} OS_CLIENT_CONFIG_FILE={clouds}[/]")
@@ -155,7 +155,7 @@ def lab_demo(*, keep: bool) -> int:
         out.print("At the end: chaosjc lab reset")
     else:
         must("lab", "reset", root=True)
-    return conclude(wrong)
+    return code
 
 
 def local_demo() -> int:
@@ -175,8 +175,7 @@ def local_demo() -> int:
         )
         must("recover")
         wrong = play(acts, *settings, "--seed", "1")
-    must("runs", "list")
-    return conclude(wrong)
+    return conclude(STATE / "local/journal.db", wrong)
 
 
 @contextlib.contextmanager
@@ -207,11 +206,15 @@ def _wait_for(port: int) -> None:
     raise Ended(70, f"the demo's web service does not answer: {OUT / 'service.log'}")
 
 
-def conclude(wrong: list[str]) -> int:
-    """The last words."""
-    out.print(f"\nReports: {REPORTS}")
-    for each in sorted(REPORTS.glob("*.html")):
-        out.print(f"  {each.relative_to(ROOT)}")
+def conclude(journal: Path, wrong: list[str]) -> int:
+    """The last words: every run of this demo, and whether its verdict was the true one."""
+    from chaosjc.journal.store import Store
+    from chaosjc.report.terminal import suite_summary
+
+    out.rule("[bold]What was found", align="left")
+    reports = sorted(REPORTS.glob("*.html"))
+    with Store(journal) as store:
+        out.print(suite_summary([(store.entries(each.stem), str(each.relative_to(ROOT))) for each in reports]))
     for each in wrong:
         out.print(f"[bold red]not as it should be:[/] {each}")
     if not wrong:

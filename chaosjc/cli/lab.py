@@ -33,7 +33,9 @@ def up(name: Name = "lab", state: State = None, as_json: Json = False) -> None:
     with _progress() as progress:
         steps.up(lab, progress)
     if as_json:
-        _print({"schema": 1, "name": lab.name, "cloud": lab.cloud, "clouds": str(lab.clouds), "state": str(lab.directory)})
+        _print(
+            {"schema": 1, "name": lab.name, "cloud": lab.cloud, "clouds": str(lab.clouds), "state": str(lab.directory)}
+        )
         return
     typer.echo(f"export OS_CLIENT_CONFIG_FILE={lab.clouds} OS_CLOUD={lab.cloud}")
 
@@ -101,7 +103,11 @@ def list_images(as_json: Json = False) -> None:
     if as_json:
         _print([{"name": i.name, "digest": i.digest, "path": str(i.path), "bytes": i.bytes} for i in found])
         return
-    _table("", ("IMAGE", "DIGEST", "SIZE", "FILE"), [(i.name, i.digest, f"{i.bytes >> 20} MiB", str(i.path)) for i in found])
+    _table(
+        "",
+        ("IMAGE", "DIGEST", "SIZE", "FILE"),
+        [(i.name, i.digest, f"{i.bytes >> 20} MiB", str(i.path)) for i in found],
+    )
 
 
 @images.command("build")
@@ -123,7 +129,15 @@ def _print_status(now: Status) -> None:
     control = [(p.role, p.phase, str(p.pid or ""), f"{p.memory_mb} MiB" if p.pid else "") for p in now.control]
     _table("control plane", ("PROCESS", "PHASE", "PID", "MEMORY"), control)
     servers = [
-        (s.name, s.status, s.machine, " ".join(s.addresses), f"{s.memory_mb} of {s.memory_limit_mb} MiB", str(s.pid or ""), s.id)
+        (
+            s.name,
+            s.status,
+            s.machine,
+            " ".join(s.addresses),
+            f"{s.memory_mb} of {s.memory_limit_mb} MiB",
+            str(s.pid or ""),
+            s.id,
+        )
         for s in now.servers
     ]
     _table("servers", ("NAME", "STATUS", "MACHINE", "ADDRESSES", "MEMORY", "PID", "ID"), servers)

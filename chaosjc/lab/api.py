@@ -35,7 +35,7 @@ class Session:
         with _open(request) as answer:
             return cls(answer.headers["X-Subject-Token"], urls)
 
-    def call(self, service: str, path: str, body: object = None, method: str = "") -> Any:  # noqa: ANN401 - JSON
+    def call(self, service: str, path: str, body: object = None, method: str = "") -> Any:
         """GET, or with a body POST; the answer's JSON, None when it has none."""
         data = None if body is None else json.dumps(body).encode()
         request = self._request(service, path, method or ("GET" if data is None else "POST"), data)
@@ -69,7 +69,7 @@ def _request(url: str, method: str, data: object, headers: dict[str, str]) -> ur
     return urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310  # pyright: ignore
 
 
-def _open(request: urllib.request.Request, timeout: float = _TIMEOUT) -> Any:  # noqa: ANN401
+def _open(request: urllib.request.Request, timeout: float = _TIMEOUT) -> Any:
     """Never through a proxy: the lab listens on loopback."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -79,4 +79,3 @@ def _open(request: urllib.request.Request, timeout: float = _TIMEOUT) -> Any:  #
         raise RemoteError(f"{request.method} {request.full_url}: {error.code} {said}") from error
     except OSError as error:
         raise RemoteError(f"{request.method} {request.full_url}: {error}") from error
-

@@ -301,4 +301,3 @@ _SCHEDULER_FILTERS = ",".join(
 _NEUTRON_QUOTAS = "\n".join(
     f"quota_{thing} = -1" for thing in ("network", "subnet", "port", "security_group", "security_group_rule")
 )
-

@@ -68,7 +68,9 @@ def ensure(cache: Path, progress: Callable[[str], None]) -> Environment:
         _install(environment)
         progress("compiling OpenStack")
         compile_all = ["-m", "compileall", "-q", "-j", str(os.cpu_count() or 1), str(environment.directory / "lib")]
-        run([*BOUND, str(environment.python), *compile_all], check=False, timeout=600, env=clean())  # a few templates do not compile
+        run(
+            [*BOUND, str(environment.python), *compile_all], check=False, timeout=600, env=clean()
+        )  # a few templates do not compile
         complete.touch()
     return environment
 

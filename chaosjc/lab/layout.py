@@ -1,7 +1,7 @@
 """Where one lab lives and what its things on the host are called.
 
-Everything that a lab makes on the host carries its tag, so that two labs never touch each other's things and `lab reset`
-knows what is its own without any database. Interface names have 15 characters at most, hence a tag of five.
+Everything that a lab makes on the host carries its tag, so that two labs never touch each other's things and `lab
+reset` knows what is its own without any database. Interface names have 15 characters at most, hence a tag of five.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What a lab shows on the host, and how each of it is taken away. Trusts nothing but the host and the lab's tag and paths.
+"""What a lab shows on the host, and how each of it is taken away. Trusts nothing but the host and the lab's tag and
+paths.
 
-`look` reads, `plan` decides (pure), `clear` acts and looks again until nothing is left: the kernel lets go of mounts and
-loop devices some time after it was told to.
+`look` reads, `plan` decides (pure), `clear` acts and looks again until nothing is left: the kernel lets go of mounts
+and loop devices some time after it was told to.
 """
 
 from __future__ import annotations

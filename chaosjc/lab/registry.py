@@ -46,9 +46,9 @@ def claim(lab: Lab, registry: Path = REGISTRY) -> Ports:
             )
         taken = {port for c in others.values() for port in (c.ports.cloud, c.ports.network)}
         before = _load(kept)
-        if mine and before:
-            ports = before
-        elif before and not taken & {before.cloud, before.network} and is_free(before.cloud) and is_free(before.network):
+        if (mine and before) or (
+            before and not taken & {before.cloud, before.network} and is_free(before.cloud) and is_free(before.network)
+        ):
             ports = before
         else:
             ports = choose(taken, is_free)

@@ -95,7 +95,9 @@ def _session(lab: Lab) -> Session | None:
 
 
 def _control(now: control.Process) -> ControlProcess:
-    return ControlProcess(now.role, now.phase, now.pid if now.alive else 0, process.resident_mb(now.pid) if now.alive else 0)
+    return ControlProcess(
+        now.role, now.phase, now.pid if now.alive else 0, process.resident_mb(now.pid) if now.alive else 0
+    )
 
 
 def _machine(machine: Machine) -> Server:
@@ -116,7 +118,8 @@ def _machine(machine: Machine) -> Server:
 def nova_words(servers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
     """Id -> (name, status with the task under way) from the compute API's answer."""
     return {
-        str(s["id"]): (str(s["name"]), " ".join(filter(None, (s["status"], s.get("OS-EXT-STS:task_state"))))) for s in servers
+        str(s["id"]): (str(s["name"]), " ".join(filter(None, (s["status"], s.get("OS-EXT-STS:task_state")))))
+        for s in servers
     }
 
 

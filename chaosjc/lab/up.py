@@ -1,6 +1,7 @@
 """`lab up`: from nothing, or from wherever an earlier one stopped, to a cloud that takes servers.
 
-Each step looks at what is there and is whole or undone when killed, so that a second `up` goes on where the first ended.
+Each step looks at what is there and is whole or undone when killed, so that a second `up` goes on where the first
+ended.
 """
 
 from __future__ import annotations

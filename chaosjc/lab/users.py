@@ -104,4 +104,3 @@ def ensure_image(session: Session, name: str, file: Path, digest: str) -> None:
 
 def _images(session: Session, name: str) -> list[dict[str, Any]]:
     return session.call("image", f"/v2/images?name={name}&limit=100")["images"]
-

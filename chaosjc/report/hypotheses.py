@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import JsonValue
+
 from chaosjc.journal.events import CheckPlan, HypothesisPlan, Phase
 from chaosjc.journal.measure import Distribution, HypothesisResult, PhaseResult
 from chaosjc.journal.verdict import say_unknown
@@ -67,9 +69,7 @@ def _state(canvas: Canvas, result: HypothesisResult) -> tuple[str, str]:
 
 def _claim(check: CheckPlan) -> Markup:
     """What was asked and what was expected, in a line."""
-    asked = ", ".join(
-        f"{key} {words.variable(value)}" for key, value in check.options.items() if value not in ("", None, {}, [])
-    )
+    asked = ", ".join(_option(key, value) for key, value in check.options.items() if value not in ("", None, {}, []))
     rules = [f"every {format_duration(check.every)}"]
     if isinstance(check, HypothesisPlan):
         rules += [f"{format_duration(check.tolerate)} tolerated"] if check.tolerate else []
@@ -86,6 +86,12 @@ def _claim(check: CheckPlan) -> Markup:
         f" · {', '.join(rules)}",
         class_="claim",
     )
+
+
+def _option(key: str, value: JsonValue) -> str:
+    """An option as a person reads it; what is asked needs no name beside the kind of the check."""
+    text = " ".join(map(words.variable, value)) if isinstance(value, list) else words.variable(value)
+    return text if key in ("promql", "url", "argv", "names") else f"{key} {text}"
 
 
 def _drawing(canvas: Canvas, found: Track) -> Markup:

@@ -37,7 +37,9 @@ def host_shows() -> dict[str, set[str]]:
         return set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines())
 
     return {
-        "processes": {line for line in lines("ps", "-eo", "args") if "systemd-nspawn" in line or "openstack.serve" in line},
+        "processes": {
+            line for line in lines("ps", "-eo", "args") if "systemd-nspawn" in line or "openstack.serve" in line
+        },
         "mounts": lines("findmnt", "-rno", "TARGET"),
         "cgroups": {d for d, _, _ in os.walk("/sys/fs/cgroup") if "chaosjc" in d},
         "namespaces": set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set(),
@@ -165,7 +167,15 @@ def test_an_ordinary_user_works_with_the_cloud_and_sees_nothing_else(lab: Lab, c
     environment = {"PATH": os.environ["PATH"], "OS_CLIENT_CONFIG_FILE": str(lab.clouds), "HOME": "/nonexistent"}
     argv = [sys.executable, "-c", program]
     done = subprocess.run(
-        argv, capture_output=True, text=True, check=False, user=NOBODY, group=NOBODY, extra_groups=[], env=environment, cwd="/"
+        argv,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        env=environment,
+        cwd="/",
     )
     assert done.stdout.splitlines() == ["[]", "403", "403"], done.stdout + done.stderr
 

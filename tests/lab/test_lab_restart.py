@@ -88,4 +88,3 @@ def test_a_spawn_cut_in_the_middle_does_not_hang(lab: Lab, cloud: Cloud, delay: 
     assert not [m.spec.name for m in host_of(lab).machines() if m.spec.name == name]
     free = [p for p in cloud.api.network.ports() if p.device_owner.startswith("compute:")]
     assert not [p for p in free if not cloud.api.compute.find_server(p.device_id)]
-

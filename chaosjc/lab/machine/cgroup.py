@@ -1,7 +1,7 @@
 """Control groups, on a pure v2 host and on a v1 host with the unified hierarchy beside it.
 
-A machine has a group in every hierarchy. The unified one, which both kinds of host have, freezes, kills and tells; the v1
-controllers, where there are any, limit. On v2 no process may sit in a group that has children, so processes live in
+A machine has a group in every hierarchy. The unified one, which both kinds of host have, freezes, kills and tells; the
+v1 controllers, where there are any, limit. On v2 no process may sit in a group that has children, so processes live in
 leaves only: `wrap` holds the supervisor, `guest` the machine itself.
 """
 

@@ -1,8 +1,8 @@
 """Neutron's ports and security group rules as one nftables table of the bridge family. Pure: values in, text out.
 
-Bridges have no connection tracking on every kernel, so the table keeps its own: an allowed packet that opens a flow adds the
-reply's tuple to the set `est`, and a packet found in `est` passes. Replies to a flow never add to it, hence taking a rule
-away cuts at once what it had allowed. A port of the lab that the table does not know is dropped.
+Bridges have no connection tracking on every kernel, so the table keeps its own: an allowed packet that opens a flow
+adds the reply's tuple to the set `est`, and a packet found in `est` passes. Replies to a flow never add to it, hence
+taking a rule away cuts at once what it had allowed. A port of the lab that the table does not know is dropped.
 """
 
 from __future__ import annotations
@@ -22,25 +22,15 @@ _SAME = "ip saddr . ip daddr . ip protocol . th sport . th dport"
 _REPLY = "ip daddr . ip saddr . ip protocol . th dport . th sport"
 
 _FLOWS = f"""\
-	set est {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service; size 262144; flags dynamic,timeout; }}
-	set ping {{ type ipv4_addr . ipv4_addr . icmp_type; size 65536; flags dynamic,timeout; }}
-	chain known {{
-		ip protocol icmp ip saddr . ip daddr . icmp type @ping accept
-		ip protocol icmp icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} accept
-		ip protocol {{ tcp, udp }} {_SAME} @est goto known_flow
-	}}
-	chain known_flow {{
-		tcp flags & (fin | rst) != 0 update @est {{ {_SAME} timeout 60s }} accept
-		ip protocol tcp update @est {{ {_SAME} timeout 1d }} accept
-		update @est {{ {_SAME} timeout 3m }} accept
-	}}
-	# an allowed packet that opens a flow (TCP: only a bare SYN does) lets the answers through
-	chain opens {{
-		tcp flags & (syn | ack) == syn update @est {{ {_REPLY} timeout 1d }} accept
-		ip protocol udp update @est {{ {_REPLY} timeout 3m }} accept
-		icmp type echo-request update @ping {{ ip daddr . ip saddr . 0 timeout 30s }} accept
-		accept
-	}}
+	set est {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service; size 262144; flags dynamic,timeout;
+	}} set ping {{ type ipv4_addr . ipv4_addr . icmp_type; size 65536; flags dynamic,timeout; }} chain known {{ ip
+	protocol icmp ip saddr . ip daddr . icmp type @ping accept ip protocol icmp icmp type {{ destination-unreachable,
+	time-exceeded, parameter-problem }} accept ip protocol {{ tcp, udp }} {_SAME} @est goto known_flow }} chain known_flow
+	{{ tcp flags & (fin | rst) != 0 update @est {{ {_SAME} timeout 60s }} accept ip protocol tcp update @est {{ {_SAME}
+	timeout 1d }} accept update @est {{ {_SAME} timeout 3m }} accept }} # an allowed packet that opens a flow (TCP: only a
+	bare SYN does) lets the answers through chain opens {{ tcp flags & (syn | ack) == syn update @est {{ {_REPLY} timeout
+	1d }} accept ip protocol udp update @est {{ {_REPLY} timeout 3m }} accept icmp type echo-request update @ping {{ ip
+	daddr . ip saddr . 0 timeout 30s }} accept accept }}
 """
 
 
@@ -129,7 +119,10 @@ def _hooks(names: Names, ports: list[Port]) -> str:
     return "".join(
         f"\tchain {chain} {{\n\t\ttype filter hook {hook} priority -200; policy accept;\n"
         f'\t\t{side} vmap {{ {verdicts(prefix)} }}\n\t\t{side} "{names.tag}*" drop\n\t}}\n'
-        for chain, hook, side, prefix in (("out", "prerouting", "iifname", "e"), ("into", "postrouting", "oifname", "i"))
+        for chain, hook, side, prefix in (
+            ("out", "prerouting", "iifname", "e"),
+            ("into", "postrouting", "oifname", "i"),
+        )
     )
 
 

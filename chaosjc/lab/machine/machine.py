@@ -9,8 +9,8 @@
        /boot.sh  net.sh       its supervisor and its ports, as shell scripts
        /console.log
 
-The truth about a machine is its control group: populated = running, frozen = paused. Nothing depends on the process that
-started it; the supervisor is a detached shell in that group.
+The truth about a machine is its control group: populated = running, frozen = paused. Nothing depends on the process
+that started it; the supervisor is a detached shell in that group.
 """
 
 from __future__ import annotations
@@ -39,11 +39,9 @@ _DEVICES = "bcdefghijklmnop"
 _POWEROFF, _REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # what systemd as pid 1 takes them for
 _REBOOT_ASKED = 133  # systemd-nspawn's exit code
 _POLL = 0.02
-# systemd-nspawn moves the machine's root over the host's and leaves all of the host's mounts below it: a machine would pin
-# other machines' disks and images for as long as it runs. So it starts in a mount namespace that has lost them.
-_FORGET = """\
-own=$1; shift; mounts=$(cat /proc/self/mountinfo)
-while read -r _ _ _ _ point about; do
+# systemd-nspawn moves the machine's root over the host's and leaves all of the host's mounts below it: a machine would
+pin # other machines' disks and images for as long as it runs. So it starts in a mount namespace that has lost them.
+_FORGET = """\ own=$1; shift; mounts=$(cat /proc/self/mountinfo) while read -r _ _ _ _ point about; do
     case $about in *" - overlay "* | *" - "*" /dev/loop"*) ;; *) continue ;; esac
     case $point in "$own"/*) ;; *) umount -l "$point" ;; esac
 done <<END

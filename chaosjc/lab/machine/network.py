@@ -1,8 +1,9 @@
 """Links of machines: one bridge a network, one veth pair a port, one network namespace a machine.
 
-The host owns each network's gateway address, so it reaches every machine and routes between networks as the host is set up
-to. A bridge port in state disabled passes nothing while the machine still sees its carrier: that is how a machine that
-hangs, or whose power was cut, falls silent at once (a frozen container's kernel would go on answering ping, ARP and TCP).
+The host owns each network's gateway address, so it reaches every machine and routes between networks as the host is
+set up to. A bridge port in state disabled passes nothing while the machine still sees its carrier: that is how a
+machine that hangs, or whose power was cut, falls silent at once (a frozen container's kernel would go on answering
+ping, ARP and TCP).
 """
 
 from __future__ import annotations

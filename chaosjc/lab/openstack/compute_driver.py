@@ -1,8 +1,8 @@
 """Nova's virt driver: a server is a machine of chaosjc.lab.machine.
 
 Only what it can really do: anything else (volumes, rescue, resize, migration) stays NotImplementedError, as nova's base
-class has it. Cloud-init reads nova's own config drive content from a seed directory; security groups are Neutron's business
-(mechanism.py).
+class has it. Cloud-init reads nova's own config drive content from a seed directory; security groups are Neutron's
+business (mechanism.py).
 """
 
 import concurrent.futures
@@ -200,9 +200,7 @@ class NspawnDriver(driver.ComputeDriver):
         try:
             run(["mksquashfs", str(self._machine(instance).root), str(file), "-comp", "zstd", "-Xcompression-level", "3",
                  "-noappend", "-quiet", "-no-progress", "-wildcards", "-e", *_NOT_IN_SNAPSHOT], timeout=600)  # fmt: skip
-            update_task_state(
-                task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD
-            )
+            update_task_state(task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD)
             self._upload(context, image_id, file)
         finally:
             file.unlink(missing_ok=True)
@@ -217,7 +215,9 @@ class NspawnDriver(driver.ComputeDriver):
         with file.open("rb") as data:
             requests.put(url, data=data, timeout=600, headers=headers).raise_for_status()
 
-    def destroy(self, context, instance, network_info, block_device_info=None, destroy_disks=True, destroy_secrets=True):
+    def destroy(
+        self, context, instance, network_info, block_device_info=None, destroy_disks=True, destroy_secrets=True
+    ):
         self._machine(instance).destroy()
 
     def cleanup(self, context, instance, network_info, block_device_info=None, destroy_disks=True, migrate_data=None,

@@ -1,7 +1,9 @@
-"""Keystone's content: `python -m chaosjc.lab.openstack.identity KEYSTONE_CONF` with the wishes as JSON on standard input.
+"""Keystone's content: `python -m chaosjc.lab.openstack.identity KEYSTONE_CONF` with the wishes as JSON on standard
+input.
 
-Roles, the service users, the administrator, the unprivileged project user, and the catalogue. It works on the database, as
-`keystone-manage bootstrap` does, so that no keystone need run; what is already there is only brought up to date.
+Roles, the service users, the administrator, the unprivileged project user, and the catalogue. It works on the
+database, as `keystone-manage bootstrap` does, so that no keystone need run; what is already there is only brought up
+to date.
 
 Wishes: admin_password, service_password, user_password, project, region, endpoints {type: [name, url]}.
 """

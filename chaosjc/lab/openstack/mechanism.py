@@ -1,8 +1,8 @@
 """ML2 mechanism driver: binds every port at once and keeps the host's nftables equal to Neutron's security groups.
 
 No agent: any change of a port, group or rule marks the table stale; one thread rebuilds it whole and loads it in one
-transaction. Level triggered, so a missed event is mended by the next one or by the ten-second round, and a restart needs no
-history. The last table is also kept in a file, for `lab up` to load before it boots the first machine.
+transaction. Level triggered, so a missed event is mended by the next one or by the ten-second round, and a restart
+needs no history. The last table is also kept in a file, for `lab up` to load before it boots the first machine.
 """
 
 import ipaddress
@@ -59,9 +59,11 @@ class LabMechanismDriver(api.MechanismDriver):
     def create_subnet_precommit(self, context):
         subnet = context.current
         wanted = ipaddress.ip_interface(subnet["cidr"])
-        others = [("another network of this lab", ipaddress.ip_interface(other["cidr"]))
-                  for other in context._plugin.get_subnets(context._plugin_context.elevated())
-                  if other["id"] != subnet["id"]]
+        others = [
+            ("another network of this lab", ipaddress.ip_interface(other["cidr"]))
+            for other in context._plugin.get_subnets(context._plugin_context.elevated())
+            if other["id"] != subnet["id"]
+        ]
         host = [(link, a) for link, a in network.host_addresses() if not self.names.is_link(link)]
         if taken := network.clash(wanted, "", others + host):
             raise RangeTaken(cidr=subnet["cidr"], taken=taken)

@@ -1,7 +1,8 @@
 """Neutron's schema on SQLite: `python -m chaosjc.lab.openstack.neutron_database FILE`.
 
-Its migrations do not run on SQLite (they alter constraints), so the newest schema is made from the models, as Neutron's own
-unit tests do. Migrations also insert rows: without the default security group rules a new group has no egress rule at all.
+Its migrations do not run on SQLite (they alter constraints), so the newest schema is made from the models, as
+Neutron's own unit tests do. Migrations also insert rows: without the default security group rules a new group has no
+egress rule at all.
 """
 
 import sys

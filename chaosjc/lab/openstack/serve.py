@@ -1,11 +1,11 @@
 """One process of the control plane: `python -m chaosjc.lab.openstack.serve SETTINGS ROLE`.
 
-ROLE `cloud` is keystone, placement, glance and all of nova behind one port, each below its path; ROLE `network` is neutron,
-which cannot share the process: it reads cfg.CONF at run time and listens on SQLAlchemy's Session class. RPC goes through
-memory, hence no message broker: whoever calls and whoever answers live in the same process.
+ROLE `cloud` is keystone, placement, glance and all of nova behind one port, each below its path; ROLE `network` is
+neutron, which cannot share the process: it reads cfg.CONF at run time and listens on SQLAlchemy's Session class. RPC
+goes through memory, hence no message broker: whoever calls and whoever answers live in the same process.
 
-SETTINGS is a JSON file: etc, run, cgroup, ports {cloud, network}. The process holds a lock for its life, so that there is
-one of each role; what it writes to RUN/ROLE.json (pid, start time, phase) is how others find it.
+SETTINGS is a JSON file: etc, run, cgroup, ports {cloud, network}. The process holds a lock for its life, so that there
+is one of each role; what it writes to RUN/ROLE.json (pid, start time, phase) is how others find it.
 """
 
 import faulthandler

@@ -2,9 +2,9 @@
 
 oslo.db begins every transaction deferred; on SQLite two of them that read and then write fail at once with "database is
 locked", whatever the busy timeout. Here: WAL, so that readers never wait or block; and a transaction begun inside an
-enginefacade *writer* scope starts BEGIN IMMEDIATE, so that writers queue. Readers stay deferred on purpose: keystone leaks
-read transactions (a query iterated after its session). A second transaction of a thread that already holds the write lock
-of the same file stays deferred too.
+enginefacade *writer* scope starts BEGIN IMMEDIATE, so that writers queue. Readers stay deferred on purpose: keystone
+leaks read transactions (a query iterated after its session). A second transaction of a thread that already holds the
+write lock of the same file stays deferred too.
 """
 
 import collections
