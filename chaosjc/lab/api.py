@@ -1,4 +1,4 @@
-"""The few calls of OpenStack's API that the lab makes for itself, as the administrator, with the standard library alone."""
+"""The few calls of OpenStack's API that the lab makes for itself, as the administrator; standard library alone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Session:
 
 def _request(url: str, method: str, data: object, headers: dict[str, str]) -> urllib.request.Request:
     headers = {"Content-Type": "application/json", **headers}
-    return urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310  # pyright: ignore
+    return urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - the lab's own URLs  # pyright: ignore
 
 
 def _open(request: urllib.request.Request, timeout: float = _TIMEOUT) -> Any:

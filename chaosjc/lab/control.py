@@ -1,4 +1,4 @@
-"""The two processes of the control plane, told by pid and start time: start, wait, stop; each may be repeated at any time."""
+"""The two processes of the control plane, told by pid and start time: start, wait, stop, each at any time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _POLL = 0.05
 
 @dataclass(frozen=True)
 class Process:
-    """What a process of the control plane says of itself: `loading`, `ready`, `failed`; or `down` when it is not there."""
+    """What a process of the control plane says of itself: `loading`, `ready`, `failed`; `down` when it is not there."""
 
     role: Role
     pid: int

@@ -41,8 +41,8 @@ def _stop_all(machines: list[Machine], grace: float, progress: Progress) -> list
     if running:
         progress(f"stopping {len(running)} servers")
     with concurrent.futures.ThreadPoolExecutor(max(len(running), 1)) as pool:
-        gone = list(pool.map(lambda m: m.stop(grace, resume=True), running))
-    return [m.spec.name for m, by_itself in zip(running, gone, strict=True) if not by_itself]
+        asked = [(m, pool.submit(m.stop, grace, resume=True)) for m in running]
+        return [m.spec.name for m, by_itself in asked if not by_itself.result()]
 
 
 def reset(lab: Lab, progress: Progress) -> None:

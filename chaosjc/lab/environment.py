@@ -1,4 +1,4 @@
-"""OpenStack's own Python environment, made from the lock file; addressed by the lock's digest, safe to delete at any time."""
+"""OpenStack's own Python environment, made from the lock file, addressed by its digest, safe to delete."""
 
 from __future__ import annotations
 

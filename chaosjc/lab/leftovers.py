@@ -53,7 +53,7 @@ class Removal:
 
 
 def plan(seen: Seen) -> list[Removal]:
-    """In which order: processes first, since they hold all else; links fall silent with their ports; mounts from the top."""
+    """In which order: processes first, since they hold all else; bridges after ports; mounts from the top."""
     acts: list[tuple[str, list[str]]] = [
         ("processes", [str(pid) for pid in seen.processes]),
         ("links", sorted(seen.links, key=lambda link: ("-" in link, link))),  # bridges after their ports

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chaosjc.errors import RemoteError
@@ -28,7 +28,7 @@ class ControlProcess:
 
 @dataclass(frozen=True)
 class Server:
-    """`status` is nova's word ("" when nova is away), `machine` the host's; memory is what it uses, without page cache."""
+    """`status` is nova's word ("" when nova is away), `machine` the host's; memory without page cache."""
 
     id: str
     name: str
@@ -125,7 +125,7 @@ def nova_words(servers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, str
 
 def merge(machines: Iterable[Server], words: Mapping[str, tuple[str, str]]) -> tuple[Server, ...]:
     """The host's machines with nova's words, and the servers that have no machine; by name."""
-    merged = {m.id: Server(**{**asdict(m), "status": words.get(m.id, ("", ""))[1]}) for m in machines}
+    merged = {m.id: replace(m, status=words.get(m.id, ("", ""))[1]) for m in machines}
     for server_id, (name, status) in words.items():
         if server_id not in merged:
             merged[server_id] = Server(server_id, name, status, "missing", (), None, 0, 0)

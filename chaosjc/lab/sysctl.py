@@ -27,7 +27,7 @@ def apply(record: Path, proc: Path = Path("/proc/sys")) -> None:
     """Raise what is too low; the first values are written to `record` before."""
     with locked_directory(record.parent):
         current = {key: int((proc / key).read_text()) for key in WANTED}
-        before = json.loads(record.read_text()) if record.exists() else {}
+        before = _read(record)
         changes = raised(current)
         write_atomically(record, json.dumps({**{key: current[key] for key in changes}, **before}))
         for key, value in changes.items():
@@ -37,8 +37,12 @@ def apply(record: Path, proc: Path = Path("/proc/sys")) -> None:
 def restore(record: Path, proc: Path = Path("/proc/sys")) -> None:
     """Put back what `apply` changed, unless somebody else has changed it again."""
     with locked_directory(record.parent):
-        before = json.loads(record.read_text()) if record.exists() else {}
+        before = _read(record)
         for key, value in before.items():
             if int((proc / key).read_text()) == WANTED.get(key):
                 (proc / key).write_text(str(value))
         record.unlink(missing_ok=True)
+
+
+def _read(record: Path) -> dict[str, int]:
+    return json.loads(record.read_text()) if record.exists() else {}

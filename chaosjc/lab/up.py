@@ -13,7 +13,7 @@ import json
 import os
 import secrets as random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +32,7 @@ _ENTRY_POINTS = "[neutron.ml2.mechanism_drivers]\nchaosjc_lab = chaosjc.lab.open
 
 
 def up(lab: Lab, progress: Progress) -> None:
-    """Bring the lab up. Raises LabError or CommandError; whatever was done stays, and the next `up` goes on from there."""
+    """Bring the lab up. Raises LabError or CommandError; what was done stays, and the next `up` goes on from there."""
     if os.geteuid() != 0:
         raise LabError("the lab needs root: it makes network namespaces, mounts and control groups", hint="use sudo")
     _directories(lab)
@@ -52,7 +52,7 @@ def up(lab: Lab, progress: Progress) -> None:
 
 
 @contextmanager
-def exclusive(lab: Lab) -> Iterator[None]:
+def exclusive(lab: Lab) -> Generator[None]:
     """One command at a time changes a lab. Raises LabError if another is at it."""
     with (lab.private / "command.lock").open("w") as lock:
         try:

@@ -1,4 +1,4 @@
-"""What a new cloud needs before anybody can use it: users, flavors, the image, clouds.yaml. Each step may be repeated."""
+"""What a new cloud needs before anybody can use it: users, flavors, image, clouds.yaml. Steps may be repeated."""
 
 from __future__ import annotations
 

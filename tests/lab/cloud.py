@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ def until(what: Callable[[], object], within: float, every: float = 0.05) -> flo
 
 
 @contextmanager
-def measured(label: str) -> Iterator[None]:
+def measured(label: str) -> Generator[None]:
     """Print how long it took."""
     began = time.monotonic()
     yield

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,7 @@ def describe(frame: bytes) -> str:
 
 
 @contextlib.contextmanager
-def listening(cloud: Cloud, server: Any) -> Iterator[Ear]:
+def listening(cloud: Cloud, server: Any) -> Generator[Ear]:
     network = cloud.api.network.find_network("net")
     ear = Ear(bytes.fromhex(cloud.mac(server).replace(":", "")))
     end = threading.Event()

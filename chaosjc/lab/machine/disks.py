@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from chaosjc.drivers.command import run
@@ -18,7 +18,7 @@ _UNPACKED = ".unpacked"
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Generator[None]:
     """A lock between processes that is gone with its holder, however that one ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -27,7 +27,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked_directory(path: Path) -> Iterator[None]:
+def locked_directory(path: Path) -> Generator[None]:
     """The same with a directory as the lock, which is made and, if it is empty afterwards, removed."""
     path.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDONLY)
@@ -121,7 +121,7 @@ class ImageCache:
         return locked(self.directory / f".{image}.lock")
 
     def layer(self, image: str, fetch: Callable[[Path], object] | None = None) -> Path:
-        """The image's tree; `fetch(path)` brings the file when it is not cached. Raises LabError for an unusable one."""
+        """The image's tree; `fetch(path)` brings the file if it is not cached. Raises LabError for an unusable one."""
         file, tree = self.directory / f"{image}.img", self.directory / image
         with self._lock(image):
             if not file.exists():

@@ -18,25 +18,38 @@ _PROTOCOLS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58,
     "vrrp": 112, "sctp": 132,
 }  # fmt: skip
+_UNSET = "0.0.0.0"
 _SAME = "ip saddr . ip daddr . ip protocol . th sport . th dport"
 _REPLY = "ip daddr . ip saddr . ip protocol . th dport . th sport"
 
 _FLOWS = f"""\
-	set est {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service; size 262144; flags dynamic,timeout;
-	}} set ping {{ type ipv4_addr . ipv4_addr . icmp_type; size 65536; flags dynamic,timeout; }} chain known {{ ip
-	protocol icmp ip saddr . ip daddr . icmp type @ping accept ip protocol icmp icmp type {{ destination-unreachable,
-	time-exceeded, parameter-problem }} accept ip protocol {{ tcp, udp }} {_SAME} @est goto known_flow }} chain known_flow
-	{{ tcp flags & (fin | rst) != 0 update @est {{ {_SAME} timeout 60s }} accept ip protocol tcp update @est {{ {_SAME}
-	timeout 1d }} accept update @est {{ {_SAME} timeout 3m }} accept }} # an allowed packet that opens a flow (TCP: only a
-	bare SYN does) lets the answers through chain opens {{ tcp flags & (syn | ack) == syn update @est {{ {_REPLY} timeout
-	1d }} accept ip protocol udp update @est {{ {_REPLY} timeout 3m }} accept icmp type echo-request update @ping {{ ip
-	daddr . ip saddr . 0 timeout 30s }} accept accept }}
+  set est {{
+    type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service; size 262144; flags dynamic,timeout;
+  }}
+  set ping {{ type ipv4_addr . ipv4_addr . icmp_type; size 65536; flags dynamic,timeout; }}
+  chain known {{
+    ip protocol icmp ip saddr . ip daddr . icmp type @ping accept
+    ip protocol icmp icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} accept
+    ip protocol {{ tcp, udp }} {_SAME} @est goto known_flow
+  }}
+  chain known_flow {{
+    tcp flags & (fin | rst) != 0 update @est {{ {_SAME} timeout 60s }} accept
+    ip protocol tcp update @est {{ {_SAME} timeout 1d }} accept
+    update @est {{ {_SAME} timeout 3m }} accept
+  }}
+  # an allowed packet that opens a flow (TCP: only a bare SYN does) lets the answers through
+  chain opens {{
+    tcp flags & (syn | ack) == syn update @est {{ {_REPLY} timeout 1d }} accept
+    ip protocol udp update @est {{ {_REPLY} timeout 3m }} accept
+    icmp type echo-request update @ping {{ ip daddr . ip saddr . 0 timeout 30s }} accept
+    accept
+  }}
 """
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A security group rule; `remote` is a prefix, `remote_group` a group's id, ports as in Neutron (ICMP: type, code)."""
+    """A security group rule; `remote` is a prefix, `remote_group` an id, low and high ports, or ICMP type and code."""
 
     group: str
     direction: Literal["ingress", "egress"]
@@ -117,8 +130,8 @@ def _hooks(names: Names, ports: list[Port]) -> str:
         return ", ".join(pairs) or "none : drop"
 
     return "".join(
-        f"\tchain {chain} {{\n\t\ttype filter hook {hook} priority -200; policy accept;\n"
-        f'\t\t{side} vmap {{ {verdicts(prefix)} }}\n\t\t{side} "{names.tag}*" drop\n\t}}\n'
+        f"  chain {chain} {{\n    type filter hook {hook} priority -200; policy accept;\n"
+        f'    {side} vmap {{ {verdicts(prefix)} }}\n    {side} "{names.tag}*" drop\n  }}\n'
         for chain, hook, side, prefix in (
             ("out", "prerouting", "iifname", "e"),
             ("into", "postrouting", "oifname", "i"),
@@ -134,25 +147,25 @@ def _port_chains(port: Port, by_group: Mapping[str, list[Rule]], members: Mappin
     def allowed(direction: str, target: str) -> str:
         mine = (rule for group in port.groups for rule in by_group.get(group, ()) if rule.direction == direction)
         matches = {match for rule in mine if (match := rule_match(rule, members)) is not None}
-        return "".join(f"\t\t{f'{match} goto {target}'.strip()}\n" for match in sorted(matches))
+        return "".join(f"    {f'{match} goto {target}'.strip()}\n" for match in sorted(matches))
 
     macs = ", ".join(sorted(set(port.macs)))
     addresses = collapse(port.addresses) or ["255.255.255.255"]
     return f"""\
-	chain e_{_key(port)} {{
-		ether saddr != {{ {macs} }} drop
-		ether type arp arp saddr ip != {{ {", ".join([*addresses, "0.0.0.0"])} }} drop
-		ether type arp accept
-		ether type != ip drop
-		ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
-		ip saddr != {{ {", ".join(addresses)} }} drop
-		jump known
-{allowed("egress", "opens")}		drop
-	}}
-	chain i_{_key(port)} {{
-		ether type arp accept
-		ether type != ip drop
-		jump known
-{allowed("ingress", "opens")}		drop
-	}}
+  chain e_{_key(port)} {{
+    ether saddr != {{ {macs} }} drop
+    ether type arp arp saddr ip != {{ {", ".join([*addresses, _UNSET])} }} drop
+    ether type arp accept
+    ether type != ip drop
+    ip saddr {_UNSET} udp sport 68 udp dport 67 accept
+    ip saddr != {{ {", ".join(addresses)} }} drop
+    jump known
+{allowed("egress", "opens")}    drop
+  }}
+  chain i_{_key(port)} {{
+    ether type arp accept
+    ether type != ip drop
+    jump known
+{allowed("ingress", "opens")}    drop
+  }}
 """

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from chaosjc.drivers.command import run
 from chaosjc.errors import LabError
@@ -40,8 +40,10 @@ _POWEROFF, _REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # what systemd as
 _REBOOT_ASKED = 133  # systemd-nspawn's exit code
 _POLL = 0.02
 # systemd-nspawn moves the machine's root over the host's and leaves all of the host's mounts below it: a machine would
-pin # other machines' disks and images for as long as it runs. So it starts in a mount namespace that has lost them.
-_FORGET = """\ own=$1; shift; mounts=$(cat /proc/self/mountinfo) while read -r _ _ _ _ point about; do
+# pin other machines' disks and images for as long as it runs. So it starts in a mount namespace that has lost them.
+_FORGET = """\
+own=$1; shift; mounts=$(cat /proc/self/mountinfo)
+while read -r _ _ _ _ point about; do
     case $about in *" - overlay "* | *" - "*" /dev/loop"*) ;; *) continue ;; esac
     case $point in "$own"/*) ;; *) umount -l "$point" ;; esac
 done <<END
@@ -54,7 +56,7 @@ _APART = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _FORGET,
 
 @dataclass(frozen=True)
 class Spec:
-    """What a machine is. `suspended` tells a suspended one from a paused one; `resume`: it ran when the lab went down."""
+    """What a machine is. `suspended`: not just paused; `resume`: it ran when the lab went down."""
 
     name: str
     hostname: str
@@ -70,12 +72,10 @@ class Spec:
     @classmethod
     def loads(cls, text: str) -> Spec:
         """From machine.json."""
-        raw = json.loads(text)
-        nics = tuple(
-            Nic(**{**nic, "addresses": tuple(nic["addresses"]), "gateways": tuple(nic["gateways"])})
-            for nic in raw.pop("nics")
-        )
-        return cls(**{**raw, "ephemeral_gb": tuple(raw["ephemeral_gb"])}, nics=nics)
+        raw: dict[str, Any] = json.loads(text)
+        raw["ephemeral_gb"] = tuple(raw["ephemeral_gb"])
+        raw["nics"] = tuple(Nic.of(nic) for nic in raw["nics"])
+        return cls(**raw)
 
     def dumps(self) -> str:
         """To machine.json."""
@@ -154,8 +154,8 @@ class Machine:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             return False
-        numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
-        return len(numbers) > 1 and numbers[-1] == "1"
+        numbers = [line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")]
+        return bool(numbers) and len(numbers[0]) > 1 and numbers[0][-1] == "1"
 
     def _lock(self) -> contextlib.AbstractContextManager[None]:
         return disks.locked(self.host.base / "locks" / self.uuid)
@@ -212,7 +212,7 @@ class Machine:
 
     # ---- ports
     def _write_net_script(self, spec: Spec) -> None:
-        """Each boot gets a new namespace, as a real one forgets routes and firewalls; `net.sh down` only takes it away."""
+        """Each boot gets a new namespace, as a real one forgets routes; `net.sh down` only takes it away."""
         names = self.host.names
         lines = [f"ip link del {names.port(nic.port)} 2>/dev/null" for nic in spec.nics]
         lines += [f"ip netns del {self.namespace} 2>/dev/null", '[ "$1" = down ] && exit 0', "set -e"]
@@ -248,7 +248,7 @@ class Machine:
 
     # ---- power
     def start(self) -> None:
-        """Boot, and return when its process 1 is there; nothing to do if it runs. Raises LabError if it does not come up."""
+        """Boot, and return when its process 1 is there; nothing to do if it runs. Raises LabError if it fails."""
         with self._lock():
             if self.cgroup.populated:
                 return

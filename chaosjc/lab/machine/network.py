@@ -13,6 +13,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chaosjc.drivers.command import run
 from chaosjc.errors import LabError
@@ -31,6 +32,12 @@ class Nic:
     mac: str
     addresses: tuple[str, ...]
     gateways: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Nic:
+        """From JSON."""
+        lists: dict[str, Any] = {key: tuple(raw[key]) for key in ("addresses", "gateways")}
+        return cls(**{**raw, **lists})
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def host_addresses() -> list[tuple[str, Interface]]:
 
 
 def ensure_bridge(names: Names, nic: Nic) -> None:
-    """The network's bridge with the gateway's address on the host. Raises LabError where the range is already routed."""
+    """The network's bridge with the gateway's address on the host. Raises LabError if the range is taken."""
     bridge = names.bridge(nic.network)
     with locked(names.lock):
         addresses = host_addresses()
@@ -111,7 +118,7 @@ def ensure_bridge(names: Names, nic: Nic) -> None:
 
 
 def _add_bridge(bridge: str, network: str) -> None:
-    """Its MAC is fixed: else it changes as ports come and go, and the machines' ARP entries for the gateway go stale."""
+    """Its MAC is fixed: else it changes as ports come and go, and the machines' ARP entries for it go stale."""
     digits = network.replace("-", "")
     mac = ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
     run(["ip", "link", "add", bridge, "address", mac, "type", "bridge", "stp_state", "0", "forward_delay", "0"])

@@ -198,8 +198,9 @@ class NspawnDriver(driver.ComputeDriver):
         update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
         file = self.base / "images" / f".snapshot-{image_id}"
         try:
-            run(["mksquashfs", str(self._machine(instance).root), str(file), "-comp", "zstd", "-Xcompression-level", "3",
-                 "-noappend", "-quiet", "-no-progress", "-wildcards", "-e", *_NOT_IN_SNAPSHOT], timeout=600)  # fmt: skip
+            options = ["-comp", "zstd", "-Xcompression-level", "3", "-noappend", "-quiet", "-no-progress", "-wildcards"]
+            argv = ["mksquashfs", str(self._machine(instance).root), str(file), *options, "-e", *_NOT_IN_SNAPSHOT]
+            run(argv, timeout=600)
             update_task_state(task_state=task_states.IMAGE_UPLOADING, expected_state=task_states.IMAGE_PENDING_UPLOAD)
             self._upload(context, image_id, file)
         finally:
