@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,7 +136,7 @@ def _print_status(now: Status) -> None:
             " ".join(s.addresses),
             f"{s.memory_mb} of {s.memory_limit_mb} MiB",
             str(s.pid or ""),
-            s.id,
+            s.id[:8],
         )
         for s in now.servers
     ]
@@ -169,7 +169,7 @@ def _print(facts: object) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def _progress() -> Generator[Callable[[str], None]]:
     """What is being done now, on stderr: a live line on a terminal, one line each elsewhere."""
     from rich.console import Console
 
@@ -186,7 +186,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
         return
     with console.status("") as status:
         yield status.update
-
-
-if __name__ == "__main__":
-    app()

@@ -10,7 +10,6 @@ import base64
 import concurrent.futures
 import fcntl
 import json
-import os
 import secrets as random
 import shutil
 from collections.abc import Callable, Generator
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from chaosjc.drivers.command import run
 from chaosjc.errors import LabError
-from chaosjc.lab import config, control, database, environment, image, registry, sysctl, users
+from chaosjc.lab import config, control, database, environment, host, image, registry, sysctl, users
 from chaosjc.lab.environment import Environment
 from chaosjc.lab.layout import REGISTRY, Lab
 from chaosjc.lab.machine.disks import write_atomically
@@ -33,8 +32,8 @@ _ENTRY_POINTS = "[neutron.ml2.mechanism_drivers]\nchaosjc_lab = chaosjc.lab.open
 
 def up(lab: Lab, progress: Progress) -> None:
     """Bring the lab up. Raises LabError or CommandError; what was done stays, and the next `up` goes on from there."""
-    if os.geteuid() != 0:
-        raise LabError("the lab needs root: it makes network namespaces, mounts and control groups", hint="use sudo")
+    if not lab.private.exists():
+        _check_host()
     _directories(lab)
     with exclusive(lab):
         ports = registry.claim(lab)
@@ -49,6 +48,13 @@ def up(lab: Lab, progress: Progress) -> None:
         session = users.admin_session(ports, secrets)
         users.ensure_flavors(session)
         users.ensure_image(session, built.name, built.path, built.digest)
+
+
+def _check_host() -> None:
+    """Before the first act. Raises LabError with all that is missing here."""
+    if lacking := host.lacking(host.report()):
+        lines = "".join(f"\n  {probe.name}: {probe.found}; {probe.todo}" for probe in lacking)
+        raise LabError(f"the lab cannot run on this machine:{lines}")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ _PROTOCOLS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58,
     "vrrp": 112, "sctp": 132,
 }  # fmt: skip
-_UNSET = "0.0.0.0"
+_UNSET = "0.0.0.0"  # noqa: S104 - the address of a machine that has none
 _SAME = "ip saddr . ip daddr . ip protocol . th sport . th dport"
 _REPLY = "ip daddr . ip saddr . ip protocol . th dport . th sport"
 

@@ -1,0 +1,158 @@
+"""The command as a person meets it: help, exit codes, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaosjc.cli.files import experiment_files, parse_settings
+from chaosjc.cli.main import VERBS
+from chaosjc.drivers import command
+from chaosjc.drivers.command import Completed
+from chaosjc.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+GOOD = """\
+apiVersion: chaosjc/v1
+kind: Experiment
+name: good
+hypotheses:
+  - command: ["true"]
+faults:
+  - {fault: command, inject: ["true"], undo: ["true"], verify: ["true"], duration: 100ms}
+baseline: 1s
+settle: 1s
+"""
+
+
+def chaosjc(state: Path, *arguments: str) -> Completed:
+    done = command.run(
+        [sys.executable, "-m", "chaosjc.cli.main", *arguments],
+        check=False,
+        env={"CHAOSJC_STATE": str(state), "COLUMNS": "120"},
+        cwd=ROOT,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def test_help_names_every_verb(tmp_path: Path) -> None:
+    done = chaosjc(tmp_path, "--help")
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(tmp_path: Path, verb: str) -> None:
+    done = chaosjc(tmp_path, verb, "--help")
+    assert done.returncode == 0
+    assert f"chaosjc.cli.main {verb}" in done.stdout
+
+
+def test_help_imports_no_heavy_client(tmp_path: Path) -> None:
+    probe = (
+        "import sys; sys.argv = ['chaosjc', '--help']\n"
+        "from chaosjc.cli import main\n"
+        "try: main.main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('openstack', 'httpx', 'pydantic', 'yaml', 'promql_parser') if m in sys.modules])"
+    )
+    done = command.run([sys.executable, "-c", probe], env={"CHAOSJC_STATE": str(tmp_path)}, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_without_a_site_imports_no_openstack() -> None:
+    probe = (
+        "import sys\n"
+        "import chaosjc.engine.session, chaosjc.cli.run\n"
+        "print([m for m in ('openstack', 'httpx', 'promql_parser', 'matplotlib') if m in sys.modules])"
+    )
+    assert command.run([sys.executable, "-c", probe], cwd=ROOT).stdout.strip() == "[]"
+
+
+class TestExitCodes:
+    def test_an_unknown_verb_is_usage(self, tmp_path: Path) -> None:
+        assert chaosjc(tmp_path, "brake").returncode == 2
+
+    def test_a_bad_file_is_2_with_every_error(self, tmp_path: Path) -> None:
+        bad = tmp_path / "bad.yaml"
+        bad.write_text(GOOD.replace("duration: 100ms", "duration: 5").replace("hypotheses", "hypothesis"))
+        done = chaosjc(tmp_path, "run", str(bad))
+        assert done.returncode == 2
+        assert f"{bad}:4:1" in done.stderr and 'did you mean "hypotheses"?' in done.stderr
+        assert f"{bad}:7:" in done.stderr and "write 5s" in done.stderr
+
+    def test_a_missing_file_is_2(self, tmp_path: Path) -> None:
+        done = chaosjc(tmp_path, "run", str(tmp_path / "nowhere.yaml"))
+        assert done.returncode == 2
+        assert "nowhere.yaml" in done.stderr
+
+    def test_a_pass_is_0_and_prints_one_object(self, tmp_path: Path) -> None:
+        (tmp_path / "good.yaml").write_text(GOOD)
+        done = chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--json", "--seed", "5")
+        assert done.returncode == 0, done.stderr
+        run = json.loads(done.stdout)
+        assert (run["schema"], run["verdict"], run["seed"], run["state"]) == (1, "PASS", 5, "closed")
+        shown = json.loads(chaosjc(tmp_path, "runs", "show", run["run"], "--json").stdout)
+        assert shown == run, "the verdict follows from the journal"
+        listed = json.loads(chaosjc(tmp_path, "runs", "list", "--json").stdout)
+        assert [each["run"] for each in listed] == [run["run"]]
+
+    def test_halted_is_4_until_resumed(self, tmp_path: Path) -> None:
+        (tmp_path / "good.yaml").write_text(GOOD)
+        assert chaosjc(tmp_path, "halt", "--reason", "exam").returncode == 0
+        refused = chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run")
+        assert refused.returncode == 4 and "exam" in refused.stdout
+        assert chaosjc(tmp_path, "resume").returncode == 0
+        assert chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run").returncode == 0
+
+    def test_nothing_owed_is_0(self, tmp_path: Path) -> None:
+        done = chaosjc(tmp_path, "recover")
+        assert (done.returncode, done.stdout) == (0, "nothing is owed\n")
+
+    def test_an_unknown_run_is_2(self, tmp_path: Path) -> None:
+        done = chaosjc(tmp_path, "runs", "show", "x")
+        assert done.returncode == 2 and "no run x" in done.stderr
+
+    def test_abandoning_needs_a_reason(self, tmp_path: Path) -> None:
+        assert chaosjc(tmp_path, "recover", "--abandon", "f1.local").returncode == 2
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_state_that_cannot_be_written(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o500)
+        assert chaosjc(tmp_path, "halt", "--reason", "x").returncode == 1
+
+    def test_a_damaged_journal_injects_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "good.yaml").write_text(GOOD)
+        (tmp_path / "local").mkdir()
+        (tmp_path / "local" / "journal.db").write_bytes(b"garbage" * 1000)
+        done = chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"))
+        assert done.returncode == 1
+        assert "journal" in done.stderr and "Nothing was injected" in done.stderr
+
+
+class TestFiles:
+    def test_a_directory_stands_for_its_files(self, tmp_path: Path) -> None:
+        for name in ("b.yaml", "a.yml", "notes.txt"):
+            (tmp_path / name).touch()
+        assert experiment_files([tmp_path]) == [tmp_path / "a.yml", tmp_path / "b.yaml"]
+
+    def test_an_empty_directory_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no YAML file"):
+            experiment_files([tmp_path])
+
+    def test_settings_are_read_as_in_a_file(self) -> None:
+        assert parse_settings(["a=3", "b=true", "c=15s", "d=x=y"]) == {"a": 3, "b": True, "c": "15s", "d": "x=y"}
+
+    def test_a_setting_without_a_value(self) -> None:
+        with pytest.raises(UsageError, match="expected K=V"):
+            parse_settings(["a"])
+
+
+def test_every_file_of_ours_is_right(tmp_path: Path) -> None:
+    done = chaosjc(tmp_path, "check", "experiments", "experiments/local", "sites")
+    assert done.returncode == 0, done.stderr
