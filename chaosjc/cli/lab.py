@@ -186,3 +186,7 @@ def _progress() -> Generator[Callable[[str], None]]:
         return
     with console.status("") as status:
         yield status.update
+
+
+if __name__ == "__main__":
+    app()

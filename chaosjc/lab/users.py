@@ -10,7 +10,7 @@ from typing import Any
 from chaosjc.drivers.command import run
 from chaosjc.lab import config
 from chaosjc.lab.api import Session
-from chaosjc.lab.environment import Environment, clean
+from chaosjc.lab.environment import BOUND, Environment, clean
 from chaosjc.lab.layout import Lab
 from chaosjc.lab.machine.disks import write_atomically
 
@@ -48,7 +48,7 @@ def ensure_identity(lab: Lab, environment: Environment, ports: config.Ports, sec
         "region": config.REGION,
         "endpoints": config.urls(ports),
     }
-    argv = [str(environment.python), "-m", "chaosjc.lab.openstack.identity", str(lab.etc / "keystone.conf")]
+    argv = [*BOUND, str(environment.python), "-m", "chaosjc.lab.openstack.identity", str(lab.etc / "keystone.conf")]
     run(argv, stdin=json.dumps(wishes), timeout=120, env=clean(lab.plugins), cwd=lab.private)
 
 

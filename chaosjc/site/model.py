@@ -157,8 +157,10 @@ class SiteFile(Model):
                 raise ValueError(f"a site needs the role {needed}")
             if _names(needed, roles[needed]) != (needed,):
                 raise ValueError(f"there is one {needed}, without a number")
-        known = info.data.get("security_groups")
-        for name, role in roles.items() if known is not None else ():  # they are wrong themselves, and said so
+        if "security_groups" not in info.data:  # they are wrong themselves, and that was said
+            return roles
+        known: dict[str, object] = info.data["security_groups"]
+        for name, role in roles.items():
             for group in role.groups:
                 if group not in known:
                     raise ValueError(f"role {name}: no security group {quote(group)}; {did_you_mean(group, known)}")

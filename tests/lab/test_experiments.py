@@ -112,7 +112,9 @@ class TestVerdicts:
     def test_a_deleted_worker_passes_and_is_another_one(self, stage: Stage) -> None:
         def identity(name: str) -> tuple[str, str]:
             server = next(each for each in stage.site.context().cloud.servers() if each.name == name)
-            return server.id, stage.site.ssh(name, "cat /etc/ssh/ssh_host_ed25519_key.pub").stdout
+            key = stage.site.ssh(name, "sudo ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key").stdout
+            assert "ED25519" in key
+            return server.id, key
 
         before = {name: identity(name) for name in ("worker-001", "worker-002")}
         run = stage.run("worker-vm-deleted", 0)

@@ -68,7 +68,8 @@ def _user(name, password, project, roles):
         user = PROVIDERS.identity_api.create_user(
             {"name": name, "password": password, "domain_id": DOMAIN, "default_project_id": project, "enabled": True}
         )
-    for role in roles:
+    assigned = PROVIDERS.assignment_api.get_roles_for_user_and_project(user["id"], project)
+    for role in set(roles) - set(assigned):
         PROVIDERS.assignment_api.add_role_to_user_and_project(user["id"], project, role)
 
 

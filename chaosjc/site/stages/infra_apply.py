@@ -18,6 +18,7 @@ from chaosjc.site.stages import infra_plan
 from chaosjc.site.stages.infra_plan import STAGE, InfraFacts
 
 BOOT = 120.0  # seconds from a server's creation to its first SSH session, at most
+REBOOT = 45.0  # the same after a reboot
 
 
 class Apply:
@@ -102,8 +103,8 @@ class Apply:
         """Of every server that was touched, the bastion first."""
         touched = {each.vm for each in self._changes if each.kind == "server" and each.vm}
         if BASTION in touched:
-            self._wait_for_login(BASTION)
-        in_parallel(self._wait_for_login, sorted(touched - {BASTION}))
+            self._wait_or_replace(BASTION)
+        in_parallel(self._wait_or_replace, sorted(touched - {BASTION}))
 
     def _network_id(self) -> str:
         found = self._facts.networks or self._cloud.networks(self._site.name)
@@ -217,9 +218,25 @@ class Apply:
                 elif change.action == "delete":
                     self._cloud.delete_floating_address(each.id)
 
-    def _wait_for_login(self, vm: str) -> None:
+    def _wait_or_replace(self, vm: str) -> None:
+        """A VM that a reboot did not mend is given up, where nothing on it would be missed."""
+        machine, server = self._machine(vm), self._facts.server(vm)
+        rebooted = any(each.vm == vm and each.kind == "server" and each.action == "reboot" for each in self._changes)
+        if not (rebooted and server and machine.spec.disposable):
+            self._wait_for_login(vm, BOOT)
+            return
+        try:
+            self._wait_for_login(vm, REBOOT)
+        except StageError:
+            self._context.check_cancelled()
+            self._context.report(STAGE, vm, "replace server, which the reboot did not mend")
+            self._delete_server(server.id)
+            self._create(machine)
+            self._wait_for_login(vm, BOOT)
+
+    def _wait_for_login(self, vm: str, limit: float) -> None:
         clock = self._context.clock
-        end = clock.monotonic() + BOOT
+        end = clock.monotonic() + limit
         while True:
             self._context.check_cancelled()
             try:

@@ -197,7 +197,8 @@ def _server(site: SiteFile, facts: InfraFacts, machine: Machine, server: Server)
     elif login == "refused" and machine.spec.disposable:
         yield change("replace", "refuses every login", "a new one")
     elif login in ("silent", "refused"):
-        yield change("reboot", "answers no SSH" if login == "silent" else "refuses every login", "")
+        last_resort = "replaced if that is no help" if machine.spec.disposable else ""
+        yield change("reboot", "answers no SSH" if login == "silent" else "refuses every login", last_resort)
 
 
 def _immutable_difference(

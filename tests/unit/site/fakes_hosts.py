@@ -21,6 +21,7 @@ class FakeHosts:
         self._cloud = cloud
         self.silent: set[str] = set()
         self.refusing: set[str] = set()
+        self.dead: set[str] = set()  # by UUID: their successors live
         self.files: dict[tuple[str, str], dict[str, str] | None] = {}
         self.units: dict[tuple[str, str], dict[str, Any]] = {}
         self.failing: dict[str, str] = {}
@@ -58,7 +59,8 @@ class FakeHosts:
         self.units[host, name] = WELL | facts
 
     def _refusal(self, host: str) -> str:
-        up = {each.name for each in self._cloud.server_table.values() if each.status == "ACTIVE"}
+        servers = self._cloud.server_table.values()
+        up = {each.name for each in servers if each.status == "ACTIVE" and each.id not in self.dead}
         if not {host, "bastion"} <= up or {host, "bastion"} & self.silent:
             return f"ssh: connect to host {host} port 22: Connection timed out"
         return f"chaosjc@{host}: Permission denied (publickey)." if host in self.refusing else ""

@@ -166,6 +166,18 @@ def test_a_vm_that_refuses_every_login_is_replaced_if_nothing_is_lost(
     assert names(deployed) == [f"replace server {WORKER}", "reboot server monitor"]
 
 
+def test_a_vm_that_a_reboot_does_not_mend_is_replaced_if_nothing_is_lost(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud
+) -> None:
+    _age(cloud)
+    old = uuid_of(cloud, WORKER)
+    hosts.dead.add(old)
+    assert names(deployed) == [f"reboot server {WORKER}"]
+    deploy.deploy(deployed)
+    assert uuid_of(cloud, WORKER) != old
+    assert names(deployed) == []
+
+
 def test_nothing_is_said_of_vms_behind_a_silent_bastion(deployed: Context, hosts: FakeHosts, cloud: FakeCloud) -> None:
     _age(cloud)
     hosts.silent.add("bastion")
