@@ -17,10 +17,18 @@ def halt(
     state: Annotated[str, typer.Option(help="One state directory; else every site of this user.")] = "",
 ) -> None:
     """Stop every run within a second, mid-fault, undo it, and let none start until `chaosjc resume`."""
+    from chaosjc.errors import JournalError
     from chaosjc.journal.events import Halted
     from chaosjc.journal.store import Store
 
+    failed: JournalError | None = None
     for path in journals(state):
-        with Store(path) as store:
-            store.append(Halted(who=who(), why=reason))
-        typer.echo(f"halted: {path.parent}")
+        try:
+            with Store(path) as store:
+                store.append(Halted(who=who(), why=reason))
+            typer.echo(f"halted: {path.parent}")
+        except JournalError as error:  # the others are halted all the same
+            typer.echo(f"NOT halted: {path.parent}: {error.message}", err=True)
+            failed = error
+    if failed:
+        raise failed

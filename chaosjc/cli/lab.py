@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -159,8 +160,11 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> N
 
 
 def _lab(name: str, state: Path | None) -> Lab:
+    from chaosjc.errors import LabError
     from chaosjc.lab.layout import Lab
 
+    if os.geteuid() != 0:
+        raise LabError("a lab is root's: it is made of mounts, network namespaces and control groups", hint="use sudo")
     return Lab.of(name, state)
 
 

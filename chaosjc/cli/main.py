@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from importlib import import_module
@@ -71,16 +72,19 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except ChaosJCError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        fail("interrupted", 130)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
-        _fail(f"internal error: {type(error).__name__}: {error}\n  details: {_keep_traceback()}", INTERNAL_ERROR)
+        fail(f"internal error: {type(error).__name__}: {error}\n  details: {_keep_traceback()}", INTERNAL_ERROR)
 
 
-def _fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> None:
+    """The last words, for people and, with `--json`, for programs."""
+    if "--json" in sys.argv and code in (2, INTERNAL_ERROR):
+        sys.stdout.write(json.dumps({"errors": message.splitlines()}) + "\n")
     sys.stderr.write(f"chaosjc: {message}\n")
     sys.exit(code)
 

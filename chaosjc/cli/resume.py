@@ -19,7 +19,7 @@ def resume(
     from chaosjc.journal.events import Resumed
     from chaosjc.journal.store import Store
 
-    for path in journals(state):
+    for path in (path for path in journals(state) if path.exists()):
         with Store(path) as store:
             halt = store.halted()
             if halt is None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 WORST_FIRST = (6, 5, 1, 3, 4, 0)
 """Exit codes of the verdicts."""
+ABORTED = 5
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @app.command()
@@ -38,24 +40,32 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Run experiments one after another; the exit code is that of the worst verdict.
 
-    0 PASS, 1 FAIL, 2 bad file or usage, 3 INCONCLUSIVE, 4 NOT-STARTED, 5 ABORTED, 6 UNDO-FAILED.
+    0 PASS, 1 FAIL, 2 bad file or usage, 3 INCONCLUSIVE, 4 NOT-STARTED, 5 ABORTED, 6 UNDO-FAILED, 70 no verdict at all.
     """
     import secrets
 
     from chaosjc.cli.files import experiment_files, parse_settings, read_site
+    from chaosjc.cli.main import INTERNAL_ERROR, fail
     from chaosjc.cli.state import journal_of
     from chaosjc.engine import experiment as files
     from chaosjc.engine.session import Wishes, open_session
+    from chaosjc.errors import ChaosJCError, UsageError
 
     file = read_site(site)
     overrides = parse_settings(set_ or [])
     loaded = files.load(experiment_files(experiments), site=file.vars if file else {}, overrides=overrides)
     where = state or (file.state if file else "")
     wishes = Wishes(journal_of(file.name if file else "", where), file, str(site or ""), where, prometheus)
-    with open_session(wishes, loaded, lambda line: typer.echo(line, err=True)) as session:
-        series = Series(session, html, as_json)
-        first_seed = secrets.randbelow(2**31) if seed is None else seed
-        code = series.dry_run(loaded, first_seed) if dry_run else series.run(loaded * repeat, first_seed)
+    code = INTERNAL_ERROR
+    try:
+        with open_session(wishes, loaded, lambda line: typer.echo(line, err=True)) as session:
+            series = Series(session, html, as_json)
+            first_seed = secrets.randbelow(2**31) if seed is None else seed
+            code = series.dry_run(loaded, first_seed) if dry_run else series.run(loaded * repeat, first_seed)
+    except UsageError:
+        raise
+    except ChaosJCError as error:
+        fail(str(error), INTERNAL_ERROR)  # 1 would say that something was measured
     raise typer.Exit(code)
 
 
@@ -87,19 +97,25 @@ class Series:
         return 4 if refused else 0
 
     def run(self, loaded: Sequence[Loaded], first_seed: int) -> int:
-        """Run each, the n-th with `first_seed` + n; an abort ends the series. Returns the worst exit code."""
+        """Run each, the n-th with `first_seed` + n; an abort, or a signal too late for one, ends the series.
+
+        Returns the worst exit code.
+        """
         codes = [0]
         runs: list[str] = []
         for number, each in enumerate(loaded):
-            code = self._run(each, first_seed + number, runs)
+            code, interrupted = self._run(each, first_seed + number, runs)
             codes.append(code)
-            if code >= 5:
+            if interrupted and len(codes) <= len(loaded):
+                codes.append(ABORTED)
+            if code >= ABORTED or interrupted:
                 break
         if len(runs) > 1 and not self.as_json:
             self._sum_up(runs)
         return min(codes, key=WORST_FIRST.index)
 
-    def _run(self, loaded: Loaded, seed: int, runs: list[str]) -> int:
+    def _run(self, loaded: Loaded, seed: int, runs: list[str]) -> tuple[int, bool]:
+        """The exit code, and whether a signal came meanwhile."""
         from chaosjc.cli.view import watching
         from chaosjc.journal.verdict import EXIT_CODES
 
@@ -107,14 +123,13 @@ class Series:
         with watching(quiet=self.as_json) as observe:
             run = self.session.run(plan, observe)
             runs.append(run.id)
-            with _signals(run):
+            with _signals(run) as came:
                 judged = run.execute()
         self._tell(run.id)
-        return EXIT_CODES[judged.verdict]
+        return EXIT_CODES[judged.verdict], bool(came)
 
     def _tell(self, run: str) -> None:
-        from rich.console import Console
-
+        from chaosjc.cli.view import to_stdout
         from chaosjc.report.data import run_object
         from chaosjc.report.html import html
         from chaosjc.report.terminal import Summary
@@ -125,31 +140,36 @@ class Series:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(html(entries), encoding="utf-8")
         if self.as_json:
-            typer.echo(json.dumps(run_object(entries)))
+            to_stdout().out(json.dumps(run_object(entries)), highlight=False)
         else:
-            Console().print(Summary(entries, journal=str(self.session.store.path), report=path))
+            to_stdout().print(Summary(entries, journal=str(self.session.store.path), report=path))
 
     def _report(self, run: str) -> str:
         return str(self.html / f"{run}.html") if self.html else ""
 
     def _sum_up(self, runs: Sequence[str]) -> None:
-        from rich.console import Console
-
+        from chaosjc.cli.view import to_stdout
         from chaosjc.report.terminal import suite_summary
 
-        Console().print(suite_summary([(self.session.store.entries(run), self._report(run)) for run in runs]))
+        to_stdout().print(suite_summary([(self.session.store.entries(run), self._report(run)) for run in runs]))
 
 
 @contextlib.contextmanager
-def _signals(run: Run) -> Generator[None]:
-    """Ctrl-C and SIGTERM ask the run to stop; asking again changes nothing: it undoes first, whatever happens."""
+def _signals(run: Run) -> Generator[list[int]]:
+    """Ctrl-C and SIGTERM ask the run to stop; asking again changes nothing: it undoes first, whatever happens.
+
+    Yields the list of those that came. One that is ignored, as under `nohup`, stays so.
+    """
+    came: list[int] = []
 
     def stop(number: int, _: types.FrameType | None) -> None:
+        came.append(number)
         run.request_stop("signal", f"interrupted by {signal.Signals(number).name}")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -24,11 +24,11 @@ def journal_of(site: str = "", state: str = "") -> Path:
 
 
 def journals(state: str = "") -> list[Path]:
-    """Every journal that is there, that of the runs without a site first."""
+    """That of the runs without a site, then of each site that has a state directory; not all of them are there yet."""
     if state:
         return [journal_of(state=state)]
-    found = sorted((state_root() / "site").glob(f"*/{JOURNAL}"))
-    return [journal_of(), *found]
+    sites = sorted(path for path in (state_root() / "site").glob("*") if path.is_dir())
+    return [journal_of(), *(path / JOURNAL for path in sites)]
 
 
 def who() -> str:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Generator
 from pathlib import Path
 
+from chaosjc.errors import JournalError
+
 
 class Locks:
     """Lock files in a directory beside the journal."""
@@ -18,19 +20,28 @@ class Locks:
 
     @contextlib.contextmanager
     def held(self, name: str, *, wait: bool = True) -> Generator[bool]:
-        """Hold a lock for the length of the block; yields False, at once, where another has it and `wait` is off."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Hold a lock for the length of the block; yields False, at once, where another has it and `wait` is off.
+
+        Raises JournalError where the lock cannot be had at all.
+        """
         path = self._directory / re.sub(r"[^A-Za-z0-9._-]", "_", name)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
-        finally:
-            os.close(descriptor)
+                self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, descriptor)
+                free = _lock(descriptor, wait=wait)
+            except OSError as error:
+                raise JournalError(f"{path}: cannot be locked: {error.strerror}") from error
+            yield free
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def run_lock(run: str) -> str:

@@ -65,7 +65,7 @@ def plan(loaded: Loaded, around: Circumstances) -> Plan:
         recovery=recovery,
         baseline=experiment.baseline,
         settle=experiment.settle,
-        deadline=experiment.deadline or _deadline(steps, recovery.within),
+        deadline=experiment.deadline or _deadline(steps, recovery.within + experiment.settle),
         targets=tuple(names.targets),
         others=tuple(names.others),
         context=around.context,
@@ -111,7 +111,7 @@ def _recovery(experiment: Experiment, hypotheses: tuple[HypothesisPlan, ...], na
     return RecoveryPlan(within=experiment.recovery.within, until=until)
 
 
-def _deadline(steps: Sequence[StepPlan], within: float) -> float:
+def _deadline(steps: Sequence[StepPlan], afterwards: float) -> float:
     longest = max((step.start + step.inject_timeout + step.duration for step in steps), default=0.0)
     undo = sum(step.undo_timeout for step in steps) * UNDO_TRIES
-    return longest + undo + within + MARGIN
+    return longest + undo + afterwards + MARGIN

@@ -46,11 +46,16 @@ def alive(store: Store, besides: str = "") -> frozenset[str]:
 
 
 def abandon(store: Store, step: str, who: str, reason: str) -> str:
-    """Give up a debt: the only other way out, and the journal keeps it. Returns the run; UsageError if none owes it."""
+    """Give up a debt: the only other way out, and the journal keeps it. Returns the run.
+
+    UsageError if none owes it, or the run is not closed: its fault may be intended, and its verdict is still to come.
+    """
     owing = [state for state in store.open_runs() if any(debt.plan.id == step for debt in state.debts)]
     if len(owing) != 1:
         known = ", ".join(f"{d.plan.id} of {s.run}" for s in store.open_runs() for d in s.debts) or "none"
         raise UsageError(f"no single open debt is called {step}", hint=f"open debts: {known}")
+    if owing[0].closed is None:
+        raise UsageError(f"{step}: run {owing[0].run} has not ended", hint="first `chaosjc recover`, which closes it")
     store.append(DebtCleared(step=step, abandoned=f"{who}: {reason}"), owing[0].run)
     return owing[0].run
 

@@ -11,7 +11,7 @@ import itertools
 import math
 import queue
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from chaosjc.engine.undo import Undoer, finish, owner
 from chaosjc.errors import ChaosJCError, Fenced
 from chaosjc.journal import live, phases, recovery
 from chaosjc.journal.events import (
+    OURS,
     Cause,
     CheckPlan,
     Closed,
@@ -44,7 +45,6 @@ from chaosjc.journal.timeline import Window
 from chaosjc.journal.verdict import Judgement, judge
 
 TICK = 0.2  # seconds between two looks at what nobody reports: a halt, the watchdog, the deadline
-OURS: Collection[Cause] = ("stop", "blind", "inject-failed")  # after these, recovery is still worth measuring
 
 
 class WatchdogLike(Protocol):
@@ -89,7 +89,7 @@ class Run:
         self._store = parts.undoer.store
         self._clock = parts.undoer.clock
         self._run = parts.undoer.run
-        self._inbox: queue.Queue[Sample | Stopping | _Done] = queue.Queue()
+        self._inbox: queue.SimpleQueue[Sample | Stopping | _Done] = queue.SimpleQueue()  # a signal may interrupt `get`
         self._sampler = Sampler(parts.ask, self._inbox.put, self._clock)
         self._samples: list[Sample] = []
         self._stopping: Stopping | None = None
@@ -99,6 +99,7 @@ class Run:
         self._steps = {step.id: step for step in planned.steps}
         self._admitted_at: float | None = None
         self._began: float | None = None
+        self._ending: float | None = None  # when the first fault was to end
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
         self._looked = 0.0  # when `stop` hypotheses were looked at last
@@ -123,12 +124,21 @@ class Run:
                 self._watchdog.dismiss()
 
     def _execute(self) -> Judgement:
-        self._record(self._planned)
-        if self._admit():
-            self._break()
-            if self._undo_all() and not self._interrupted():
-                self._measure_recovery()
-        return self._close()
+        try:
+            self._record(self._planned)
+            if self._admit():
+                self._break()
+                if self._undo_all() and not self._interrupted():
+                    self._measure_recovery()
+            return self._close()
+        except Fenced as fenced:
+            if fenced.code != "closed":
+                raise
+            return judge(self._store.entries(self._run))  # the watchdog took us for hung, and its verdict stands
+        except Exception:
+            if self._began is not None and not self._watched:
+                finish(self._parts.undoer)
+            raise
 
     # ---- before
 
@@ -154,8 +164,7 @@ class Run:
         self._watchdog = watchdog
 
     def _steady(self) -> live.Steady:
-        hypotheses, baseline = self._planned.hypotheses, self._planned.baseline
-        return live.steady(hypotheses, self._samples, baseline, self._clock.time())
+        return live.steady(self._planned.hypotheses, self._samples, self._planned.baseline, self._clock.time())
 
     def _refusal(self, view: View, steady: live.Steady | None) -> Refused | None:
         facts = self._parts.facts(self._run, self._planned, view)
@@ -187,6 +196,9 @@ class Run:
 
     def _inject(self, step_id: str) -> None:
         step = self._steps[step_id]
+        if not self._watched:
+            self._plan_act(self._clock.time() + TICK, "inject", step_id)  # until there is a watchdog again
+            return
         try:
             self._record(Intent(step=step_id, owner=owner()))
         except Fenced as fenced:
@@ -197,14 +209,18 @@ class Run:
         self._start("inject", step_id, lambda: fault.inject(step, self._parts.undoer.world))
 
     def _undo(self, step_id: str) -> None:
-        self._sampler.start(self._planned.recovery.until)
+        self._end()
         self._start("undo", step_id, lambda: finish(self._parts.undoer, [step_id]))
+
+    def _end(self) -> None:
+        self._ending = self._ending or self._clock.time()
+        self._sampler.start(self._planned.recovery.until)
 
     def _undo_all(self) -> bool:
         """What is still owed, latest first; True when nothing is owed any more. A second signal does not shorten it."""
         if self._began is None:
             return False
-        self._sampler.start(self._planned.recovery.until)
+        self._end()
         self._start("undo", "", lambda: finish(self._parts.undoer))
         while any(work == "undo" for work, _ in self._busy):
             self._take(TICK)
@@ -231,10 +247,9 @@ class Run:
         self._backfill()
 
     def _recovered_since(self) -> float | None:
-        undo_at = phases.moments(self._store.entries(self._run), self._parts.undoer.state()).first_undo
-        if undo_at is None:
-            return None
-        return recovery.recovered_since(self._planned.recovery.until, self._samples, self._before(), undo_at)
+        undo_at = phases.moments((), self._parts.undoer.state()).first_undo or self._ending  # some cannot be undone
+        until = self._planned.recovery.until
+        return recovery.recovered_since(until, self._samples, self._before(), undo_at) if undo_at else None
 
     def _backfill(self) -> None:
         """Ask each source once more for the whole run: a short loss of it then costs nothing."""
@@ -301,7 +316,18 @@ class Run:
             self._refuse(Refused(guard="undo path", code="watchdog", reason=str(done.error)))
         elif done.error:
             self._stop(Stopping(cause="error", why=str(done.error)))
+        elif done.work == "undo" and done.step and any(act == "inject" for _, _, act, _ in self._agenda):
+            self._stop_if_owed(done.step)
         self._observe_new()
+
+    def _stop_if_owed(self, step_id: str) -> None:
+        """Where something stays broken, nothing more is broken."""
+        if self._parts.undoer.state().steps[step_id].owed:
+            self._stop(Stopping(cause="error", why=f"{step_id} could not be undone"))
+
+    @property
+    def _watched(self) -> bool:
+        return self._watchdog is not None and self._watchdog.alive
 
     def _look(self, samples: Sequence[Sample]) -> None:
         """What nobody reports: a halt, the deadline, a dead watchdog, a hypothesis that says stop."""
@@ -311,7 +337,7 @@ class Run:
             self._stop(Stopping(cause="halt", why=f"halted by {halt.who}: {halt.why}"))
         elif self._overdue():
             self._stop(Stopping(cause="deadline", why=f"not over after {self._planned.deadline:g} s"))
-        elif self._watchdog is not None and not self._watchdog.alive:
+        elif self._watchdog is not None and not self._watched:
             self._watchdog = None
             self._start("watchdog", "", self._start_watchdog)
         elif alarm := self._alarm(samples):

@@ -19,6 +19,7 @@ class Sampler:
         self._deliver = deliver
         self._clock = clock
         self._stopped: dict[str, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
 
     def start(self, checks: Iterable[CheckPlan]) -> None:
         """Begin to ask these; one that is asked already goes on."""
@@ -26,12 +27,16 @@ class Sampler:
             if check.id in self._stopped:
                 continue
             stopped = self._stopped[check.id] = threading.Event()
-            threading.Thread(target=self._loop, args=(check, stopped), name=f"check {check.id}", daemon=True).start()
+            thread = threading.Thread(target=self._loop, args=(check, stopped), name=f"check {check.id}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def stop(self) -> None:
-        """End all; an answer under way may still come."""
+        """End all; returns once no answer is under way, so that no check's process stays behind."""
         for stopped in self._stopped.values():
             stopped.set()
+        for thread in self._threads:
+            thread.join()
 
     def _loop(self, check: CheckPlan, stopped: threading.Event) -> None:
         due = self._clock.monotonic()

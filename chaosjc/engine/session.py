@@ -54,7 +54,9 @@ class Wishes:
 class Session:
     """Plans and runs experiments against one site, or against none."""
 
-    def __init__(self, wishes: Wishes, store: Store, topology: Topology | None, sources: Sources, clock: Clock) -> None:
+    def __init__(
+        self, wishes: Wishes, store: Store, topology: Callable[[], Topology | None], sources: Sources, clock: Clock
+    ) -> None:
         self._wishes = wishes
         self._topology = topology
         self._sources = sources
@@ -62,23 +64,25 @@ class Session:
         self.store = store
 
     def plan(self, loaded: Loaded, seed: int) -> Plan:
-        """Pure but for what the session knows of the site. UsageError where a site is needed and there is none."""
+        """By the site as it is now: an earlier run may have changed it. UsageError where it is needed and missing."""
         wishes = self._wishes
         if wishes.site is None and needs(loaded.experiment) & {"site", "ssh", "cloud"}:
             raise UsageError(f"{loaded.path} needs a site", hint="name it with --site FILE")
         if wishes.site is None and not wishes.prometheus and "prometheus" in needs(loaded.experiment):
             raise UsageError(f"{loaded.path} asks Prometheus", hint="name it with --prometheus URL, or a site")
-        return plan(loaded, Circumstances(seed, self.context, wishes.site.name if wishes.site else "", self._topology))
+        name = wishes.site.name if wishes.site else ""
+        return plan(loaded, Circumstances(seed, self.context, name, self._topology()))
 
     @property
     def context(self) -> Context:
         """For the journal: how to reach the site again."""
         wishes = self._wishes
         return Context(
-            state=wishes.state,
+            state=os.path.abspath(os.path.expanduser(wishes.state)) if wishes.state else "",
+            directory=os.getcwd(),
             site=_data(wishes.site),
             site_path=wishes.site_path,
-            environment={name: os.environ[name] for name in ENVIRONMENT if os.environ.get(name)},
+            environment={name: os.path.abspath(os.environ[name]) for name in ENVIRONMENT if os.environ.get(name)},
             prometheus=wishes.prometheus,
             version=chaosjc.__version__,
         )
@@ -138,8 +142,7 @@ def open_session(
             bastion=BASTION,
             clock=clock,
         )
-        topology = discover.topology(site, world.cloud) if site else None
-        yield Session(wishes, store, topology, sources, clock)
+        yield Session(wishes, store, lambda: discover.topology(site, world.cloud) if site else None, sources, clock)
 
 
 def _data(site: SiteFile | None) -> JsonValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ class Undoer:
 
     def state(self) -> RunState:
         """The run as the journal has it now."""
-        state = fold(self.store.entries(self.run))
+        state = self.store.state(self.run)
         if state is None:
             raise JournalError(f"the journal knows no run {self.run}")
         return state
@@ -47,12 +48,20 @@ class Undoer:
 def finish(undoer: Undoer, steps: Sequence[str] | None = None) -> bool:
     """Undo and verify what the run still owes, latest intent first; True when nothing of it is owed any more.
 
-    `steps` limits it to these. Safe to call at any time, from any process, again and again.
+    `steps` limits it to these. Safe to call at any time, from any process, again and again. Raises JournalError where
+    that cannot be told; all is undone before.
     """
-    owed = [s.plan.id for s in reversed(undoer.state().debts) if steps is None or s.plan.id in steps]
+    owed = [s for s in reversed(undoer.state().debts) if steps is None or s.plan.id in steps]
+    untold: JournalError | None = None
     for step in owed:
-        with Locks(undoer.store.path).held(undo_lock(undoer.run, step)):
-            _finish_step(undoer, step)
+        try:
+            with Locks(undoer.store.path).held(undo_lock(undoer.run, step.plan.id)):
+                _finish_step(undoer, step.plan.id)
+        except JournalError as error:
+            _finish_untold(undoer, step)
+            untold = error
+    if untold:
+        raise untold
     return not [s for s in undoer.state().debts if steps is None or s.plan.id in steps]
 
 
@@ -71,9 +80,16 @@ def _finish_step(undoer: Undoer, step_id: str) -> None:
                 _verify(undoer, step, epoch)
         except Fenced:
             continue  # another process has claimed it since; its work is read again from the journal
-        except JournalError:
-            undoer.faults[step.plan.fault].undo(step.plan, undoer.world)  # what cannot be told is done all the same
-            raise
+
+
+def _finish_untold(undoer: Undoer, step: StepState) -> None:
+    """The journal has failed: what cannot be told is done all the same. `recover` does it again, and tells."""
+    for attempt in range(TRIES):
+        undoer.clock.sleep(BACKOFF * 2 ** (attempt - 1) if attempt else 0)
+        with contextlib.suppress(Exception):
+            undoer.faults[step.plan.fault].undo(step.plan, undoer.world)
+            if _until_settled(undoer, step).outcome == "whole":
+                return
 
 
 def _undo(undoer: Undoer, step: StepState, epoch: int) -> bool:
@@ -89,8 +105,9 @@ def _undo(undoer: Undoer, step: StepState, epoch: int) -> bool:
 
 def _verify(undoer: Undoer, step: StepState, epoch: int) -> None:
     """Look until the target is whole; an uncertain inject must stay undone until it can no longer take effect."""
+    uncertain = _may_still_strike(undoer, step)
     answer = _until_settled(undoer, step)
-    if answer.outcome in ("whole", "gone") and _may_still_strike(undoer, step):
+    if answer.outcome in ("whole", "gone") and uncertain:
         answer = _stays(undoer, step)
     undoer.store.append(Verified(step=step.plan.id, epoch=epoch, outcome=answer.outcome, why=answer.why), undoer.run)
 
@@ -122,10 +139,11 @@ def _last_strike(step: StepState) -> float:
 
 
 def _stays(undoer: Undoer, step: StepState) -> Answer:
-    """The last look of those until the inject's time is over; the first one that is not whole ends it."""
+    """The first look after the inject's time is over, or its answer has come; one that is not whole ends it."""
     while True:
+        over = not _may_still_strike(undoer, step)  # asked first: it may strike between a look and what follows
         answer = _look(undoer, step)
-        if answer.outcome != "whole" or not _may_still_strike(undoer, step):
+        if answer.outcome != "whole" or over:
             return answer
         undoer.clock.sleep(LOOK_EVERY)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import types
@@ -18,15 +19,16 @@ from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import command
 from chaosjc.engine.locks import Locks, run_lock
 from chaosjc.engine.undo import Undoer, finish
-from chaosjc.errors import ChaosJCError, FaultError
+from chaosjc.errors import ChaosJCError, FaultError, JournalError
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
-from chaosjc.journal.events import Cause, Closed, Stopping
+from chaosjc.journal.events import OURS, Cause, Closed, Stopping
 from chaosjc.journal.state import fold
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import judge
 
 READY = b"ready\n"
+READY_WITHIN = 120.0  # seconds in which it proves, target by target, that each undo could be done
 GRACE = 30.0  # seconds that a living run may exceed its deadline before it is taken for hung
 
 
@@ -41,16 +43,23 @@ class Watchdog:
         self._arguments = [sys.executable, "-m", "chaosjc.engine.watchdog", str(store), run]
         self._log = store.parent / "watchdog.log"
         reader, writer = os.pipe()
-        self._process = command.spawn([*self._arguments, str(writer)], log=self._log, pass_fds=(writer,))
-        os.close(writer)
+        try:
+            self._process = command.spawn([*self._arguments, str(writer)], log=self._log, pass_fds=(writer,))
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
         self._pipe = reader
 
     def wait_ready(self) -> None:
-        """Return once it has loaded its clients and proved its credentials; raises FaultError if it says it cannot."""
-        said = b""
-        with open(self._pipe, "rb") as pipe:
-            said = pipe.read()
+        """Return once it has loaded its clients and proved its credentials; raises FaultError where it has not."""
+        with open(self._pipe, "rb", buffering=0) as pipe:
+            answered, _, _ = select.select([pipe], [], [], READY_WITHIN)
+            said = pipe.read() if answered else b"no answer within %d s" % READY_WITHIN
         if said != READY:
+            self._process.kill()
+            self._process.wait()
             raise FaultError(
                 f"the watchdog is not ready: {said.decode(errors='replace').strip() or 'it ended'}",
                 hint=f"its log: {self._log}",
@@ -98,14 +107,21 @@ def _say_ready(descriptor: int, undoer: Undoer) -> None:
 
 def close_abandoned(undoer: Undoer, cause: Cause, why: str) -> bool:
     """Finish a run whose own process no longer does; True when nothing is owed any more."""
-    state = undoer.state()
-    if state.closed is None and state.stopping is None:
-        undoer.store.append(Stopping(cause=cause, why=why), undoer.run)
+    stopping = Stopping(cause=cause, why=why)
+    with contextlib.suppress(JournalError):  # on a full disk, what is broken comes first
+        _stop(undoer, stopping)
     clean = finish(undoer)
     if undoer.state().closed is None:
+        _stop(undoer, stopping)
         judged = judge(undoer.store.entries(undoer.run))
         undoer.store.append(Closed(verdict=judged.verdict, code=judged.code, reason=judged.reason), undoer.run)
     return clean
+
+
+def _stop(undoer: Undoer, stopping: Stopping) -> None:
+    state = undoer.state()
+    if state.closed is None and (state.stopping is None or state.stopping.cause in OURS):
+        undoer.store.append(stopping, undoer.run)
 
 
 @contextlib.contextmanager

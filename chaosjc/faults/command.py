@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -89,11 +90,18 @@ def _run(step: StepPlan, world: World, verb: str, *, check: bool) -> Completed:
     argv, host = _argv(step, verb), str(step.options.get("host") or "")
     timeout = float(cast("float", step.options.get("timeout") or 30.0))
     if not host:
-        return local.run(argv, timeout=timeout, check=check, env={MARK: _mark(step, world)})
+        return local.run(argv, timeout=timeout, check=check, env={MARK: _mark(step, world)}, cwd=_directory(world))
     if verb == "inject":
         # A unit of the host's own: the undo can end it there, though the run, or the connection, has died.
-        argv = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={_unit(step, world)}", "--", *argv]
+        words = [word.replace("$", "$$") for word in argv]  # systemd would put in variables of its own
+        argv = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={_unit(step, world)}", "--", *words]
     return world.ssh.run(host, _as_root(argv), timeout=timeout, check=check)
+
+
+def _directory(world: World) -> Path | None:
+    """Where the run was started, so that an undo from elsewhere finds the same files."""
+    there = Path(world.context.directory) if world.context.directory else None
+    return there if there and there.is_dir() else None
 
 
 def _as_root(argv: list[str]) -> list[str]:

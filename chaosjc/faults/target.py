@@ -36,6 +36,8 @@ class TargetChoice(Model):
             raise ValueError("`count` and `percent` choose among a role; with `name` the choice is made")
         if self.count is not None and self.percent is not None:
             raise ValueError("expected `count` or `percent`, not both")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("a VM is named twice")
         return self
 
     @property

@@ -14,6 +14,7 @@ Phase = Literal["before", "during", "recovering", "after"]
 Outcome = Literal["whole", "broken", "gone", "unknown"]
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT-STARTED", "ABORTED", "UNDO-FAILED"]
 Cause = Literal["stop", "blind", "signal", "halt", "deadline", "death", "inject-failed", "error"]
+OURS: tuple[Cause, ...] = ("stop", "blind", "inject-failed")  # after these, recovery is still worth measuring
 PHASES: tuple[Phase, ...] = ("before", "during", "recovering", "after")
 
 
@@ -86,7 +87,8 @@ class RecoveryPlan(_Record):
 class Context(_Record):
     """What a process needs to reach the site again; no secrets, only where they lie."""
 
-    state: str = ""
+    state: str = ""  # the directory of the site's own files, where that is not the usual one; absolute
+    directory: str = ""  # where the run was started: what its commands' relative paths start from
     site: JsonValue = None  # the site file as it was, for undo by deploy
     site_path: str = ""
     environment: dict[str, str] = {}
@@ -159,7 +161,7 @@ class InjectFailed(_Record):
 
 
 class Stopping(_Record):
-    """The run ends before its plan does; the rest is undone now."""
+    """The run ends before its plan does; the rest is undone now. A second one says that a person, or death, came in."""
 
     type: Literal["stopping"] = "stopping"
     cause: Cause

@@ -93,7 +93,7 @@ def _apply(state: RunState, entry: Entry) -> None:
     if isinstance(event, Closed):
         state.closed, state.closed_at = event, entry.at
     elif isinstance(event, Stopping):
-        state.stopping = state.stopping or event
+        state.stopping = event
     step = state.steps.get(getattr(event, "step", ""))
     if step is not None:
         _apply_step(step, entry)

@@ -70,7 +70,6 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._check_schema()
-            self._db.executescript(_CREATE)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -118,6 +117,10 @@ class Store:
         with self._errors(), self._lock:
             return self._halted()
 
+    def state(self, run: str) -> RunState | None:
+        """Where a run stands; None if it is not known. Does not read its samples, which are most of a journal."""
+        return fold(self._select("run = ? AND type != 'sample' ORDER BY seq", (run,)))
+
     def open_runs(self) -> list[RunState]:
         """Every run that is not closed, or owes an undo."""
         with self._errors(), self._lock:
@@ -130,13 +133,9 @@ class Store:
         return last[0].event if last and isinstance(last[0].event, Halted) else None
 
     def _open_runs(self) -> Iterable[RunState]:
-        # Samples are most of a journal and change nothing here.
         entries = self._select("run != '' AND type != 'sample' ORDER BY seq", ())
         states = (fold(group) for group in by_run(entries).values())
         return [state for state in states if state and (state.closed is None or state.debts)]
-
-    def _state(self, run: str) -> RunState | None:
-        return fold(self._select("run = ? AND type != 'sample' ORDER BY seq", (run,)))
 
     def _insert(self, event: Event, run: str) -> Entry:
         self._fence(event, run)
@@ -151,7 +150,7 @@ class Store:
         """Refuse what would break a promise that another process has made meanwhile."""
         if isinstance(event, Halted | Resumed | Sample):
             return
-        state = self._state(run)
+        state = self.state(run)
         if isinstance(event, Intent) and (halt := self._halted()):
             raise Fenced("halted", f"halted by {halt.who}: {halt.why}")
         if state and state.closed and not isinstance(event, DebtCleared | UndoClaimed | Undone | UndoFailed | Verified):
@@ -176,10 +175,11 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _errors(self) -> Generator[None]:
@@ -195,7 +195,8 @@ class Store:
                 f"{self.path} was written by a newer chaosjc (schema {version}, this one knows {SCHEMA})",
                 hint="Use that release.",
             )
-        self._db.execute(f"PRAGMA user_version={SCHEMA}")
+        if version < SCHEMA:
+            self._db.executescript(f"{_CREATE}PRAGMA user_version={SCHEMA};")  # on a full disk, the old can be opened
 
 
 def _fence_by_epoch(event: Event, state: RunState) -> None:

@@ -25,10 +25,13 @@ class Claim:
 
 
 def claims(registry: Path = REGISTRY) -> dict[str, Claim]:
-    """All claims of the host by tag."""
+    """All claims of the host by tag. One whose directory somebody deleted claims nothing, and is dropped."""
     found: dict[str, Claim] = {}
     for file in sorted(registry.glob("*.json")):
         said = json.loads(file.read_text())
+        if not Path(said["directory"]).exists():
+            file.unlink(missing_ok=True)
+            continue
         found[file.stem] = Claim(Path(said["directory"]), Ports(int(said["ports"][0]), int(said["ports"][1])))
     return found
 

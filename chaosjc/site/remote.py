@@ -9,6 +9,7 @@ It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import hashlib
 import json
@@ -24,6 +25,7 @@ from typing import Any
 
 CLOUD_INIT = "/run/cloud-init/result.json"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+LOCK = "/run/chaosjc.lock"
 BY_HAND = ("/etc/systemd/system/", "/run/systemd/system/")
 
 
@@ -80,7 +82,17 @@ def look_at_units(names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def mend(request: dict[str, Any]) -> dict[str, Any]:
-    """Make files and units what they should be; answers with what failed: [[what, why]…]."""
+    """Make files and units what they should be; answers with what failed: [[what, why]…].
+
+    One at a time on a VM: a daemon-reload of one stage in the middle of another's start is asking for trouble.
+    """
+    with open(LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return {"failed": mend_alone(request)}
+
+
+def mend_alone(request: dict[str, Any]) -> list[list[str]]:
+    """The same, while nobody else does."""
     failed: list[list[str]] = []
     written = [each for each in request["files"] if attempt(failed, each["path"], write, each)]
     units = [each for each in request["units"] if attempt(failed, each, clear, each)]
@@ -92,7 +104,7 @@ def mend(request: dict[str, Any]) -> dict[str, Any]:
     for verb, key in (("reload-or-restart", "reloads"), ("restart", "restarts")):
         for unit in sorted({each[key] for each in written if each[key]}):
             attempt(failed, unit, systemctl, verb, unit)
-    return {"failed": failed}
+    return failed
 
 
 def attempt(failed: list[list[str]], what: str, act: Any, *args: Any) -> bool:
@@ -153,11 +165,11 @@ def leftovers(unit: str) -> set[int]:
 
 
 def ancestors() -> set[int]:
-    """This process and those that it lives by: its own SSH session may be among a unit's processes."""
+    """This process and those that it lives by: its SSH session, but not the daemon that began it, a child of init."""
     pid, found = os.getpid(), set[int]()
-    while pid > 1:
+    while (parent := int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])) > 1:
         found.add(pid)
-        pid = int(read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1])
+        pid = parent
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from chaosjc.drivers.openstack_values import Group, Network, Port, RuleSpec, Ser
 from chaosjc.errors import RemoteError
 
 OUT = {RuleSpec("egress", "IPv4"), RuleSpec("egress", "IPv6")}
+RANGE = f"10.{random.randint(200, 249)}.{random.randint(0, 255)}.0/24"  # a host routes a range to one network only
 SSH = RuleSpec("ingress", "IPv4", "tcp", 22, 22)
 
 
@@ -40,7 +42,7 @@ class CloudContract:
 
     @pytest.fixture
     def subnet(self, cloud: Cloud, network: Network) -> Subnet:
-        return cloud.create_subnet(Subnet("", network.name, network.id, "10.82.0.0/24", dhcp=False))
+        return cloud.create_subnet(Subnet("", network.name, network.id, RANGE, dhcp=False))
 
     @pytest.fixture
     def port(self, cloud: Cloud, subnet: Subnet, group: Group) -> Iterator[Port]:
@@ -91,12 +93,12 @@ class CloudContract:
     def test_name_servers_can_be_changed(self, cloud: Cloud, subnet: Subnet) -> None:
         cloud.update_subnet(subnet.id, ["192.0.2.1"])
         (after,) = cloud.subnets(subnet.network_id)
-        assert (after.cidr, after.nameservers, after.dhcp) == ("10.82.0.0/24", ("192.0.2.1",), False)
+        assert (after.cidr, after.nameservers, after.dhcp) == (RANGE, ("192.0.2.1",), False)
 
     def test_a_port_keeps_its_address_and_is_refused_one_that_is_taken(
         self, cloud: Cloud, port: Port, subnet: Subnet
     ) -> None:
-        assert port.address.startswith("10.82.0.")
+        assert port.address.startswith(RANGE.removesuffix("0/24"))
         assert port in cloud.ports(subnet.network_id)
         with pytest.raises(RemoteError):
             cloud.create_port(port, subnet.id)

@@ -14,6 +14,7 @@ from chaosjc.cli.main import VERBS
 from chaosjc.drivers import command
 from chaosjc.drivers.command import Completed
 from chaosjc.errors import UsageError
+from chaosjc.journal.store import Store
 
 ROOT = Path(__file__).parents[2]
 GOOD = """\
@@ -110,6 +111,25 @@ class TestExitCodes:
         assert chaosjc(tmp_path, "resume").returncode == 0
         assert chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run").returncode == 0
 
+    def test_a_halt_holds_for_a_site_that_no_run_has_touched_yet(self, tmp_path: Path) -> None:
+        (tmp_path / "site" / "new").mkdir(parents=True)
+        assert "site/new" in chaosjc(tmp_path, "halt", "--reason", "exam").stdout
+        with Store(tmp_path / "site" / "new" / "journal.db") as store:
+            assert store.halted()
+
+    def test_one_journal_that_fails_does_not_keep_the_others_from_being_halted(self, tmp_path: Path) -> None:
+        (tmp_path / "local").mkdir()
+        (tmp_path / "local" / "journal.db").write_bytes(b"garbage" * 1000)
+        (tmp_path / "site" / "new").mkdir(parents=True)
+        done = chaosjc(tmp_path, "halt", "--reason", "exam")
+        assert done.returncode == 1
+        assert "NOT halted" in done.stderr and "halted: " in done.stdout
+
+    def test_with_json_an_error_is_an_object_too(self, tmp_path: Path) -> None:
+        done = chaosjc(tmp_path, "run", str(tmp_path / "nowhere.yaml"), "--json")
+        assert done.returncode == 2
+        assert "nowhere.yaml" in json.loads(done.stdout)["errors"][0]
+
     def test_nothing_owed_is_0(self, tmp_path: Path) -> None:
         done = chaosjc(tmp_path, "recover")
         assert (done.returncode, done.stdout) == (0, "nothing is owed\n")
@@ -131,7 +151,7 @@ class TestExitCodes:
         (tmp_path / "local").mkdir()
         (tmp_path / "local" / "journal.db").write_bytes(b"garbage" * 1000)
         done = chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"))
-        assert done.returncode == 1
+        assert done.returncode == 70, "1 would say FAIL, and nothing was measured"
         assert "journal" in done.stderr and "Nothing was injected" in done.stderr
 
 

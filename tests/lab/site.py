@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ from chaosjc.site.context import Context
 from chaosjc.site.model import SiteFile
 
 ROOT = Path(__file__).parents[2]
-RANGE = "10.81.0.0/24"
+
+
+def range_of(lab: Lab) -> str:
+    """A network of this lab alone: a host can route a range to one network only, and several labs may be up."""
+    return f"10.{100 + zlib.crc32(lab.tag.encode()) % 100}.0.0/24"
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class DeployedSite:
     def on(cls, lab: Lab, directory: Path) -> DeployedSite:
         """The file is written; nothing is deployed."""
         text = (ROOT / "sites" / "lab.yaml").read_text()
-        text = text.replace("cloud: chaosjc-lab", f"cloud: {lab.cloud}").replace("10.66.0.0/24", RANGE)
+        text = text.replace("cloud: chaosjc-lab", f"cloud: {lab.cloud}").replace("10.66.0.0/24", range_of(lab))
         file = directory / "site.yaml"
         file.write_text(text)
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(lab.clouds)

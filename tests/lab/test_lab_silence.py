@@ -67,9 +67,8 @@ def listening(cloud: Cloud, server: Any) -> Generator[Ear]:
         listener.join()
 
 
-def poke(cloud: Cloud, server: Any, connection: socket.socket) -> None:
+def poke(address: str, connection: socket.socket) -> None:
     """All that a living one would answer: ARP, a new connection, data on the open one."""
-    address = cloud.address(server)
     with contextlib.suppress(OSError):
         connection.send(b"anybody there?\r\n")
     for _ in range(3):
@@ -89,14 +88,15 @@ def server(cloud: Cloud) -> Iterator[Any]:
 def cut(cloud: Cloud, server: Any, act: Callable[[], object]) -> list[str]:
     """What is heard after `act` while a connection is open and is used."""
     cloud.wait_for_ssh(server)
-    with listening(cloud, server) as ear, socket.create_connection((cloud.address(server), 22), 2) as connection:
+    address = cloud.address(server)
+    with listening(cloud, server) as ear, socket.create_connection((address, 22), 2) as connection:
         connection.recv(100)
-        poke(cloud, server, connection)
+        poke(address, connection)
         assert {"tcp 0x12", "tcp 0x18"} & set(ear.since(0)), "the ear works: a living server is heard"
         before = time.monotonic()
         act()
         done = time.monotonic()
-        poke(cloud, server, connection)
+        poke(address, connection)
         farewell = [what for what in ear.since(before) if what.startswith("tcp") and int(what[4:], 16) & 0b101]
         assert not farewell, "neither FIN nor RST, not even while it was being cut"
         return ear.since(done)

@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 
 from chaosjc.engine.locks import Locks, undo_lock
 from chaosjc.engine.undo import TRIES, finish
+from chaosjc.engine.watchdog import close_abandoned
 from chaosjc.errors import JournalError
-from chaosjc.faults.world import Answer
+from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import (
     Admitted,
+    Closed,
+    Entry,
     Event,
     Injected,
     InjectFailed,
     Intent,
+    StepPlan,
     UndoClaimed,
     UndoFailed,
     Undone,
@@ -52,6 +56,10 @@ def begun(store: Store, *names: str, injected: bool = True) -> Switches:
             events.append(Injected(step=f"f1.{name}"))
     store.append_all(events, RUN)
     return switches
+
+
+def full(*_: object) -> None:
+    raise JournalError("disk full")
 
 
 def types(store: Store) -> list[str]:
@@ -157,6 +165,24 @@ class TestUncertain:
         assert finish(undoer(store, switches, clock))
         assert switches.calls.count("undo f1.a") == 2
 
+    def test_a_look_from_before_it_struck_is_not_believed(self, store: Store, clock: FakeClock) -> None:
+        """It strikes, and is answered, just after a look that found all whole."""
+        switches = begun(store, "a", injected=False)
+        looks: list[str] = []
+        found = switches.verify
+
+        def verify(step: StepPlan, world: World) -> Answer:
+            answer = found(step, world)
+            looks.append(answer.outcome)
+            if len(looks) == 3:
+                switches.broken.add("a")
+                store.append(Injected(step="f1.a"), RUN)
+            return answer
+
+        switches.verify = verify  # type: ignore[method-assign]
+        assert finish(undoer(store, switches, clock))
+        assert switches.broken == set()
+
     def test_a_fault_may_say_how_long_that_is(self, store: Store, clock: FakeClock) -> None:
         began = clock.time()
         switches = Switches(broken={"a"})
@@ -197,14 +223,52 @@ class TestOthers:
         self, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         switches = begun(store, "a")
-
-        def full(*_: object) -> None:
-            raise JournalError("disk full")
-
         monkeypatch.setattr(store, "append", full)
         with pytest.raises(JournalError):
             finish(undoer(store, switches, clock))
         assert switches.broken == set()
+
+    def test_nor_that_of_any_other_step(self, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        switches = begun(store, "a", "b", "c")
+        switches.undo_errors = [refuse("busy")]
+        monkeypatch.setattr(store, "append", full)
+        with pytest.raises(JournalError):
+            finish(undoer(store, switches, clock))
+        assert switches.broken == set()
+
+    def test_nor_do_locks_that_cannot_be_had(self, store: Store, clock: FakeClock) -> None:
+        switches = begun(store, "a", "b")
+        (store.path.parent / "locks").write_text("not a directory")
+        with pytest.raises(JournalError, match="cannot be locked"):
+            finish(undoer(store, switches, clock))
+        assert switches.broken == set()
+
+    def test_the_successor_of_a_dead_run_undoes_first(
+        self, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it cannot write it says by failing, once all is undone."""
+        switches = begun(store, "a", "b")
+        monkeypatch.setattr(store, "append", full)
+        with pytest.raises(JournalError):
+            close_abandoned(undoer(store, switches, clock), "death", "killed")
+        assert switches.broken == set()
+
+    def test_a_reason_that_was_told_late_still_counts(
+        self, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The disk is full for a moment: the verdict is that of a death all the same."""
+        switches = begun(store, "a")
+        append, failures = store.append, [JournalError("disk full")]
+
+        def once(event: Event, run: str = "") -> Entry:
+            if failures:
+                raise failures.pop()
+            return append(event, run)
+
+        monkeypatch.setattr(store, "append", once)
+        assert close_abandoned(undoer(store, switches, clock), "death", "killed")
+        closed = store.entries(RUN)[-1].event
+        assert isinstance(closed, Closed) and closed.verdict == "ABORTED"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

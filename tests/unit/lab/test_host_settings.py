@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,12 @@ def test_ports_that_another_took_meanwhile_are_given_up(tmp_path: Path) -> None:
     release(one, registry)
     assert claim(two, registry) == ports
     assert claim(one, registry) != ports
+
+
+def test_a_lab_whose_directory_was_deleted_claims_nothing(tmp_path: Path) -> None:
+    registry = tmp_path / "run"
+    one, two = lab_in(tmp_path, "one"), lab_in(tmp_path, "two")
+    ports = claim(one, registry)
+    shutil.rmtree(one.directory)
+    assert claim(two, registry) == ports
+    assert list(claims(registry)) == [two.tag]

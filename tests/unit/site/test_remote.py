@@ -37,6 +37,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.setattr(remote, "LOCK", str(tmp_path / "lock"))
     return tmp_path / "calls"
 
 
@@ -91,14 +92,16 @@ def test_a_unit_is_enabled_and_started(calls: Path) -> None:
 
 
 def test_what_a_unit_left_behind_is_found_but_never_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    processes = f"{os.getpid()}\n{os.getppid()}\n999999\n"
-    real = remote.read
+    texts = {"/proc/300/stat": "300 (python3) S 200 0", "/proc/200/stat": "200 (sshd: (a) b) S 100 0"}
+    texts["/proc/100/stat"] = "100 (sshd) S 1 0"
+    texts["/sys/fs/cgroup/systemd/system.slice/ssh.service/cgroup.procs"] = "100\n200\n"
 
     def read(path: str) -> str:
-        return processes if "ssh.service" in path else real(path)
+        return texts.get(path, "")
 
     monkeypatch.setattr(remote, "read", read)
-    assert remote.leftovers("ssh.service") == {999999}
+    monkeypatch.setattr(os, "getpid", lambda: 300)
+    assert remote.leftovers("ssh.service") == {100}
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path, calls: Path) -> None:
