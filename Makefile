@@ -71,7 +71,7 @@ unit: $(VENV) ## The inner loop: unit tests alone, in seconds, without root
 
 .PHONY: contract
 contract: $(VENV) ## The same tests against our fakes and the real thing, as far as that needs no lab
-	@.venv/bin/pytest -q -n 4 -m 'not lab' tests/contract
+	@.venv/bin/pytest -q -n 3 --dist loadgroup -m 'not lab' tests/contract
 
 .PHONY: lab
 lab: $(VENV) ## End to end on a lab of its own; needs root

@@ -144,9 +144,9 @@ def lab_demo(*, keep: bool) -> int:
         must("site", "status", SITE)
         must("recover")
         wrong = play(LAB_ACTS, "--site", SITE, "--seed", "1")
-    except Ended as ended:
+    except (Ended, KeyboardInterrupt):
         chaosjc("lab", "down", root=True)
-        raise ended
+        raise
     code = conclude(STATE / "site/lab/journal.db", wrong)
     if keep:
         clouds = os.environ["OS_CLIENT_CONFIG_FILE"]
@@ -241,6 +241,8 @@ def main() -> int:
     except Ended as ended:
         out.print(f"\n[bold red]{ended}[/]")
         return ended.code
+    except KeyboardInterrupt:
+        return INTERRUPTED[-1]
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     from chaosjc.cli.files import experiment_files, parse_settings, read_site
     from chaosjc.cli.main import INTERNAL_ERROR, fail
-    from chaosjc.cli.state import journal_of
+    from chaosjc.cli.state import journal_of, remember
     from chaosjc.engine import experiment as files
     from chaosjc.engine.session import Wishes, open_session
     from chaosjc.errors import ChaosJCError, UsageError
@@ -56,6 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     loaded = files.load(experiment_files(experiments), site=file.vars if file else {}, overrides=overrides)
     where = state or (file.state if file else "")
     wishes = Wishes(journal_of(file.name if file else "", where), file, str(site or ""), where, prometheus)
+    remember(wishes.journal)
     code = INTERNAL_ERROR
     try:
         with open_session(wishes, loaded, lambda line: typer.echo(line, err=True)) as session:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 LOCAL = "local"
 JOURNAL = "journal.db"
+ELSEWHERE = "elsewhere"  # a file: one state directory a line
 
 
 def state_root() -> Path:
@@ -28,7 +29,27 @@ def journals(state: str = "") -> list[Path]:
     if state:
         return [journal_of(state=state)]
     sites = sorted(path for path in (state_root() / "site").glob("*") if path.is_dir())
-    return [journal_of(), *(path / JOURNAL for path in sites)]
+    return [journal_of(), *(path / JOURNAL for path in (*sites, *_elsewhere()))]
+
+
+def remember(journal: Path) -> None:
+    """Keep where a journal outside the usual place is, so that a halt or a recover of everything reaches it too."""
+    directory = journal.parent.absolute()
+    if directory in (path.absolute() for path in (state_root() / LOCAL, *_elsewhere())):
+        return
+    if directory.parent == (state_root() / "site").absolute():
+        return
+    state_root().mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state_root() / ELSEWHERE).open("a", encoding="utf-8") as known:
+        known.write(f"{directory}\n")
+
+
+def _elsewhere() -> list[Path]:
+    try:
+        lines = (state_root() / ELSEWHERE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return [path for path in map(Path, lines) if path.is_dir()]
 
 
 def who() -> str:

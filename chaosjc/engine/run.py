@@ -98,6 +98,7 @@ class Run:
         self._order = itertools.count()
         self._steps = {step.id: step for step in planned.steps}
         self._admitted_at: float | None = None
+        self._deadline = math.inf
         self._began: float | None = None
         self._ending: float | None = None  # when the first fault was to end
         self._watchdog: WatchdogLike | None = None
@@ -149,13 +150,14 @@ class Run:
             return self._refuse(early)
         self._sampler.start(self._planned.hypotheses)
         self._start("watchdog", "", self._start_watchdog)
-        self._wait(self._clock.time() + self._planned.baseline)
+        self._sit_out(self._planned.baseline)
         self._wait_idle()
         if self._stopping or self._watchdog is None:
             return False
         refused = self._store.admit(self._run, lambda view: self._refusal(view, self._steady()))
         self._observe_new()
         self._admitted_at = self._clock.time()
+        self._deadline = self._clock.monotonic() + self._planned.deadline
         return refused is None
 
     def _start_watchdog(self) -> None:
@@ -180,10 +182,10 @@ class Run:
         """Inject each fault at its time, undo it at its own, until all is undone or the run must stop."""
         self._began = self._clock.time()
         for step in self._planned.steps:
-            self._plan_act(self._began + step.start, "inject", step.id)
+            self._plan_act(step.start, "inject", step.id)
         while (self._agenda or self._busy) and not self._stopping:
-            self._take(max(0.0, min(TICK, self._next_act() - self._clock.time())))
-            while self._next_act() <= self._clock.time() and not self._stopping:
+            self._take(max(0.0, min(TICK, self._next_act() - self._clock.monotonic())))
+            while self._next_act() <= self._clock.monotonic() and not self._stopping:
                 _, _, act, step_id = heapq.heappop(self._agenda)
                 self._inject(step_id) if act == "inject" else self._undo(step_id)
 
@@ -191,13 +193,14 @@ class Run:
         """When the next inject or undo is due; what happens meanwhile may bring an earlier one."""
         return self._agenda[0][0] if self._agenda else math.inf
 
-    def _plan_act(self, at: float, act: str, step: str) -> None:
-        heapq.heappush(self._agenda, (at, next(self._order), act, step))
+    def _plan_act(self, after: float, act: str, step: str) -> None:
+        """Monotonic, as is the deadline: a wall clock that is set lengthens no fault."""
+        heapq.heappush(self._agenda, (self._clock.monotonic() + after, next(self._order), act, step))
 
     def _inject(self, step_id: str) -> None:
         step = self._steps[step_id]
         if not self._watched:
-            self._plan_act(self._clock.time() + TICK, "inject", step_id)  # until there is a watchdog again
+            self._plan_act(TICK, "inject", step_id)  # until there is a watchdog again
             return
         try:
             self._record(Intent(step=step_id, owner=owner()))
@@ -270,16 +273,11 @@ class Run:
 
     # ---- waiting and telling
 
-    def _wait(self, until: float) -> None:
-        """Handle what comes until then, or until the run must stop."""
-        while self._clock.time() < until and not self._stopping:
-            self._take(max(0.0, min(TICK, until - self._clock.time())))
-
     def _sit_out(self, seconds: float) -> None:
         """Handle what comes for so long; only a person's wish ends it early."""
-        until = self._clock.time() + seconds
-        while self._clock.time() < until and not self._interrupted():
-            self._take(max(0.0, min(TICK, until - self._clock.time())))
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0 and not self._interrupted():
+            self._take(min(TICK, left))
 
     def _wait_idle(self) -> None:
         while self._busy and not self._stopping:
@@ -308,7 +306,7 @@ class Run:
         self._busy.discard((done.work, done.step))
         if done.work == "inject" and done.error is None:
             self._record(Injected(step=done.step))
-            self._plan_act(self._clock.time() + self._steps[done.step].duration, "undo", done.step)
+            self._plan_act(self._steps[done.step].duration, "undo", done.step)
         elif done.work == "inject":
             self._record(InjectFailed(step=done.step, why=str(done.error)))
             self._stop(Stopping(cause="inject-failed", why=str(done.error)))
@@ -356,7 +354,7 @@ class Run:
         return Window(self._admitted_at - self._planned.baseline, self._admitted_at) if self._admitted_at else None
 
     def _overdue(self) -> bool:
-        return self._admitted_at is not None and self._clock.time() > self._admitted_at + self._planned.deadline
+        return self._clock.monotonic() > self._deadline
 
     def _interrupted(self) -> bool:
         """A person wants the end: what is left to measure is not worth the wait."""

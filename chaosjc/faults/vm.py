@@ -144,7 +144,8 @@ def _redeploy(step: StepPlan, world: World) -> None:
         cloud.wait_gone(step.target.id, timeout=ACT)
     except NotFound:
         pass
-    deploy.deploy(open_site(world.site, state=world.context.state, only=[step.target.name], cloud=cloud))
+    with world.deploying:
+        deploy.deploy(open_site(world.site, state=world.context.state, only=[step.target.name], cloud=cloud))
 
 
 def _verify(step: StepPlan, world: World) -> Answer:

@@ -31,6 +31,7 @@ class World:
         self.context = context
         self.run = run
         self.clock = clock or SystemClock()
+        self.deploying = threading.Lock()  # a site has one writer: of several undos, each waits for its turn
         self._lock = threading.RLock()
         self._cloud: Cloud | None = None
         self._site = SiteFile.restore(json.dumps(context.site)) if context.site else None

@@ -99,7 +99,8 @@ def mend_alone(request: dict[str, Any]) -> list[list[str]]:
     if written or units:
         attempt(failed, "systemd", systemctl, "daemon-reload")
     for unit in units:
-        if attempt(failed, unit, systemctl, "enable", unit):
+        # not `enable`: it brings back Debian's alias sshd.service too, and systemd then confuses the two units' states
+        if attempt(failed, unit, systemctl, "add-wants", "multi-user.target", unit):
             attempt(failed, unit, start, unit)
     for verb, key in (("reload-or-restart", "reloads"), ("restart", "restarts")):
         for unit in sorted({each[key] for each in written if each[key]}):
@@ -156,8 +157,8 @@ def start(unit: str) -> None:
 def leftovers(unit: str) -> set[int]:
     """Processes in the cgroup of a unit that systemd believes inactive.
 
-    systemd may lose a running ssh.service when Debian's alias sshd.service goes and comes, as with `disable` and
-    `enable`: of the two units that become one it keeps either's state.
+    systemd may lose a running ssh.service when Debian's alias sshd.service goes and comes, as with somebody's `disable`
+    and `enable`: of the two units that become one it keeps either's state.
     """
     trees = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
     found = {int(pid) for tree in trees for pid in read(f"{tree}/system.slice/{unit}/cgroup.procs").split()}

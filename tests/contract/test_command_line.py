@@ -22,11 +22,11 @@ apiVersion: chaosjc/v1
 kind: Experiment
 name: good
 hypotheses:
-  - command: ["true"]
+  - {command: ["true"], every: 200ms}
 faults:
   - {fault: command, inject: ["true"], undo: ["true"], verify: ["true"], duration: 100ms}
-baseline: 1s
-settle: 1s
+baseline: 2s
+settle: 2s
 """
 
 
@@ -116,6 +116,14 @@ class TestExitCodes:
         assert "site/new" in chaosjc(tmp_path, "halt", "--reason", "exam").stdout
         with Store(tmp_path / "site" / "new" / "journal.db") as store:
             assert store.halted()
+
+    def test_a_halt_reaches_a_state_directory_that_only_a_run_has_named(self, tmp_path: Path) -> None:
+        (tmp_path / "good.yaml").write_text(GOOD)
+        elsewhere = tmp_path / "srv"
+        for _ in range(2):
+            chaosjc(tmp_path / "state", "run", str(tmp_path / "good.yaml"), "--dry-run", "--state", str(elsewhere))
+        done = chaosjc(tmp_path / "state", "halt", "--reason", "exam")
+        assert done.stdout.splitlines().count(f"halted: {elsewhere}") == 1
 
     def test_one_journal_that_fails_does_not_keep_the_others_from_being_halted(self, tmp_path: Path) -> None:
         (tmp_path / "local").mkdir()

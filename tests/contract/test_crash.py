@@ -24,7 +24,7 @@ apiVersion: chaosjc/v1
 kind: Experiment
 name: file-vanishes
 hypotheses:
-  - {{name: this machine runs programs, command: ["true"]}}
+  - {{name: this machine runs programs, command: ["true"], every: 250ms}}
 faults:
   - fault: command
     inject: [sh, -c, "sleep {slow}; rm -f '{file}'"]
@@ -35,7 +35,7 @@ faults:
 recovery:
   within: 20s
   until: [{{command: [test, -e, '{file}'], every: 200ms}}]
-baseline: 1s
+baseline: 2s
 settle: 1s
 """
 

@@ -20,11 +20,12 @@ from chaosjc.engine.run import Run
 from chaosjc.engine.session import open_session
 from chaosjc.engine.watchdog import close_abandoned
 from chaosjc.errors import FaultError, UsageError
-from chaosjc.journal.events import Closed
+from chaosjc.journal.events import Closed, Entry
 from chaosjc.journal.store import Store
 from tests.contract.test_run import World
 
 ROOT = Path(__file__).parents[2]
+LOADED = "    min_coverage: 0.2"  # what is tested here is not how fast this machine is
 
 
 @pytest.fixture
@@ -44,9 +45,21 @@ def journal_of(world: World) -> Store:
     return Store(world.there / "state/local/journal.db")
 
 
+class SetBack(SystemClock):
+    """A wall clock that somebody sets."""
+
+    by = 0.0
+
+    def set_back(self) -> None:
+        self.by = 3600.0
+
+    def time(self) -> float:
+        return super().time() - self.by
+
+
 class TestReadersAndSignals:
     def test_a_reader_that_goes_changes_no_verdict(self, world: World) -> None:
-        done = chaosjc("run", str(world.experiment()), state=world.there / "state", after="2>&1 | true")
+        done = chaosjc("run", str(world.experiment(claim=LOADED)), state=world.there / "state", after="2>&1 | true")
         assert done.returncode == 0
         with journal_of(world) as store:
             assert store.entries(store.runs()[0])[-1].event.type == "closed"
@@ -54,15 +67,14 @@ class TestReadersAndSignals:
             assert isinstance(closed, Closed) and closed.verdict == "PASS"
 
     def test_json_too(self, world: World) -> None:
-        done = chaosjc("run", "--json", str(world.experiment()), state=world.there / "state", after="| true")
+        path = world.experiment(claim=LOADED)
+        done = chaosjc("run", "--json", str(path), state=world.there / "state", after="| true")
         assert done.returncode == 0
 
     def test_a_signal_that_is_ignored_stays_so(self, world: World) -> None:
+        path = world.experiment(duration="1s", claim=LOADED)
         hang_up = f"& pid=$!; until test ! -e '{world.there}/file'; do sleep 0.05; done; kill -HUP $pid; wait $pid"
-        before = "trap '' HUP;"
-        done = chaosjc(
-            "run", str(world.experiment(duration="1s")), state=world.there / "state", before=before, after=hang_up
-        )
+        done = chaosjc("run", str(path), state=world.there / "state", before="trap '' HUP;", after=hang_up)
         assert done.returncode == 0, done.stderr
         assert world.whole
 
@@ -104,7 +116,7 @@ with open_session(wishes, load([Path({str(world.experiment())!r})]), print) as s
 
 class TestRuns:
     def test_a_fault_without_a_way_back_does_not_wait_for_the_deadline(self, world: World) -> None:
-        path = world.experiment()
+        path = world.experiment(claim=LOADED)
         text = path.read_text()
         start, end = text.index("    undo:"), text.index("    duration:")
         path.write_text(text[:start] + "    irreversible: it comes back by itself\n" + text[end:])
@@ -115,6 +127,26 @@ class TestRuns:
             judged = session.run(session.plan(loaded[0], 1), world.entries.append).execute()
         assert (judged.verdict, judged.code) == ("PASS", "held")
         assert time.monotonic() - began < 15
+
+    def test_a_clock_that_is_set_back_lengthens_no_fault(self, world: World) -> None:
+        clock = SetBack()
+        loaded, wishes = world.session(world.experiment(duration="1s", claim=LOADED))
+
+        def observe(entry: Entry) -> None:
+            world.entries.append(entry)
+            if entry.event.type == "injected":
+                threading.Timer(0.3, clock.set_back).start()
+            if entry.event.type == "undone":
+                clock.by = 0.0
+
+        with open_session(wishes, loaded, print, clock) as session:
+            run = session.run(session.plan(loaded[0], 1), observe)
+            giving_up = threading.Timer(15, run.request_stop, ("signal", "it goes on and on"))
+            giving_up.start()
+            run.execute()
+            giving_up.cancel()
+        assert "stopping" not in world.types
+        assert world.whole
 
     def test_the_deadline_leaves_time_to_settle(self, world: World) -> None:
         loaded, wishes = world.session(world.experiment(more="").resolve())
@@ -164,7 +196,10 @@ class TestRuns:
     def test_no_check_s_process_stays_behind(self, world: World) -> None:
         hang = world.there / "hang"
         slow = f"test ! -e '{hang}' || exec sleep 3"
-        claim = f'  - {{name: slow, command: [sh, -c, "{slow}"], timeout: 2s, phases: [before]}}'
+        claim = (
+            LOADED
+            + f'\n  - {{name: slow, command: [sh, -c, "{slow}"], timeout: 2s, phases: [before], min_coverage: 0.2}}'
+        )
         judged = world.run(lambda _: hang.touch(), claim=claim)
         assert judged.verdict == "PASS"
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("check")]
@@ -190,7 +225,7 @@ class TestOthers:
                 except UsageError as error:
                     refused.append(str(error))
 
-        assert world.run(give_up).verdict == "PASS"
+        assert world.run(give_up, claim=LOADED).verdict == "PASS"
         assert world.whole and refused
 
     def test_recover_from_elsewhere_finds_relative_paths(

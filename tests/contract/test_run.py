@@ -36,7 +36,7 @@ faults:
 recovery:
   within: {within}
   until: [{{command: [test, -e, '{there}/file'], every: 200ms}}]
-baseline: 1s
+baseline: 2s
 settle: 1s
 {more}
 """

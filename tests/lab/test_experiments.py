@@ -79,6 +79,7 @@ def stage(lab: Lab) -> Iterator[Stage]:
     site = DeployedSite.on(lab, directory)
     with measured("site deploy"):
         site.run("deploy")
+    site.run("verify")  # Prometheus has begun to scrape
     yield Stage(site)
     site.run("destroy")
     shutil.rmtree(directory)

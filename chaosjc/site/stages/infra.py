@@ -62,6 +62,7 @@ def gather(context: Context) -> InfraFacts:
                 f"infra: network {network.name} of cloud {cloud.name} belongs to somebody else",
                 hint="give the site another name",
             )
+    servers = _servers(context)  # before the ports that they hold
     return InfraFacts(
         networks=networks,
         subnets=tuple(each for network in networks for each in cloud.subnets(network.id)),
@@ -69,7 +70,7 @@ def gather(context: Context) -> InfraFacts:
         floating=tuple(each for each in cloud.floating_addresses() if each.description == marked),
         groups=cloud.groups(),
         ports=tuple(each for network in networks for each in cloud.ports(network.id)),
-        servers=cloud.find_servers({discover.SITE: site.name}),
+        servers=servers,
         images=_images(context),
         flavors=_flavors(context),
         external=_external(context),
@@ -91,6 +92,14 @@ def write_ssh_config(context: Context, facts: InfraFacts) -> None:
 
 def _seen_from_here(vm: str, facts: InfraFacts) -> str:
     return facts.floating[0].address if vm == BASTION and facts.floating else ""
+
+
+def _servers(context: Context) -> tuple[Server, ...]:
+    """Those that stay: what is on its way out is waited for, since it holds the name's port until it is gone."""
+    found = context.cloud.find_servers({discover.SITE: context.site.name})
+    leaving = [each for each in found if each.task_state == "deleting"]
+    in_parallel(lambda each: context.cloud.wait_gone(each.id), leaving)
+    return tuple(each for each in found if each not in leaving)
 
 
 def _images(context: Context) -> dict[str, str]:

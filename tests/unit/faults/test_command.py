@@ -37,7 +37,11 @@ def host() -> Host:
 
 
 ENTRY = CommandFault(
-    host="worker-001", inject=("sh", "-c", "rm ${F}; echo $$"), undo=("touch", "${F}"), verify=("test", "-e", "${F}")
+    host="worker-001",
+    duration=1.0,
+    inject=("sh", "-c", "rm ${F}; echo $$"),
+    undo=("touch", "${F}"),
+    verify=("test", "-e", "${F}"),
 )
 TARGET = Target(id="u", name="worker-001")
 STEP = COMMAND.plan(ENTRY, Chosen((TARGET,), (), (), 1), "f1")[0]

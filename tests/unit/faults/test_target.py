@@ -124,7 +124,7 @@ def test_a_name_that_is_not_there() -> None:
         {"name": "a", "count": 1},
         {"role": "worker", "count": 1, "percent": 50.0},
         {"role": "worker", "count": 0},
-        {"name": ["a", "b", "a"]},
+        {"name": ("a", "b", "a")},
     ],
 )
 def test_choices_that_make_no_sense(wrong: dict[str, object]) -> None:

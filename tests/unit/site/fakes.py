@@ -75,6 +75,8 @@ class FakeCloud(openstack.Cloud):
         found = self.server_table[uuid]
         if found.status == "BUILD":
             self.server_table[uuid] = replace(found, status="ACTIVE")
+        if found.task_state == "deleting":
+            self.delete_server(uuid)
         return found
 
     def create_server(self, spec: ServerSpec) -> Server:

@@ -89,6 +89,14 @@ def test_a_deleted_server_comes_back_with_its_address(deployed: Context, cloud: 
     assert names(deployed) == []
 
 
+def test_a_server_on_its_way_out_is_as_good_as_gone(deployed: Context, cloud: FakeCloud) -> None:
+    uuid = uuid_of(cloud, WORKER)
+    cloud.server_table[uuid] = replace(cloud.server_table[uuid], task_state="deleting")
+    assert names(deployed) == [f"create server {WORKER}"]
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+
+
 @pytest.mark.parametrize(
     ("status", "action"),
     [("PAUSED", "unpause"), ("SUSPENDED", "resume"), ("SHUTOFF", "start"), ("RESCUE", "reboot"), ("ERROR", "replace")],

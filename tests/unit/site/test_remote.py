@@ -17,8 +17,8 @@ ME = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 SYSTEMCTL = """\
 #!/bin/sh
 echo "$@" >> "$CALLS"
-case "$1 $2" in
-  "enable broken.service") echo "Unit broken.service does not exist" >&2; exit 1 ;;
+case "$1 $2 $3" in
+  "add-wants multi-user.target broken.service") echo "Unit broken.service does not exist" >&2; exit 1 ;;
   show*)
     [ "$3" = a.service ] && printf 'Id=a.service\\nActiveState=active\\nUnitFileState=enabled\\nDropInPaths=\\n'
     [ "$3" = broken.service ] && printf 'Id=broken.service\\nActiveState=inactive\\nUnitFileState=\\nDropInPaths=\\n'
@@ -86,7 +86,7 @@ def test_a_unit_is_enabled_and_started(calls: Path) -> None:
     assert [each for each in calls.read_text().splitlines() if not each.startswith("show")] == [
         "reset-failed a.service",
         "daemon-reload",
-        "enable a.service",
+        "add-wants multi-user.target a.service",
         "start a.service",
     ]
 
