@@ -212,7 +212,7 @@ def test_an_interrupted_deploy_continues(site: DeployedSite, context: Context, t
     process.send_signal(signal.SIGINT)
     process.wait(timeout=60)
     assert process.returncode != 0
-    assert site.run("deploy") != []
+    site.run("deploy")
     assert all(each["held"] for each in site.run("verify"))
 
 
