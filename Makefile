@@ -84,6 +84,10 @@ lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter
 	@.venv/bin/lint-imports --no-cache
 	@.venv/bin/pyright
 
+.PHONY: bench
+bench: $(VENV) ## What the lab promises about time and memory, measured; needs root
+	@.venv/bin/python -m benchmarks.lab_times
+
 .PHONY: format
 format: $(VENV) ## Let ruff mend what it can
 	@.venv/bin/ruff check --fix

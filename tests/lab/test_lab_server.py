@@ -166,21 +166,10 @@ def test_a_guest_that_does_not_shut_down_is_cut_off(cloud: Cloud, server: Any) -
 def test_delete_leaves_nothing(cloud: Cloud) -> None:
     server = cloud.boot("gone", "s1.small")
     machine = cloud.machine(server)
-    began = time.monotonic()
     cloud.delete(server)
-    assert time.monotonic() - began < 10
     assert machine.state == "missing"
     assert not machine.cgroup.unified.exists()
     assert not Path(f"/run/netns/{machine.namespace}").exists()
     assert not disks.mounts(machine.directory)
     assert not disks.loop_devices(machine.directory)
     assert not [link for link in os.listdir("/sys/class/net") if link == f"{machine.host.names.port(server.id)}"]
-
-
-def test_create_to_ssh_is_quick(cloud: Cloud) -> None:
-    began = time.monotonic()
-    server = cloud.boot("quick")
-    took = time.monotonic() - began
-    print(f"create to SSH: {took:.1f} s")
-    cloud.delete(server)
-    assert took < 20, "6 s on a machine of its own"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -69,16 +68,3 @@ def test_problems_of_all_files_are_raised_at_once_in_the_order_of_files_and_line
     places = [(problem.path, problem.line, problem.column) for problem in error.value.problems]
     assert places == sorted(places)
     assert {path for path, _, _ in places} == {str(path) for path in BAD}
-
-
-def test_a_typical_file_is_read_quickly() -> None:
-    path = CASES / "good" / "typical.yaml"
-    read(path, Problems())
-    fastest = min(_seconds(path) for _ in range(5))
-    assert fastest < 0.030
-
-
-def _seconds(path: Path) -> float:
-    began = time.perf_counter()
-    read(path, Problems())
-    return time.perf_counter() - began
