@@ -13,6 +13,8 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 FIT := import sys; print(sys.executable if sys.version_info >= (3, 11) else '>=3.11')
 HOST := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m chaosjc.cli.host
 UV := .tools/bin/uv
+# A site's own authority is known to the system, not to uv.
+export UV_SYSTEM_CERTS := 1
 COMPILE := $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-annotate $(if $(UPGRADE),--upgrade)
 

@@ -89,4 +89,5 @@ def _install(environment: Environment) -> None:
     else:
         run([*BOUND, python, "-m", "venv", directory], env=clean(), timeout=120)
         argv = [str(environment.python), "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "-r", str(LOCK)]
-    run([*BOUND, *argv], timeout=1200, env=clean())
+    trusting = {"UV_SYSTEM_CERTS": "1"}  # a site's own authority is known to the system, not to uv
+    run([*BOUND, *argv], timeout=1200, env=clean() | trusting)
