@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import socket
 import sys
 import time
@@ -225,8 +226,8 @@ def conclude(journal: Path, wrong: list[str]) -> int:
 def lab_can_run() -> bool:
     """Tries it, with the rights that the lab will have, and says what is missing."""
     argv = [sys.executable, "-m", "chaosjc.cli.host", "check"]
-    if os.geteuid() != 0:
-        argv = ["sudo", "--non-interactive", *argv]
+    if os.geteuid() != 0 and shutil.which("sudo"):
+        argv = ["sudo", *([] if sys.stdin.isatty() else ["--non-interactive"]), *argv]
     return command.attached(argv) == 0
 
 
