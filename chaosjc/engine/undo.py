@@ -13,8 +13,8 @@ from chaosjc.engine.locks import Locks, undo_lock
 from chaosjc.errors import ChaosJCError, Fenced, JournalError
 from chaosjc.faults.fault import Fault
 from chaosjc.faults.world import Answer, World
-from chaosjc.journal.events import Entry, UndoClaimed, UndoFailed, Undone, Verified
-from chaosjc.journal.state import RunState, StepState, fold
+from chaosjc.journal.events import UndoClaimed, UndoFailed, Undone, Verified
+from chaosjc.journal.state import RunState, StepState
 from chaosjc.journal.store import Store
 
 TRIES = 4
@@ -146,14 +146,3 @@ def _stays(undoer: Undoer, step: StepState) -> Answer:
         if answer.outcome != "whole" or over:
             return answer
         undoer.clock.sleep(LOOK_EVERY)
-
-
-def describe_debt(entries: Sequence[Entry]) -> list[str]:
-    """One line for each open debt: what may still be broken, and the last word on it."""
-    state = fold(entries)
-    if state is None:
-        return []
-    return [
-        f"{s.plan.id}: {s.plan.inject}; undo: {s.plan.undo}; last: {s.outcome_why or s.undo_failed or 'not tried'}"
-        for s in state.debts
-    ]

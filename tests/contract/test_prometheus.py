@@ -90,8 +90,7 @@ def test_a_series_of_a_dead_exporter_is_no_data(server: Server, exporter: Export
     exporter.stop()
     wait_for(lambda: one(server, "up").value == 0)
     wait_for(lambda: one(server, "test_value").value is None)
-    # Prometheus itself still answers with a value; what is behind it is gone, or, until its marker is seen, stale.
-    wait_for(lambda: one(server, "count_over_time(test_value[1m])").why.partition(":")[0] in ("gone", "stale"))
+    wait_for(lambda: "gone" in one(server, "count_over_time(test_value[1m])").why)
 
 
 def test_a_stopped_prometheus_that_comes_back_does_not_serve_old_values_as_new(
@@ -101,7 +100,7 @@ def test_a_stopped_prometheus_that_comes_back_does_not_serve_old_values_as_new(
     server.signal(signal.SIGSTOP)
     began = time.monotonic()
     (reading,) = ask(plan("test_value", timeout=0.5), Sources(prometheus=server.client))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 1
     assert "timeout" in reading.why
     time.sleep(2)
     back = time.time()

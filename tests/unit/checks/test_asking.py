@@ -247,7 +247,7 @@ def test_a_source_that_hangs_is_left_to_itself_at_the_timeout() -> None:
 
     began = time.monotonic()
     (reading,) = ask(plan("http", timeout=0.1, **GET), http(handler))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 1
     assert reading.why == "timeout: no answer within 0.1 s"
     never.set()
 
