@@ -22,6 +22,9 @@ from chaosjc.spec.validate import validate
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 """A name that is also a host name: lower case, digits, dashes."""
 
+Directory = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9][a-z0-9_-]*)+$")]
+"""An absolute path of plain words."""
+
 Environment = Literal["lab", "test", "pre-production", "production"]
 PRIVATE: frozenset[Environment] = frozenset({"lab", "test"})
 """Environments whose state may live with the person who runs chaosjc; the others share one writer."""
@@ -78,8 +81,9 @@ class Role(Model):
     """Virtual machines that are alike.
 
     `numbered` names them worker-001, worker-002, …; by default only where there are several. `address` is the first
-    one's, the others count up from it; without it the cloud allots one. `disposable`: nothing on it would be missed,
-    so that a machine that refuses every login may be replaced.
+    one's, the others count up from it; without it the cloud allots one. `disks` are data disks, mount point and GiB,
+    out of the flavor's ephemeral space; they live and die with their VM. `disposable`: nothing on it would be missed, so that a machine that refuses every login
+    may be replaced.
     """
 
     count: int = Field(1, ge=0, le=999)
@@ -88,6 +92,7 @@ class Role(Model):
     flavor: str
     groups: tuple[str, ...]
     address: str = ""
+    disks: dict[Directory, Annotated[int, Field(ge=1, le=16384)]] = Field(default_factory=dict[str, int])
     disposable: bool = True
 
     @field_validator("address")
@@ -108,6 +113,46 @@ class Monitoring(Model):
 
     scrape_interval: Duration = 15.0
     retention: Duration = 15 * 86400.0
+
+
+class Volume(Model):
+    """A GlusterFS volume: `distribute` sets of `replica` bricks, of which `arbiter` (0 or 1) hold names only.
+
+    `options` are set explicitly, over those that every volume gets (`stages.storage`). A `sacrificial` volume may lose
+    its quorum: experiments of that kind have one of their own.
+    """
+
+    replica: int = Field(3, ge=1, le=9)
+    arbiter: int = Field(0, ge=0, le=1)
+    distribute: int = Field(1, ge=1, le=99)
+    mount: Directory
+    disk: Directory | None = None
+    """Which data disk of the brick VMs carries it; by default their first."""
+    sacrificial: bool = False
+    options: dict[str, str | int | bool] = Field(default_factory=dict[str, str | int | bool])
+
+    @model_validator(mode="after")
+    def _layout(self) -> Self:
+        if self.arbiter and self.replica != 3:
+            raise ValueError("an arbiter is the third of three: replica 3, arbiter 1")
+        return self
+
+
+class StorageCanary(Model):
+    """The synthetic user of each mount: one write every `every`, kept for `keep` and compared every `audit`."""
+
+    every: Annotated[Duration, Field(ge=0.02)] = 0.1
+    keep: Annotated[Duration, Field(ge=10)] = 600.0
+    audit: Annotated[Duration, Field(ge=1)] = 10.0
+
+
+class Storage(Model):
+    """Homes and other shared volumes: the VMs of `role` carry one brick of each, those of `clients` mount them."""
+
+    role: Name = "brick"
+    clients: tuple[Name, ...] = ("worker",)
+    volumes: dict[Name, Volume] = Field(min_length=1)
+    canary: StorageCanary = StorageCanary()
 
 
 class Policy(Model):
@@ -134,6 +179,7 @@ class SiteFile(Model):
     roles: dict[Name, Role]
     ssh: Ssh = Ssh()
     monitoring: Monitoring = Monitoring()
+    storage: Storage | None = None
     policy: Policy = Policy()
     vars: dict[str, str | int | float] = Field(default_factory=dict[str, str | int | float])
 
@@ -184,6 +230,29 @@ class SiteFile(Model):
                 raise ValueError(f"policy: no role or VM {quote(name)}; {did_you_mean(name, known)}")
         if self.environment not in PRIVATE and not (self.controller or self.state):
             raise ValueError(f"a {self.environment} site has one writer: name its `controller` or a shared `state`")
+        return self
+
+    @model_validator(mode="after")
+    def _storage(self) -> Self:
+        if self.storage is None:
+            return self
+        for name in (self.storage.role, *self.storage.clients):
+            if name not in self.roles:
+                raise ValueError(f"storage: no role {quote(name)}; {did_you_mean(name, self.roles)}")
+        role = self.roles[self.storage.role]
+        if not role.disks:
+            raise ValueError(f"storage: role {self.storage.role} needs `disks` for its bricks")
+        for name, volume in self.storage.volumes.items():
+            if volume.disk and volume.disk not in role.disks:
+                raise ValueError(f"storage: volume {name}: role {self.storage.role} has no disk {volume.disk}")
+            if volume.replica * volume.distribute > role.count:
+                raise ValueError(
+                    f"storage: volume {name} needs {volume.replica * volume.distribute} VMs of role "
+                    f"{self.storage.role}, there are {role.count}"
+                )
+        mounts = [volume.mount for volume in self.storage.volumes.values()]
+        if len(set(mounts)) < len(mounts):
+            raise ValueError("storage: two volumes are mounted at the same place")
         return self
 
     @property

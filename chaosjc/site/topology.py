@@ -20,10 +20,67 @@ class Vm:
 
 
 @dataclass(frozen=True)
+class Brick:
+    """A brick as the volume's own layout has it; `vm` is the VM that carries it, empty where that is none of the site.
+
+    `online` is None where nobody could tell.
+    """
+
+    volume: str
+    vm: str
+    path: str
+    arbiter: bool = False
+    online: bool | None = None
+
+    @property
+    def id(self) -> str:
+        """`brick-001:/data/homes`."""
+        return f"{self.vm}:{self.path}"
+
+
+@dataclass(frozen=True)
+class ReplicaSet:
+    """Bricks that hold the same files. `needed` must be up to write; of just half, the first must be among them."""
+
+    name: str  # homes/0, homes/1, …
+    bricks: tuple[Brick, ...]
+    needed: int
+    first_decides: bool = False
+
+    def writable(self, down: Collection[str]) -> bool:
+        """Whether it can be written while the bricks with these ids are down."""
+        up = [brick for brick in self.bricks if brick.id not in down]
+        if len(up) > self.needed or (len(up) == self.needed and not self.first_decides):
+            return True
+        return len(up) == self.needed and self.bricks[0] in up
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume, the replica sets over which its files are distributed, and the VMs that mount it.
+
+    `backlog` are reasons, in words, why it must not be broken further now: something is not healed, a client is not
+    connected to every brick, or that is not known. `mounts` are VMs by name; `sacrificial` as the site file says.
+    """
+
+    name: str
+    sets: tuple[ReplicaSet, ...]
+    mounts: tuple[str, ...] = ()
+    sacrificial: bool = False
+    backlog: tuple[str, ...] = ()
+
+    @property
+    def bricks(self) -> tuple[Brick, ...]:
+        """All of them, set by set."""
+        return tuple(brick for each in self.sets for brick in each.bricks)
+
+
+@dataclass(frozen=True)
 class Topology:
-    """Everything that was found, sorted by name."""
+    """Everything that was found, sorted by name. `volumes` is None where the site has storage that did not answer."""
 
     vms: tuple[Vm, ...]
+    volumes: tuple[Volume, ...] | None = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,3 +102,7 @@ class Topology:
     def others(self, names: Collection[str]) -> tuple[Vm, ...]:
         """All VMs but these."""
         return tuple(vm for vm in self.vms if vm.name not in names)
+
+    def bricks_on(self, vm: str) -> tuple[Brick, ...]:
+        """The bricks that a VM carries, of all volumes."""
+        return tuple(brick for volume in self.volumes or () for brick in volume.bricks if brick.vm == vm)

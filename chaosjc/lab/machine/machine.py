@@ -35,6 +35,7 @@ from chaosjc.lab.machine.network import Names, Nic
 
 State = Literal["missing", "off", "running", "paused"]
 NATIVE = ("/var/lib/containerd", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet")
+DEVICES = ("/dev/fuse", "/dev/kmsg", "/dev/net/tun")  # of the host's, besides those that every container has
 _DEVICES = "bcdefghijklmnop"
 _POWEROFF, _REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # what systemd as pid 1 takes them for
 _REBOOT_ASKED = 133  # systemd-nspawn's exit code
@@ -303,7 +304,7 @@ class Machine:
         ]
         argv += ["--console=read-only", "--capability=all", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
         argv += ["--system-call-filter=@keyring bpf perf_event_open @mount @pkey @clock @module"]
-        argv += ["--bind=/dev/fuse", "--bind=/dev/kmsg"]
+        argv += [f"--bind={device}" for device in DEVICES if Path(device).exists()]
         for path in NATIVE:
             native = self.directory / "disk" / "native" / path.strip("/").replace("/", "-")
             native.mkdir(exist_ok=True)

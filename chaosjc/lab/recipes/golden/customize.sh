@@ -5,7 +5,7 @@ set -eu
 systemctl enable --quiet systemd-networkd.service lab-fstab.service
 
 # Debian's packages enable their services; here cloud-init turns on what a machine is.
-systemctl disable --quiet prometheus.service prometheus-node-exporter.service
+systemctl disable --quiet prometheus.service prometheus-node-exporter.service glusterd.service
 
 # Only make sense with hardware, or on machines that live for months. user@: each login would start a service manager of
 # its own, 0.2 s of CPU that nobody uses.

@@ -1,0 +1,79 @@
+"""What `gluster --xml` says, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another machine of the pool, as the one that was asked sees it."""
+
+    uuid: str
+    host: str
+    state: str  # "Peer in Cluster" when all is well
+    connected: bool
+
+
+@dataclass(frozen=True)
+class BrickInfo:
+    """A brick in a volume's layout; `uuid` is its machine's."""
+
+    host: str
+    path: str
+    uuid: str = ""
+    arbiter: bool = False
+
+    @property
+    def id(self) -> str:
+        """`host:path`, as the CLI writes it."""
+        return f"{self.host}:{self.path}"
+
+
+@dataclass(frozen=True)
+class VolumeInfo:
+    """A volume as it was made; `options` are those that were set, by their full names."""
+
+    name: str
+    uuid: str
+    status: str  # Created, Started, Stopped
+    replica: int
+    arbiter: int
+    bricks: tuple[BrickInfo, ...]
+    options: Mapping[str, str]
+
+    @property
+    def replica_sets(self) -> tuple[tuple[BrickInfo, ...], ...]:
+        """Neighbours in the layout hold the same files."""
+        size = max(self.replica, 1)
+        return tuple(self.bricks[at : at + size] for at in range(0, len(self.bricks), size))
+
+
+@dataclass(frozen=True)
+class BrickStatus:
+    """Whether a brick's process is there; `pid` is 0 where it is not."""
+
+    host: str
+    path: str
+    online: bool
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True)
+class BrickEntries:
+    """Entries that `heal info` counts on a brick; None where the brick was not reached ("-")."""
+
+    host: str
+    path: str
+    entries: int | None
+
+
+@dataclass(frozen=True)
+class BrickClients:
+    """Addresses, without ports, from which clients are connected to a brick."""
+
+    host: str
+    path: str
+    clients: frozenset[str]

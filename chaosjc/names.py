@@ -1,0 +1,143 @@
+"""The one register of the metrics that chaosjc exports: exporters, dashboards, rules and checks take them from here.
+
+An absent series is absent, never 0: an exporter that does not know says nothing. Seconds and bytes everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One family as Prometheus sees it; a counter's name ends in `_total`, a histogram has buckets in seconds."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+LATENCY = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 42.0, 60.0, 120.0)
+"""1 ms … 120 s; 42 s is GlusterFS's own ping-timeout, so that a stall of that length can be told from longer ones."""
+
+# ------------------------------------------------------------------ canary storage: what a user of a mount feels
+STORAGE_UP = Metric(
+    "chaosjc_storage_up", "gauge", "1 while the volume is mounted and the last write ended well.", ("volume",)
+)
+STORAGE_WRITE = Metric(
+    "chaosjc_storage_write_seconds",
+    "histogram",
+    "Acknowledged writes (create, write, fsync, rename, fsync of the directory), from the time they were due.",
+    ("volume",),
+    LATENCY,
+)
+STORAGE_READ = Metric(
+    "chaosjc_storage_read_seconds",
+    "histogram",
+    "Reading an acknowledged write back through another worker, its checksum compared.",
+    ("volume", "through"),
+    LATENCY,
+)
+STORAGE_WRITES = Metric("chaosjc_storage_writes_total", "counter", "Writes that were acknowledged.", ("volume",))
+STORAGE_ERRORS = Metric(
+    "chaosjc_storage_errors_total", "counter", "Writes that failed, by errno's name.", ("volume", "errno")
+)
+STORAGE_READ_ERRORS = Metric(
+    "chaosjc_storage_read_errors_total",
+    "counter",
+    "Acknowledged writes that another worker could not read, by errno's name; `checksum` where it read other bytes.",
+    ("volume", "through", "errno"),
+)
+STORAGE_OLDEST = Metric(
+    "chaosjc_storage_oldest_inflight_seconds",
+    "gauge",
+    "Age of the oldest write that is due and not answered; 0 if none.",
+    ("volume",),
+)
+STORAGE_INFLIGHT = Metric("chaosjc_storage_inflight", "gauge", "Writes that are due and not answered.", ("volume",))
+STORAGE_STALLS = Metric(
+    "chaosjc_storage_stalls_total", "counter", "Times that writes were late by more than 1 s, ended.", ("volume",)
+)
+STORAGE_STALLED = Metric(
+    "chaosjc_storage_stall_seconds_total",
+    "counter",
+    "Length of all ended stalls: from when the first late write was due.",
+    ("volume",),
+)
+STORAGE_LONGEST = Metric(
+    "chaosjc_storage_longest_stall_seconds",
+    "gauge",
+    "The longest stall of the last minute, one that still lasts included; 0 if none.",
+    ("volume",),
+)
+STORAGE_LOST = Metric(
+    "chaosjc_storage_lost_total",
+    "counter",
+    "Acknowledged writes that an audit found missing from a replica that has nothing to heal.",
+    ("volume",),
+)
+STORAGE_CORRUPT = Metric(
+    "chaosjc_storage_corrupt_total",
+    "counter",
+    "Acknowledged writes of which a replica that has nothing to heal holds other bytes.",
+    ("volume",),
+)
+STORAGE_BEHIND = Metric(
+    "chaosjc_storage_behind",
+    "gauge",
+    "Acknowledged writes that the last audit did not find on every replica.",
+    ("volume",),
+)
+STORAGE_AUDITED = Metric(
+    "chaosjc_storage_audited_timestamp_seconds",
+    "gauge",
+    "When the last audit began to which every brick answered.",
+    ("volume",),
+)
+STORAGE_KEPT = Metric(
+    "chaosjc_storage_kept", "gauge", "Acknowledged writes that are kept for the next audit.", ("volume",)
+)
+
+# ------------------------------------------------------------------ canary gluster: what a brick's own machine sees
+BRICK_UP = Metric(
+    "chaosjc_gluster_brick_up", "gauge", "1 if the brick's process runs and accepts connections.", ("volume", "brick")
+)
+BRICK_PENDING = Metric(
+    "chaosjc_gluster_heal_pending", "gauge", "Entries in the brick's index of what others miss.", ("volume", "brick")
+)
+BRICK_SPLIT_BRAIN = Metric(
+    "chaosjc_gluster_split_brain", "gauge", "Entries in split-brain that the brick knows of.", ("volume", "brick")
+)
+BRICK_CLIENTS = Metric(
+    "chaosjc_gluster_clients",
+    "gauge",
+    "Clients connected to the brick, other bricks' services included.",
+    ("volume", "brick"),
+)
+BRICK_FREE = Metric(
+    "chaosjc_gluster_brick_free_bytes", "gauge", "Free space of the brick's file system.", ("volume", "brick")
+)
+BRICK_SIZE = Metric(
+    "chaosjc_gluster_brick_size_bytes", "gauge", "Size of the brick's file system.", ("volume", "brick")
+)
+BRICK_FOP = Metric(
+    "chaosjc_gluster_fop_seconds",
+    "gauge",
+    "Average latency of a file operation since the brick started.",
+    ("volume", "brick", "fop"),
+)
+BRICK_FOPS = Metric(
+    "chaosjc_gluster_fops_total", "counter", "File operations since the brick started.", ("volume", "brick", "fop")
+)
+PEER_CONNECTED = Metric(
+    "chaosjc_gluster_peer_connected", "gauge", "1 if this machine's glusterd is connected to the peer.", ("peer",)
+)
+PING_TIMEOUT = Metric("chaosjc_gluster_ping_timeout_seconds", "gauge", "network.ping-timeout in force.", ("volume",))
+
+METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
+"""All of them, in the order above."""
