@@ -82,8 +82,8 @@ class Role(Model):
 
     `numbered` names them worker-001, worker-002, …; by default only where there are several. `address` is the first
     one's, the others count up from it; without it the cloud allots one. `disks` are data disks, mount point and GiB,
-    out of the flavor's ephemeral space; they live and die with their VM. `disposable`: nothing on it would be missed, so that a machine that refuses every login
-    may be replaced.
+    out of the flavor's ephemeral space; they live and die with their VM. `disposable`: nothing on it would be missed,
+    so that a machine that refuses every login may be replaced.
     """
 
     count: int = Field(1, ge=0, le=999)
