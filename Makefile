@@ -99,6 +99,14 @@ format: $(VENV) ## Let ruff mend what it can
 schemas: $(VENV) ## Write schemas/*.json, with which editors complete files, from the models
 	@.venv/bin/python -m tests.unit.test_schemas
 
+.PHONY: dashboards
+dashboards: $(VENV) ## Write dashboards/*.json for Grafana, from the register of metrics
+	@.venv/bin/python -m dashboards.storage
+
+.PHONY: soak
+soak: $(VENV) ## Kill runs at random instants, again and again (SOAK=20), on a lab of its own; needs root
+	@SOAK=$(or $(SOAK),20) .venv/bin/pytest -v -s -p no:randomly -m lab tests/lab/test_storage_soak.py
+
 .PHONY: lock
 lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all
 	@$(COMPILE) --universal locks/tools.in -o locks/tools.txt

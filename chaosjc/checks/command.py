@@ -50,7 +50,7 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
 
 
 def _value(plan: CheckPlan, done: Completed) -> float | str:
-    if expect.parse(plan.expect).kind == "number":
+    if expect.of_plan(plan.expect).kind == "number":
         return float(done.returncode)
     if done.returncode:
         raise RemoteError(f"exit code {done.returncode}: {(done.stderr or done.stdout).strip()[:200]}")

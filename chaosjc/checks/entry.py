@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import ConfigDict, Field, JsonValue, create_model, field_validator
+from pydantic_core import PydanticCustomError
 
 from chaosjc.journal.events import PHASES, CheckPlan, Phase
-from chaosjc.spec.expect import Expectation
+from chaosjc.spec.expect import ANYTHING, Expectation
 from chaosjc.spec.model import Model
 from chaosjc.spec.scalars import Duration
 from chaosjc.spec.variables import alternation, expand
 
 CLAIMS = ("phases", "tolerate", "min_coverage", "stop")
 """Options that make a check a hypothesis; a recovery check has no use for them."""
+JUDGED = ("expect", "require", "series", *CLAIMS)
+"""Options that make a question a check; an observation has no use for them."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,30 @@ class CheckEntry(Model, ABC):
     def claims(self) -> tuple[str, ...]:
         """The options given that only a hypothesis has a use for."""
         return tuple(option for option in CLAIMS if option in self.model_fields_set)
+
+
+def _unclaimed(schema: dict[str, JsonValue]) -> None:
+    properties = cast("dict[str, JsonValue]", schema["properties"])
+    for option in JUDGED:
+        properties.pop(option, None)
+
+
+class Observed(CheckEntry, ABC):
+    """A check of which nothing is expected: its answers are shown, and never judged."""
+
+    model_config = ConfigDict(json_schema_extra=_unclaimed)
+
+    expect: Expectation = ANYTHING
+
+    @field_validator(*JUDGED)
+    @classmethod
+    def _no_claims(cls, _: object) -> object:
+        raise PydanticCustomError("observed", "what is observed is not judged: say it of a hypothesis")
+
+
+def observed(check: type[CheckEntry]) -> type[CheckEntry]:
+    """The model of the same question without a claim."""
+    return create_model(f"Observed{check.__name__}", __doc__=check.__doc__, __base__=(Observed, check))
 
 
 def text(plan: CheckPlan, option: str) -> str:

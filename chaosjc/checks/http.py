@@ -43,5 +43,5 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """One reading, at the time of the answer: what was asked before a fault may be answered by it."""
     client, headers = need(sources.http, "HTTP client"), mapping(plan, "headers")
     answer = client.fetch(text(plan, "method"), text(plan, "url"), headers, plan.timeout)
-    by_body = expect.parse(plan.expect).kind == "text"
+    by_body = expect.of_plan(plan.expect).kind == "text"
     return (Reading(time=sources.clock.time(), value=answer.body[:BODY] if by_body else float(answer.status)),)

@@ -59,7 +59,7 @@ class PromqlCheck(CheckEntry):
 
     def title(self, names: Names) -> str:
         """See CheckEntry."""
-        return f"{' '.join(names.fill(self.promql).split())} {self.expect}"
+        return f"{' '.join(names.fill(self.promql).split())} {self.expect}".strip()
 
     def options(self, names: Names) -> dict[str, JsonValue]:
         """See CheckEntry."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from chaosjc.checks import command, http, promql, vm
-from chaosjc.checks.entry import CheckEntry, Names
+from chaosjc.checks.entry import CheckEntry, Names, observed
 from chaosjc.checks.sources import Sources, bounded
 from chaosjc.errors import ChaosJCError
 from chaosjc.journal.events import CheckPlan, HypothesisPlan, Reading
@@ -32,18 +32,29 @@ KINDS: Mapping[str, Kind] = {
     "vm": Kind(vm.ask, frozenset({"cloud", "ssh"})),
 }
 
-Check: TypeAlias = Annotated[
+NAMED: Mapping[str, type[CheckEntry]] = {"vm": vm.VmCheck}
+"""The model of each `check: NAME`."""
+
+WORDS: Mapping[str, type[CheckEntry]] = {
+    "promql": promql.PromqlCheck,
+    "http": http.HttpCheck,
+    "command": command.CommandCheck,
+}
+"""The model of each other first word."""
+
+Check: TypeAlias = Annotated[CheckEntry, FirstWord({**WORDS, "check": NAMED})]
+"""An entry of a file's `hypotheses` or `recovery.until`."""
+
+Observation: TypeAlias = Annotated[
     CheckEntry,
     FirstWord(
         {
-            "promql": promql.PromqlCheck,
-            "http": http.HttpCheck,
-            "command": command.CommandCheck,
-            "check": {"vm": vm.VmCheck},
+            **{word: observed(model) for word, model in WORDS.items()},
+            "check": {name: observed(model) for name, model in NAMED.items()},
         }
     ),
 ]
-"""An entry of a file's `hypotheses` or `recovery.until`."""
+"""An entry of a file's `observe`: the same questions, with nothing expected of the answers."""
 
 
 def check_plan(entry: CheckEntry, id: str, names: Names) -> CheckPlan:

@@ -14,7 +14,8 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,30 +55,13 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Act:
-    """One run of the demo: what is shown, and the exit code that is the truth of it."""
+    """One run of the demo: what is shown, the exit code that is the truth of it, and what was planted by hand."""
 
     title: str
     experiment: str
     expected: int
     arguments: tuple[str, ...] = ()
-    plant: bool = False
-
-
-LAB_ACTS = (
-    Act("A worker hangs. The site is built for that.", "experiments/worker-vm-frozen.yaml", 0),
-    Act("A worker is lost, and deployed anew.", "experiments/worker-vm-deleted.yaml", 0),
-    Act(
-        "A worker is stopped. By hand, somebody made its boot slow: nobody noticed, until now.",
-        "experiments/worker-vm-stopped.yaml",
-        1,
-        plant=True,
-    ),
-    Act(
-        "A worker hangs while Prometheus is down. Nobody measured, so nobody knows.",
-        "experiments/prometheus-stopped.yaml",
-        3,
-    ),
-)
+    plant: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def chaosjc(*arguments: str, root: bool = False) -> int:
@@ -107,7 +91,7 @@ def play(acts: tuple[Act, ...], *common: str) -> list[str]:
             out.print(f"\n[dim]{act.title} Seen before the interruption: {done[key]}[/]")
             continue
         out.rule(f"[bold]{number}/{len(acts)}  {act.title}", align="left")
-        with planted() if act.plant else contextlib.nullcontext():
+        with act.plant():
             code = chaosjc("run", act.experiment, *common, *act.arguments, "--html", str(REPORTS))
         if code in INTERRUPTED:
             raise Ended(code, "interrupted; `make demo` continues where it was")
@@ -120,18 +104,61 @@ def play(acts: tuple[Act, ...], *common: str) -> list[str]:
     return wrong
 
 
+def on_vm(vm: str, *argv: str, stdin: str | None = None, check: bool = True) -> None:
+    """What somebody does on a VM by hand, as root."""
+    ssh = ["ssh", "-F", str(STATE / "site/lab/ssh/config"), vm, "sudo", "-n"]
+    command.run([*ssh, *argv], stdin=stdin, check=check)
+
+
 @contextlib.contextmanager
-def planted() -> Generator[None]:
+def slow_boot() -> Generator[None]:
     """A unit that delays the first worker's boot, as a colleague might have left it; gone again afterwards."""
-    ssh = ["ssh", "-F", str(STATE / "site/lab/ssh/config"), "worker-001", "sudo", "-n"]
     unit = "/etc/systemd/system/slow-boot.service"
-    command.run([*ssh, "tee", unit], stdin=PLANT)
-    command.run([*ssh, "systemctl", "enable", "--quiet", "slow-boot"])
+    on_vm("worker-001", "tee", unit, stdin=PLANT)
+    on_vm("worker-001", "systemctl", "enable", "--quiet", "slow-boot")
     try:
         yield
     finally:
-        command.run([*ssh, "systemctl", "disable", "--quiet", "slow-boot"], check=False)
-        command.run([*ssh, "rm", "-f", unit], check=False)
+        on_vm("worker-001", "systemctl", "disable", "--quiet", "slow-boot", check=False)
+        on_vm("worker-001", "rm", "-f", unit, check=False)
+
+
+@contextlib.contextmanager
+def forgotten_timeout() -> Generator[None]:
+    """GlusterFS's own ping-timeout, set by hand: `site plan` names it, and `site deploy` mends it."""
+    on_vm("brick-001", "gluster", "--mode=script", "volume", "set", "homes", "network.ping-timeout", "42")
+    chaosjc("site", "plan", SITE)
+    try:
+        yield
+    finally:
+        chaosjc("site", "deploy", SITE)
+
+
+LAB_ACTS = (
+    Act("A worker hangs. The site is built for that.", "experiments/worker-vm-frozen.yaml", 0),
+    Act("A worker is lost, and deployed anew.", "experiments/worker-vm-deleted.yaml", 0),
+    Act(
+        "A worker is stopped. By hand, somebody made its boot slow: nobody noticed, until now.",
+        "experiments/worker-vm-stopped.yaml",
+        1,
+        plant=slow_boot,
+    ),
+    Act(
+        "A worker hangs while Prometheus is down. Nobody measured, so nobody knows.",
+        "experiments/prometheus-stopped.yaml",
+        3,
+    ),
+    Act("A brick's process is killed while everybody writes.", "experiments/brick-process-killed.yaml", 0),
+    Act("A brick's VM hangs: one stall, as long as ping-timeout.", "experiments/brick-vm-frozen.yaml", 0),
+    Act("A brick is cut off from everybody else's network.", "experiments/brick-partitioned.yaml", 0),
+    Act("A brick is lost with its disk, deployed anew and healed.", "experiments/brick-vm-deleted.yaml", 0),
+    Act(
+        "A brick's VM hangs. By hand, somebody has set ping-timeout to 42 s.",
+        "experiments/brick-vm-frozen.yaml",
+        1,
+        plant=forgotten_timeout,
+    ),
+)
 
 
 def lab_demo(*, keep: bool) -> int:

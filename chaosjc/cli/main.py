@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "runs": ("chaosjc.cli.runs", "Past runs: list, show."),
     "report": ("chaosjc.cli.report", "A run as a self-contained HTML file, or JUnit."),
     "recover": ("chaosjc.cli.recover", "Undo whatever a dead run left behind."),
+    "canary": ("chaosjc.cli.canary", "Exporters: the synthetic users of storage, and GlusterFS."),
     "halt": ("chaosjc.cli.halt", "The kill switch: stop every run, start none."),
     "resume": ("chaosjc.cli.resume", "Release the kill switch."),
 }

@@ -82,19 +82,24 @@ class Series:
         """Print each plan; 0 if each would start, 4 if one would be refused."""
         from rich.console import Console
 
+        from chaosjc.engine import blast, guards
         from chaosjc.report.terminal import dry_run
 
         refused = False
         for each in loaded:
             plan = self.session.plan(each, seed)
-            answers = self.session.dry_run(plan)
+            facts = self.session.dry_run(plan)
+            answers = guards.answers(facts)
+            storage = blast.told(facts.topology, facts.radii)
             refused = refused or any(answer for _, answer in answers)
             if self.as_json:
                 told = {name: answer.reason if answer else None for name, answer in answers}
-                typer.echo(json.dumps({"planned": plan.planned.model_dump(mode="json"), "guards": told}))
+                left = [{"name": name, "told": what, "well": well} for name, what, well in storage]
+                planned = plan.planned.model_dump(mode="json")
+                typer.echo(json.dumps({"planned": planned, "guards": told, "storage": left}))
             else:
                 left = [(each.name, each.why) for chosen in plan.chosen for each in chosen.refused]
-                Console().print(dry_run(plan.planned, answers, left))
+                Console().print(dry_run(plan.planned, answers, left, storage))
         return 4 if refused else 0
 
     def run(self, loaded: Sequence[Loaded], first_seed: int) -> int:

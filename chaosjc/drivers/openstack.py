@@ -84,8 +84,9 @@ class Cloud:
                 image_id=spec.image_id,
                 flavor_id=spec.flavor_id,
                 networks=[{"port": spec.port_id}],
-                user_data=base64.b64encode(spec.user_data.encode()).decode(),
+                user_data=base64.b64encode(spec.user_data).decode(),
                 metadata=dict(spec.metadata),
+                **_block_devices(spec),
             )
         return self.server(made.id)
 
@@ -354,3 +355,13 @@ class Cloud:
 
 def _said(error: Exception) -> str:
     return str(getattr(error, "details", None) or error).strip() or type(error).__name__
+
+
+def _block_devices(spec: ServerSpec) -> dict[str, Any]:
+    """The image on the root disk and, of the flavor's ephemeral space, disks as large as asked for, in this order."""
+    if not spec.disks:
+        return {}
+    local = {"destination_type": "local", "delete_on_termination": True}
+    root = local | {"boot_index": 0, "source_type": "image", "uuid": spec.image_id}
+    blank = local | {"boot_index": -1, "source_type": "blank", "guest_format": "ext4"}
+    return {"block_device_mapping": [root, *(blank | {"volume_size": gib} for gib in spec.disks)]}

@@ -25,14 +25,15 @@ class Server:
 
 @dataclass(frozen=True)
 class ServerSpec:
-    """What a new server is made of; `user_data` is plain text."""
+    """What a new server is made of; `disks` are sizes in GiB of ext4 disks besides the root disk."""
 
     name: str
     image_id: str
     flavor_id: str
     port_id: str
-    user_data: str
+    user_data: bytes
     metadata: Mapping[str, str]
+    disks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Ssh:
         """
         done = self._runner(self.argv(host, argv), stdin=stdin, timeout=timeout, check=False)
         if done.returncode == CONNECTION_FAILED:
-            raise Unreachable(host, _last_line(done.stderr), self.config)
+            raise Unreachable(host, _reason(done.stderr), self.config)
         if check and done.returncode:
             said = (done.stderr.strip() or done.stdout.strip())[-command.TAIL :]
             raise CommandError(
@@ -66,7 +66,7 @@ class Ssh:
         except CommandTimeout as error:
             raise Unreachable(host, f"no answer within {timeout:g} s", self.config) from error
         if done.returncode:
-            raise Unreachable(host, _last_line(done.stderr) or f"`true` ended with {done.returncode}", self.config)
+            raise Unreachable(host, _reason(done.stderr) or f"`true` ended with {done.returncode}", self.config)
 
     def answers(self, host: str, timeout: float = 5.0) -> bool:
         """Whether a newcomer can log in within `timeout` seconds."""
@@ -81,6 +81,8 @@ class Ssh:
         self._runner(self.argv(host, [], "-O", "exit"), timeout=5.0, check=False)
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _reason(text: str) -> str:
+    """The last line; before it, what a jump host said: behind one, the last says no more than that it hung up."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = [line.partition("open failed: ")[2] for line in lines[:-1] if "open failed: " in line]
+    return "; ".join([*said[-1:], *lines[-1:]])

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, cast
 from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
 from chaosjc.checks.entry import CheckEntry
-from chaosjc.checks.registry import Check
+from chaosjc.checks.registry import Check, Observation
 from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
 from chaosjc.spec import reader
@@ -50,6 +50,8 @@ class Experiment(Model):
     vars: dict[str, str | int | float | bool] = {}
     hypotheses: tuple[Check, ...] = Field(min_length=1)
     """The steady state. At least one, else PASS would claim nothing."""
+    observe: tuple[Observation, ...] = ()
+    """What is measured and shown besides, from the baseline to the end, and never judged."""
     faults: tuple[AnyFault, ...] = Field(min_length=1)
     recovery: Recovery | None = None
     """By default the hypotheses themselves, within 60s."""
@@ -60,14 +62,15 @@ class Experiment(Model):
     deadline: Duration | None = None
     """From admission; by default what the plan needs, and some more."""
 
-    @field_validator("hypotheses")
+    @field_validator("hypotheses", "observe")
     @classmethod
-    def _names_differ(cls, hypotheses: tuple[CheckEntry, ...], _: ValidationInfo) -> tuple[CheckEntry, ...]:
-        named = [each.name for each in hypotheses if each.name]
+    def _names_differ(cls, checks: tuple[CheckEntry, ...], info: ValidationInfo) -> tuple[CheckEntry, ...]:
+        named = [each.name for each in checks if each.name]
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
-            raise ValueError(f"two hypotheses have the same name: {', '.join(twice)}")
-        return hypotheses
+            what = "hypotheses" if info.field_name == "hypotheses" else "observations"
+            raise ValueError(f"two {what} have the same name: {', '.join(twice)}")
+        return checks
 
 
 @dataclass(frozen=True)

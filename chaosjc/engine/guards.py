@@ -5,28 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from chaosjc.engine import blast
+from chaosjc.engine.blast import Radius
 from chaosjc.faults.target import Chosen
-from chaosjc.journal.events import Planned, Refused
+from chaosjc.journal.events import Planned, Refused, Target
 from chaosjc.journal.live import Steady
 from chaosjc.journal.store import View
 from chaosjc.site.model import SiteFile
+from chaosjc.site.topology import EMPTY, Topology
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a guard may look at. `steady` is None before the baseline; `alive` are runs whose process lives."""
+    """All that a guard may look at. `steady` is None before the baseline; `alive` are runs whose process lives.
+
+    `topology` is that of the plan at first, at admission one of just before; without a site it is empty.
+    """
 
     run: str
     planned: Planned
     view: View
     chosen: Sequence[Chosen] = ()
     site: SiteFile | None = None
+    topology: Topology = EMPTY
     steady: Steady | None = None
     alive: Collection[str] = field(default_factory=frozenset[str])
 
-    def with_steady(self, steady: Steady) -> Facts:
-        """The same once the baseline is over."""
-        return replace(self, steady=steady)
+    def at_admission(self, steady: Steady, topology: Topology) -> Facts:
+        """The same once the baseline is over, with the site as it is then."""
+        return replace(self, steady=steady, topology=topology)
+
+    @property
+    def radii(self) -> tuple[Radius, ...]:
+        """What this run and all others would leave of every replica set."""
+        others = [other for other in self.view.runs if other.run != self.run]
+        return blast.ledger(self.topology, self.planned.steps, others)
 
 
 Guard = Callable[[Facts], Refused | None]
@@ -67,13 +80,22 @@ def targets(facts: Facts) -> Refused | None:
 
 def lost_data(facts: Facts) -> Refused | None:
     """A VM whose data has no copy elsewhere is not deleted."""
-    if facts.site is None:
-        return None
     for step in facts.planned.steps:
-        role = facts.site.roles.get(step.target.role)
-        if step.fault == "vm.delete" and role is not None and not role.disposable:
-            reason = f"{step.target.name} holds what nothing else does: role {step.target.role} is not disposable"
-            return Refused(guard="lost data", code="lost-data", reason=reason)
+        role = facts.site.roles.get(step.target.role) if facts.site else None
+        if step.fault != "vm.delete" or role is None or role.disposable:
+            continue
+        if why := _irreplaceable(step.target, facts):
+            return Refused(guard="lost data", code="lost-data", reason=f"{step.target.name} {why}")
+    return None
+
+
+def blast_radius(facts: Facts) -> Refused | None:
+    """No replica set loses its quorum, whoever took the other bricks down, unless its volume is sacrificial."""
+    if facts.topology.volumes is None:
+        return _unknown_layout(facts)
+    for radius in facts.radii:
+        if radius.touched and not radius.writable and not radius.volume.sacrificial:
+            return Refused(guard="blast radius", code="blast-radius", reason=f"{radius.set.name} {radius.told}")
     return None
 
 
@@ -90,6 +112,16 @@ def related_run(facts: Facts) -> Refused | None:
     return None
 
 
+def backlog(facts: Facts) -> Refused | None:
+    """A volume that has not recovered from the last fault is not broken again; a sacrificial one keeps its data too."""
+    hit = {brick.volume for brick in blast.taken(facts.planned.steps, facts.topology)}
+    for volume in facts.topology.volumes or ():
+        if volume.name in hit and volume.backlog:
+            reason = f"volume {volume.name} has not recovered yet: {'; '.join(volume.backlog)}"
+            return Refused(guard="backlog", code="backlog", reason=reason)
+    return None
+
+
 def steady_state(facts: Facts) -> Refused | None:
     """What is not well, or not seen to be, is not broken further."""
     if facts.steady is None or facts.steady.held:
@@ -97,7 +129,9 @@ def steady_state(facts: Facts) -> Refused | None:
     return Refused(guard="steady state", code=facts.steady.code, reason=facts.steady.reason)
 
 
-GUARDS: tuple[Guard, ...] = (halted, undo_debt, targets, lost_data, related_run, steady_state)
+GUARDS: tuple[Guard, ...] = (
+    halted, undo_debt, targets, lost_data, blast_radius, related_run, backlog, steady_state,
+)  # fmt: skip
 
 
 def first_refusal(facts: Facts, guards: Sequence[Guard] = GUARDS) -> Refused | None:
@@ -122,3 +156,27 @@ def _ask(guard: Guard, facts: Facts) -> Refused | None:
         return Refused(
             guard=name, code="guard-error", reason=f"the guard {name} failed: {type(error).__name__}: {error}"
         )
+
+
+def _irreplaceable(target: Target, facts: Facts) -> str:
+    """Why what the VM holds would be lost with it; empty where all of it has a whole copy that stays up."""
+    carried = [radius for radius in facts.radii if any(brick.vm == target.name for brick in radius.set.bricks)]
+    if not carried:
+        return f"holds what nothing else does: role {target.role} is not disposable"
+    for radius in carried:
+        if not any(not brick.arbiter for brick in radius.left):
+            return f"holds what no brick of {radius.set.name} does that stays online"
+        if radius.volume.backlog:
+            return f"may hold what no other brick of {radius.set.name} does yet: {'; '.join(radius.volume.backlog)}"
+    return ""
+
+
+def _unknown_layout(facts: Facts) -> Refused | None:
+    """Nobody knows which VM carries what: then none is broken that may carry a brick."""
+    storage = facts.site.storage if facts.site else None
+    for step in facts.planned.steps:
+        role = step.target.role
+        if role and (storage is None or role == storage.role):
+            reason = f"the layout of the site's volumes is not known, and {step.target.name} may carry bricks of them"
+            return Refused(guard="blast radius", code="blast-radius-unknown", reason=reason)
+    return None

@@ -14,7 +14,7 @@ from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.target import Chosen, choose
 from chaosjc.journal.events import Context, HypothesisPlan, Planned, RecoveryPlan, StepPlan
-from chaosjc.site.topology import Topology
+from chaosjc.site.topology import EMPTY, Topology
 
 DEFAULT_WITHIN = 60.0  # seconds, where a file promises no recovery of its own
 UNDO_TRIES = 2  # the deadline leaves room for so many tries of each undo
@@ -23,10 +23,11 @@ MARGIN = 60.0  # seconds, for all that has no length of its own
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run means to do, and how its targets were chosen, fault by fault."""
+    """What a run means to do, how its targets were chosen, fault by fault, and of which topology."""
 
     planned: Planned
     chosen: tuple[Chosen, ...]
+    topology: Topology
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def plan(loaded: Loaded, around: Circumstances) -> Plan:
         vars=loaded.vars,
         seed=around.seed,
         hypotheses=hypotheses,
+        observations=tuple(checks.check_plan(each, f"o{n}", names) for n, each in enumerate(experiment.observe, 1)),
         steps=steps,
         recovery=recovery,
         baseline=experiment.baseline,
@@ -70,13 +72,13 @@ def plan(loaded: Loaded, around: Circumstances) -> Plan:
         others=tuple(names.others),
         context=around.context,
     )
-    return Plan(planned, chosen)
+    return Plan(planned, chosen, around.topology or EMPTY)
 
 
 def needs(experiment: Experiment) -> frozenset[str]:
     """Which of `prometheus`, `http`, `ssh`, `cloud` it is measured through; `site` if a fault breaks a part of it."""
     until = experiment.recovery.until if experiment.recovery else ()
-    plans = [checks.check_plan(each, "", Names()) for each in (*experiment.hypotheses, *until)]
+    plans = [checks.check_plan(each, "", Names()) for each in (*experiment.hypotheses, *experiment.observe, *until)]
     breaks = {"site"} if any(entry.choice for entry in experiment.faults) else set[str]()
     return checks.needs(plans) | breaks
 
@@ -86,7 +88,7 @@ def _choose(entry: FaultEntry, topology: Topology | None, rng: random.Random) ->
         return Chosen((), (), (), 0)
     if topology is None:
         raise UsageError("this experiment breaks a part of a site", hint="name the site with --site FILE")
-    return choose(entry.choice, topology, rng)
+    return choose(entry.choice, topology, rng, entry.wants)
 
 
 def _steps(experiment: Experiment, chosen: Sequence[Chosen]) -> tuple[StepPlan, ...]:

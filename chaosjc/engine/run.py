@@ -10,8 +10,7 @@ import heapq
 import itertools
 import math
 import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +18,8 @@ from chaosjc.engine.guards import Facts, first_refusal
 from chaosjc.engine.locks import Locks, run_lock
 from chaosjc.engine.sampler import Ask, Sampler
 from chaosjc.engine.undo import Undoer, finish, owner
-from chaosjc.errors import ChaosJCError, Fenced
+from chaosjc.engine.work import Act, Done, Work
+from chaosjc.errors import Fenced
 from chaosjc.journal import live, phases, recovery
 from chaosjc.journal.events import (
     OURS,
@@ -43,8 +43,14 @@ from chaosjc.journal.events import (
 from chaosjc.journal.store import View
 from chaosjc.journal.timeline import Window
 from chaosjc.journal.verdict import Judgement, judge
+from chaosjc.site.topology import Topology
 
 TICK = 0.2  # seconds between two looks at what nobody reports: a halt, the watchdog, the deadline
+UNREADY: Mapping[Act, tuple[str, str]] = {
+    "watchdog": ("undo path", "watchdog"),
+    "look": ("blast radius", "site-unknown"),
+}
+"""What must succeed before admission: the guard that refuses where it does not, and its code."""
 
 
 class WatchdogLike(Protocol):
@@ -60,24 +66,21 @@ class WatchdogLike(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run works with. `backfill` asks a source for a stretch of the past; `lag` how old its newest may be."""
+    """What a run works with.
+
+    `backfill` asks a source for a stretch of the past; `lag` how old its newest may be. `facts` is what the guards look
+    at, with the topology that the plan was made of; `look` is the topology as it is now, which takes seconds: it raises
+    ChaosJCError where nobody can say, and is empty without a site.
+    """
 
     undoer: Undoer
     ask: Ask
     backfill: Callable[[CheckPlan, float, float], tuple[Reading, ...]]
     lag: Callable[[], float]
     watchdog: Callable[[], WatchdogLike]
-    facts: Callable[[str, Planned, View], Facts]
+    facts: Callable[[View], Facts]
+    look: Callable[[], Topology]
     observe: Callable[[Entry], None]
-
-
-@dataclass(frozen=True)
-class _Done:
-    """A thread has ended; `step` is empty for an undo of everything."""
-
-    work: str  # inject, undo, watchdog
-    step: str
-    error: Exception | None
 
 
 class Run:
@@ -89,11 +92,11 @@ class Run:
         self._store = parts.undoer.store
         self._clock = parts.undoer.clock
         self._run = parts.undoer.run
-        self._inbox: queue.SimpleQueue[Sample | Stopping | _Done] = queue.SimpleQueue()  # a signal may interrupt `get`
+        self._inbox: queue.SimpleQueue[Sample | Stopping | Done] = queue.SimpleQueue()  # a signal may interrupt `get`
         self._sampler = Sampler(parts.ask, self._inbox.put, self._clock)
         self._samples: list[Sample] = []
         self._stopping: Stopping | None = None
-        self._busy: set[tuple[str, str]] = set()
+        self._work = Work(self._inbox.put)
         self._agenda: list[tuple[float, int, str, str]] = []
         self._order = itertools.count()
         self._steps = {step.id: step for step in planned.steps}
@@ -101,6 +104,7 @@ class Run:
         self._deadline = math.inf
         self._began: float | None = None
         self._ending: float | None = None  # when the first fault was to end
+        self._topology: Topology | None = None  # as it is just before admission
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
         self._looked = 0.0  # when `stop` hypotheses were looked at last
@@ -144,17 +148,27 @@ class Run:
     # ---- before
 
     def _admit(self) -> bool:
-        """Ask the guards, watch the baseline, wait for the watchdog, ask the guards again and reserve."""
-        early = self._refusal(View(self._store.halted(), tuple(self._store.open_runs())), steady=None)
+        """Ask the guards, watch the baseline, wait for the watchdog, look again, ask the guards again and reserve.
+
+        What was broken by others during the baseline is seen by the look, which the admission's transaction follows.
+        """
+        early = first_refusal(self._parts.facts(View(self._store.halted(), tuple(self._store.open_runs()))))
         if early:
             return self._refuse(early)
-        self._sampler.start(self._planned.hypotheses)
-        self._start("watchdog", "", self._start_watchdog)
+        self._sampler.start((*self._planned.hypotheses, *self._planned.observations))
+        self._work.start("watchdog", "", self._start_watchdog)
         self._sit_out(self._planned.baseline)
         self._wait_idle()
         if self._stopping or self._watchdog is None:
             return False
-        refused = self._store.admit(self._run, lambda view: self._refusal(view, self._steady()))
+        self._work.start("look", "", self._look_at_site)
+        self._wait_idle()
+        if self._stopping or self._topology is None:
+            return False
+        seen = self._topology
+        refused = self._store.admit(
+            self._run, lambda view: first_refusal(self._parts.facts(view).at_admission(self._steady(), seen))
+        )
         self._observe_new()
         self._admitted_at = self._clock.time()
         self._deadline = self._clock.monotonic() + self._planned.deadline
@@ -165,12 +179,11 @@ class Run:
         watchdog.wait_ready()
         self._watchdog = watchdog
 
+    def _look_at_site(self) -> None:
+        self._topology = self._parts.look()
+
     def _steady(self) -> live.Steady:
         return live.steady(self._planned.hypotheses, self._samples, self._planned.baseline, self._clock.time())
-
-    def _refusal(self, view: View, steady: live.Steady | None) -> Refused | None:
-        facts = self._parts.facts(self._run, self._planned, view)
-        return first_refusal(facts if steady is None else facts.with_steady(steady))
 
     def _refuse(self, refused: Refused) -> bool:
         self._record(refused)
@@ -183,7 +196,7 @@ class Run:
         self._began = self._clock.time()
         for step in self._planned.steps:
             self._plan_act(step.start, "inject", step.id)
-        while (self._agenda or self._busy) and not self._stopping:
+        while (self._agenda or self._work) and not self._stopping:
             self._take(max(0.0, min(TICK, self._next_act() - self._clock.monotonic())))
             while self._next_act() <= self._clock.monotonic() and not self._stopping:
                 _, _, act, step_id = heapq.heappop(self._agenda)
@@ -209,11 +222,11 @@ class Run:
             self._stop(Stopping(cause=cause, why=str(fenced)))
             return
         fault = self._parts.undoer.faults[step.fault]
-        self._start("inject", step_id, lambda: fault.inject(step, self._parts.undoer.world))
+        self._work.start("inject", step_id, lambda: fault.inject(step, self._parts.undoer.world))
 
     def _undo(self, step_id: str) -> None:
         self._end()
-        self._start("undo", step_id, lambda: finish(self._parts.undoer, [step_id]))
+        self._work.start("undo", step_id, lambda: finish(self._parts.undoer, [step_id]))
 
     def _end(self) -> None:
         self._ending = self._ending or self._clock.time()
@@ -224,8 +237,8 @@ class Run:
         if self._began is None:
             return False
         self._end()
-        self._start("undo", "", lambda: finish(self._parts.undoer))
-        while any(work == "undo" for work, _ in self._busy):
+        self._work.start("undo", "", lambda: finish(self._parts.undoer))
+        while self._work.doing("undo"):
             self._take(TICK)
         self._observe_new()
         return not self._parts.undoer.state().debts
@@ -258,14 +271,14 @@ class Run:
         """Ask each source once more for the whole run: a short loss of it then costs nothing."""
         before = self._before()
         start = before.start if before else self._clock.time()
-        for check in self._planned.hypotheses:
+        for check in (*self._planned.hypotheses, *self._planned.observations):
             readings = self._parts.backfill(check, start, self._clock.time())
             if readings:
                 self._record(Sample(check=check.id, source="backfill", readings=readings))
 
     def _close(self) -> Judgement:
-        while self._busy and self._began is None:
-            self._take(TICK)  # a watchdog that is still starting
+        while self._work.doing("watchdog") and self._began is None:
+            self._take(TICK)  # it is still starting
         self._record_stopping()
         judged = judge(self._store.entries(self._run))
         self._record(Closed(verdict=judged.verdict, code=judged.code, reason=judged.reason))
@@ -280,12 +293,12 @@ class Run:
             self._take(min(TICK, left))
 
     def _wait_idle(self) -> None:
-        while self._busy and not self._stopping:
+        while self._work and not self._stopping:
             self._take(TICK)
 
     def _take(self, timeout: float) -> None:
         """One round: what has come, after at most `timeout` seconds of waiting for it, then a look around."""
-        messages: list[Sample | Stopping | _Done] = []
+        messages: list[Sample | Stopping | Done] = []
         try:
             messages.append(self._inbox.get(timeout=timeout))
             while True:
@@ -296,25 +309,26 @@ class Run:
         self._samples += samples
         self._record(*samples)
         for message in messages:
-            if isinstance(message, _Done):
+            if isinstance(message, Done):
                 self._handle(message)
             elif isinstance(message, Stopping):
                 self._stop(message)
         self._look(samples)
 
-    def _handle(self, done: _Done) -> None:
-        self._busy.discard((done.work, done.step))
-        if done.work == "inject" and done.error is None:
+    def _handle(self, done: Done) -> None:
+        self._work.ended(done)
+        if done.act == "inject" and done.error is None:
             self._record(Injected(step=done.step))
             self._plan_act(self._steps[done.step].duration, "undo", done.step)
-        elif done.work == "inject":
+        elif done.act == "inject":
             self._record(InjectFailed(step=done.step, why=str(done.error)))
             self._stop(Stopping(cause="inject-failed", why=str(done.error)))
-        elif done.work == "watchdog" and done.error and self._began is None:
-            self._refuse(Refused(guard="undo path", code="watchdog", reason=str(done.error)))
+        elif done.error and self._began is None:
+            guard, code = UNREADY[done.act]
+            self._refuse(Refused(guard=guard, code=code, reason=str(done.error)))
         elif done.error:
             self._stop(Stopping(cause="error", why=str(done.error)))
-        elif done.work == "undo" and done.step and any(act == "inject" for _, _, act, _ in self._agenda):
+        elif done.act == "undo" and done.step and any(act == "inject" for _, _, act, _ in self._agenda):
             self._stop_if_owed(done.step)
         self._observe_new()
 
@@ -337,7 +351,7 @@ class Run:
             self._stop(Stopping(cause="deadline", why=f"not over after {self._planned.deadline:g} s"))
         elif self._watchdog is not None and not self._watched:
             self._watchdog = None
-            self._start("watchdog", "", self._start_watchdog)
+            self._work.start("watchdog", "", self._start_watchdog)
         elif alarm := self._alarm(samples):
             self._stop(Stopping(cause=alarm.cause, why=alarm.why))
 
@@ -369,22 +383,6 @@ class Run:
         state = self._parts.undoer.state()
         if self._stopping and state.closed is None and state.stopping != self._stopping:
             self._record(self._stopping)
-
-    def _start(self, work: str, step: str, act: Callable[[], object]) -> None:
-        """Do something in a thread of its own and report its end to the inbox."""
-
-        def body() -> None:
-            error: Exception | None = None
-            try:
-                act()
-            except Exception as caught:  # noqa: BLE001 - told to the main thread, which decides
-                error = (
-                    caught if isinstance(caught, ChaosJCError) else RuntimeError(f"{type(caught).__name__}: {caught}")
-                )
-            self._inbox.put(_Done(work, step, error))
-
-        self._busy.add((work, step))
-        threading.Thread(target=body, name=f"{work} {step}", daemon=True).start()
 
     def _record(self, *events: Event) -> None:
         if events:

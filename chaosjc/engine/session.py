@@ -15,11 +15,10 @@ from pydantic import JsonValue
 
 import chaosjc
 from chaosjc.checks import registry as checks
-from chaosjc.checks.sources import Sources
+from chaosjc.checks.sources import Sources, bounded
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers.http import Http
 from chaosjc.drivers.prometheus import Prometheus
-from chaosjc.engine import guards
 from chaosjc.engine.experiment import Loaded
 from chaosjc.engine.guards import Facts
 from chaosjc.engine.plan import Circumstances, Plan, needs, plan
@@ -30,14 +29,16 @@ from chaosjc.engine.watchdog import Watchdog
 from chaosjc.errors import ChaosJCError, UsageError
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
-from chaosjc.journal.events import Context, Entry, Planned, Refused
+from chaosjc.journal.events import Context, Entry
 from chaosjc.journal.store import Store, View
 from chaosjc.site import discover, endpoints
 from chaosjc.site.model import BASTION, SiteFile
-from chaosjc.site.topology import Topology
+from chaosjc.site.topology import EMPTY, Topology
 
 ENVIRONMENT = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 """Variables that tell where credentials lie; a later `recover` in another shell needs them."""
+
+LOOK = 60.0  # seconds that a look at the whole site may take
 
 
 @dataclass(frozen=True)
@@ -87,21 +88,18 @@ class Session:
             version=chaosjc.__version__,
         )
 
-    def facts(self, planned: Plan) -> Callable[[str, Planned, View], Facts]:
-        """What the guards of a run look at."""
+    def facts(self, plan: Plan, run: str, view: View) -> Facts:
+        """What the guards of a run look at, with the topology that it was planned of."""
+        site, living = self._wishes.site, alive(self.store, besides=run)
+        return Facts(run, plan.planned, view, plan.chosen, site, plan.topology, alive=living)
 
-        def now(run: str, _: Planned, view: View) -> Facts:
-            return Facts(run, planned.planned, view, planned.chosen, self._wishes.site, None, self._alive(run))
+    def look(self) -> Topology:
+        """The site as it is now, seconds later; empty without a site. Raises ChaosJCError where nobody can say."""
+        return bounded(self._topology, LOOK) or EMPTY
 
-        return now
-
-    def _alive(self, run: str) -> frozenset[str]:
-        return alive(self.store, besides=run)
-
-    def dry_run(self, planned: Plan) -> list[tuple[str, Refused | None]]:
-        """Every guard's answer, as of now; touches nothing."""
-        view = View(self.store.halted(), tuple(self.store.open_runs()))
-        return guards.answers(self.facts(planned)("", planned.planned, view))
+    def dry_run(self, planned: Plan) -> Facts:
+        """What the guards would look at now; touches nothing."""
+        return self.facts(planned, "", View(self.store.halted(), tuple(self.store.open_runs())))
 
     def run(self, planned: Plan, observe: Callable[[Entry], None]) -> Run:
         """A run that is ready to `execute`."""
@@ -114,7 +112,8 @@ class Session:
             backfill=lambda check, start, end: checks.backfill(check, self._sources, start, end),
             lag=lambda: checks.lag(planned.planned.hypotheses, self._sources),
             watchdog=lambda: Watchdog(self.store.path, run_id),
-            facts=self.facts(planned),
+            facts=lambda view: self.facts(planned, run_id, view),
+            look=self.look,
             observe=observe,
         )
         return Run(planned.planned, parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from chaosjc.faults.target import Chosen, TargetChoice
+from chaosjc.faults.target import NO_WANTS, Chosen, TargetChoice, Wants
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan
 from chaosjc.spec.model import Model
@@ -26,6 +26,11 @@ class FaultEntry(Model):
     def choice(self) -> TargetChoice | None:
         """How its targets are chosen among the site's VMs; None where it names what it breaks itself."""
         return None
+
+    @property
+    def wants(self) -> Wants:
+        """What its plan needs to know besides the targets."""
+        return NO_WANTS
 
 
 @dataclass(frozen=True)

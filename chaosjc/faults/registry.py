@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from chaosjc.faults import command, vm
+from chaosjc.faults import brick, command, disk, net, vm
 from chaosjc.faults.fault import Fault
 
 FAULTS: dict[str, Fault] = {
+    "brick.freeze": brick.FREEZE,
+    "brick.kill": brick.KILL,
     "command": command.COMMAND,
+    "disk.fill": disk.FILL,
+    "disk.slow": disk.SLOW,
+    "net.delay": net.DELAY,
+    "net.partition": net.PARTITION,
+    "vm.delete": vm.DELETE,
     "vm.pause": vm.PAUSE,
     "vm.stop": vm.STOP,
-    "vm.delete": vm.DELETE,
 }

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from chaosjc.journal.events import Target
 from chaosjc.site.model import BASTION, MONITOR
-from chaosjc.site.topology import Topology, Vm
+from chaosjc.site.topology import Brick, Topology, Vm
 from chaosjc.spec.model import Model
 from chaosjc.spec.scalars import Percent
 
@@ -20,20 +20,25 @@ ESSENTIAL = {MONITOR: "it measures", BASTION: "every way back goes through it"}
 """Roles that are never drawn: who breaks one of these has to name it."""
 
 
+EVERYONE = "everyone"
+"""In the place of peers: all that is not the target itself."""
+
+
 class TargetChoice(Model):
-    """The `target` of a fault: by name, or some of a role."""
+    """The `target` of a fault: by name, or some of a role, or some that carry a brick of a replica set (`homes/0`)."""
 
     name: str | tuple[str, ...] | None = None
     role: str | None = None
+    replica_set: str | None = None
     count: int | None = Field(default=None, ge=1)
     percent: Percent | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.name is None) == (self.role is None):
-            raise ValueError("expected `name`, or `role` with `count` or `percent`")
+        if [self.name, self.role, self.replica_set].count(None) != 2:
+            raise ValueError("expected `name`, or one of `role` and `replica_set` with `count` or `percent`")
         if self.name is not None and (self.count is not None or self.percent is not None):
-            raise ValueError("`count` and `percent` choose among a role; with `name` the choice is made")
+            raise ValueError("`count` and `percent` choose among several; with `name` the choice is made")
         if self.count is not None and self.percent is not None:
             raise ValueError("expected `count` or `percent`, not both")
         if len(set(self.names)) < len(self.names):
@@ -42,10 +47,18 @@ class TargetChoice(Model):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names asked for; none when a role is."""
+        """The names asked for; none when a role or a replica set is."""
         if self.name is None:
             return ()
         return (self.name,) if isinstance(self.name, str) else self.name
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What else a fault needs to know: each target's brick of `volume`, and the VMs that `peers` (roles, names) are."""
+
+    volume: str = ""
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,33 +72,88 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Targets and eligible peers left alone, both sorted by name; refusals; and how many were asked for."""
+    """Targets and eligible peers left alone, both sorted by name; refusals; and how many were asked for.
+
+    `bricks` are those that the targets carry, of all volumes; `peers` the VMs that the fault is about besides.
+    """
 
     targets: tuple[Target, ...]
     others: tuple[str, ...]
     refused: tuple[Refusal, ...]
     wanted: int
+    bricks: tuple[Brick, ...] = ()
+    peers: tuple[Target, ...] = ()
+
+    def bricks_of(self, target: Target, volume: str = "") -> tuple[Brick, ...]:
+        """Those of one target, of one volume where it is named."""
+        return tuple(each for each in self.bricks if each.vm == target.name and volume in ("", each.volume))
 
 
-def choose(choice: TargetChoice, topology: Topology, rng: random.Random) -> Chosen:
+NO_WANTS = Wants()
+
+
+def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: Wants = NO_WANTS) -> Chosen:
     """Draw the targets. What may not be broken is never drawn, and every such candidate is told with its reason."""
-    if choice.names:
-        candidates, missing = _named(choice.names, topology)
-    else:
-        candidates, missing = list(topology.of_role(choice.role or "")), []
-    named = bool(choice.names)
-    refused = [*missing, *(r for vm in candidates if (r := _refusal(vm, named=named)) is not None)]
-    eligible = sorted((vm for vm in candidates if _refusal(vm, named=named) is None), key=_name)
+    candidates, missing = _candidates(choice, topology)
+    peers, unknown = _peers_of(wants, topology)
+
+    def refusal(vm: Vm) -> Refusal | None:
+        return _refusal(vm, named=bool(choice.names)) or _without_brick(vm, topology, wants.volume)
+
+    refused = [*unknown, *missing, *(r for vm in candidates if (r := refusal(vm)) is not None)]
+    eligible = [] if unknown else sorted((vm for vm in candidates if refusal(vm) is None), key=_name)
     wanted = len(choice.names) or _wanted(choice, len(eligible))
     drawn = eligible if choice.names else sorted(rng.sample(eligible, min(wanted, len(eligible))), key=_name)
     names = {vm.name for vm in drawn}
-    why = "named in the file" if choice.names else f"drawn from {len(eligible)} of role {choice.role}"
+    among = f"role {choice.role}" if choice.role else choice.replica_set
+    why = "named in the file" if choice.names else f"drawn from {len(eligible)} of {among}"
     return Chosen(
-        tuple(Target(id=vm.uuid, name=vm.name, role=vm.role, address=vm.address, why=why) for vm in drawn),
+        tuple(_target(vm, why) for vm in drawn),
         tuple(vm.name for vm in _peers(drawn, topology) if vm.name not in names),
         tuple(refused),
         wanted,
+        tuple(brick for vm in drawn for brick in topology.bricks_on(vm.name)),
+        tuple(_target(vm, "the file's `from`") for vm in peers),
     )
+
+
+def _target(vm: Vm, why: str) -> Target:
+    return Target(id=vm.uuid, name=vm.name, role=vm.role, address=vm.address, why=why)
+
+
+def _candidates(choice: TargetChoice, topology: Topology) -> tuple[list[Vm], list[Refusal]]:
+    if choice.names:
+        return _named(choice.names, topology)
+    if choice.role is not None:
+        return list(topology.of_role(choice.role)), []
+    return _of_set(choice.replica_set or "", topology)
+
+
+def _of_set(name: str, topology: Topology) -> tuple[list[Vm], list[Refusal]]:
+    if topology.volumes is None:
+        return [], [Refusal(name, "layout-unknown", "the layout of the site's volumes is not known")]
+    found = next((each for volume in topology.volumes for each in volume.sets if each.name == name), None)
+    if found is None:
+        return [], [Refusal(name, "target-missing", "the site has no such replica set")]
+    return _named(tuple(dict.fromkeys(brick.vm for brick in found.bricks)), topology)
+
+
+def _peers_of(wants: Wants, topology: Topology) -> tuple[list[Vm], list[Refusal]]:
+    """Roles and names as VMs, each once, sorted by name; what is neither, refused."""
+    known = {*topology.names, *(vm.role for vm in topology.vms), EVERYONE}
+    unknown = [Refusal(p, "target-missing", "the site has no such VM or role") for p in wants.peers if p not in known]
+    found = [vm for vm in topology.vms if {vm.name, vm.role} & set(wants.peers)]
+    return sorted(found, key=_name), unknown
+
+
+def _without_brick(vm: Vm, topology: Topology, volume: str) -> Refusal | None:
+    if not volume:
+        return None
+    if topology.volumes is None:
+        return Refusal(vm.name, "layout-unknown", "the layout of the site's volumes is not known")
+    if any(brick.volume == volume for brick in topology.bricks_on(vm.name)):
+        return None
+    return Refusal(vm.name, "target-missing", f"it carries no brick of a volume {volume}")
 
 
 def _named(names: tuple[str, ...], topology: Topology) -> tuple[list[Vm], list[Refusal]]:

@@ -26,9 +26,12 @@ class _Record(BaseModel):
 
 
 class CheckPlan(_Record):
-    """A question to the site, resolved: `kind` and `options` say how to ask, `expect` what a good answer is."""
+    """A question to the site, resolved: `kind` and `options` say how to ask, `expect` what a good answer is.
 
-    id: str  # h1, h2, … for hypotheses, r1, … for recovery
+    `expect` is empty where none is: what is observed is shown, and never judged.
+    """
+
+    id: str  # h1, h2, … for hypotheses, o1, … for observations, r1, … for recovery
     name: str
     kind: str  # promql, http, command, or the name of a named check
     options: dict[str, JsonValue] = {}
@@ -112,6 +115,7 @@ class Planned(_Record):
     vars: dict[str, JsonValue] = {}
     seed: int = 0
     hypotheses: tuple[HypothesisPlan, ...] = ()
+    observations: tuple[CheckPlan, ...] = ()
     steps: tuple[StepPlan, ...] = ()
     recovery: RecoveryPlan
     baseline: float = 5.0

@@ -128,7 +128,7 @@ class Ruler:
 
     def __init__(self, evidence: Evidence, before: Window | None, *, slack: float | None = None) -> None:
         self.evidence = evidence
-        self._expect = expect.parse(evidence.check.expect)
+        self._expect = expect.of_plan(evidence.check.expect)
         self._quorum = Quorum(evidence.check.require, evidence.check.series)
         self._slack = slack
         early = evidence.within(before) if before else ()
@@ -230,6 +230,18 @@ def measure(
     held = worst_of([phases[phase].held if phase in phases else None for phase in plan.phases])
     worst, why = ruler.worst(judged), _why_unknown(ruler.evidence)
     return HypothesisResult(plan, held, phases, tuple(outages), distributions, worst, why)
+
+
+def distributions(
+    check: CheckPlan, samples: Iterable[Sample], windows: Mapping[Phase, Window]
+) -> dict[Phase, Distribution]:
+    """What a check showed in each phase, whatever is expected of it: all its series together."""
+    ruler = Ruler(evidence(check, samples), windows.get("before"))
+    return {
+        phase: figures
+        for phase, window in windows.items()
+        for figures in _distributions(stretch(ruler, {phase: window})).values()
+    }
 
 
 def worst_of(states: Iterable[bool | None]) -> bool | None:

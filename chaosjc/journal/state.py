@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chaosjc.journal.events import (
+    Admitted,
     Closed,
     DebtCleared,
     Entry,
@@ -66,6 +67,7 @@ class RunState:
     planned: Planned
     planned_at: float
     steps: dict[str, StepState] = field(default_factory=dict[str, StepState])
+    admitted_at: float | None = None
     stopping: Stopping | None = None
     closed: Closed | None = None
     closed_at: float | None = None
@@ -92,6 +94,8 @@ def _apply(state: RunState, entry: Entry) -> None:
     event = entry.event
     if isinstance(event, Closed):
         state.closed, state.closed_at = event, entry.at
+    elif isinstance(event, Admitted):
+        state.admitted_at = entry.at
     elif isinstance(event, Stopping):
         state.stopping = event
     step = state.steps.get(getattr(event, "step", ""))

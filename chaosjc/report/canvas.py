@@ -69,6 +69,17 @@ class Canvas:
         """Held, violated and no data as a strip."""
         return join(*(self._state(span, top, height) for span in spans))
 
+    def phases(self, top: float, height: float) -> Markup:
+        """The phases as a strip, named where there is room."""
+        parts: list[Child] = []
+        for name, window in self.story.judgement.windows.items():
+            title = f"{name}: {words.seconds(window.length)}"
+            parts.append(self.rect(window.start, window.end, top, height, f"phase {name}", title))
+            left, right = self.x(window.start), self.x(window.end)
+            if right - left > 7 * len(name):
+                parts.append(text((left + right) / 2, top + height / 2 + 3.5, name, "phase-name middle"))
+        return join(*parts)
+
     def faults(self, top: float, height: float) -> Markup:
         """Behind a plot: while anything was broken or being put back."""
         return join(*(self.rect(w.start, w.end, top, height, "fault-shade") for w in self._broken()))

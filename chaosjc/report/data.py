@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chaosjc.clock import rfc3339
-from chaosjc.journal.events import DebtCleared, Entry
-from chaosjc.journal.measure import HypothesisResult, Outage
+from chaosjc.journal.events import CheckPlan, DebtCleared, Entry
+from chaosjc.journal.measure import HypothesisResult, Outage, distributions
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.verdict import FaultResult, TargetResult
 from chaosjc.report.story import Story, read
@@ -25,6 +25,7 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
         "outages": [_outage(outage) for outage in story.judgement.outages],
         "debts": [_debt(step) for step in story.state.debts],
         "debt_cleared_at": _debt_cleared_at(story),
+        "observations": [_observation(story, check) for check in story.planned.observations],
     }
 
 
@@ -66,6 +67,21 @@ def _hypothesis(result: HypothesisResult) -> dict[str, Any]:
         for name, phase in result.phases.items()
     }
     return {"name": result.name, "held": result.held, "phases": phases}
+
+
+def _observation(story: Story, check: CheckPlan) -> dict[str, Any]:
+    """Figures of all series of the check together, in each phase in which there were any."""
+    phases = {
+        phase: {
+            "n": found.n,
+            "min": _finite(found.min),
+            "p50": _finite(found.median),
+            "p95": _finite(found.p95),
+            "max": _finite(found.max),
+        }
+        for phase, found in distributions(check, story.samples, story.judgement.windows).items()
+    }
+    return {"name": check.name, "phases": phases}
 
 
 def _fault(fault: FaultResult) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from chaosjc.journal.events import Entry
 from chaosjc.report import hypotheses, tables, words
 from chaosjc.report.canvas import DEFINITIONS, Canvas
 from chaosjc.report.markup import Child, Markup, join, tag
+from chaosjc.report.observed import observations
 from chaosjc.report.overview import overview
 from chaosjc.report.story import Story, budget, command, promise, read, track
+from chaosjc.report.waits import promises, waits
 
 
 def html(entries: Sequence[Entry]) -> str:
@@ -26,6 +28,9 @@ def html(entries: Sequence[Entry]) -> str:
         tag("section", _summary(story)),
         _section("Timeline", tag("div", overview(canvas, tracks), _key(), class_="overview"), id="timeline"),
         _section("Hypotheses", hypotheses.hypotheses(canvas, tracks), id="hypotheses"),
+        _section("Promised and measured", promises(canvas, tracks), id="promises"),
+        _section("Stalls as users saw them", waits(canvas), id="stalls"),
+        _section("Observed", observations(canvas), id="observed"),
         _section("Outages", tables.outages(story), id="outages"),
         _section("Recovery", hypotheses.recovery(canvas), id="recovery"),
         _section("Targets and faults", tables.targets(story), id="targets"),

@@ -47,7 +47,7 @@ def recovery(canvas: Canvas) -> Markup:
 def _check(canvas: Canvas, found: Track) -> Markup:
     head = tag("div", tag("h3", found.check.name), class_="head")
     return tag(
-        "article", tag("div", head, _claim(found.check), _drawing(canvas, found), class_="top"), class_="hypothesis"
+        "article", tag("div", head, claim(found.check), drawing(canvas, found), class_="top"), class_="hypothesis"
     )
 
 
@@ -55,8 +55,8 @@ def _hypothesis(canvas: Canvas, result: HypothesisResult, found: Track | None) -
     shown, class_ = _state(canvas, result)
     head = tag("div", tag("h3", result.name), tag("span", shown, class_=f"state {class_}"), class_="head")
     why = say_unknown(result) if result.held is None and canvas.story.closed else ""
-    drawing = _drawing(canvas, found) if found else None
-    top = tag("div", head, _claim(result.plan), tag("p", why, class_="unsure") if why else None, drawing, class_="top")
+    unsure = tag("p", why, class_="unsure") if why else None
+    top = tag("div", head, claim(result.plan), unsure, drawing(canvas, found) if found else None, class_="top")
     return tag("article", top, _phases(result), class_="hypothesis")
 
 
@@ -67,8 +67,8 @@ def _state(canvas: Canvas, result: HypothesisResult) -> tuple[str, str]:
     return f"{words.STATE_GLYPHS[result.held]} {words.STATES[result.held]}", STATE_CLASSES[result.held]
 
 
-def _claim(check: CheckPlan) -> Markup:
-    """What was asked and what was expected, in a line."""
+def claim(check: CheckPlan) -> Markup:
+    """What was asked and what was expected, if anything was, in a line."""
     asked = ", ".join(_option(key, value) for key, value in check.options.items() if value not in ("", None, {}, []))
     rules = [f"every {format_duration(check.every)}"]
     if isinstance(check, HypothesisPlan):
@@ -77,15 +77,8 @@ def _claim(check: CheckPlan) -> Markup:
         rules += ["stops the run"] if check.stop else []
     rules += ["any series"] if check.require == "any" else []
     rules += [f"{check.series} series"] if check.series else []
-    return tag(
-        "p",
-        f"{check.kind} ",
-        tag("code", asked),
-        " expected ",
-        tag("code", check.expect),
-        f" · {', '.join(rules)}",
-        class_="claim",
-    )
+    expected = join(" expected ", tag("code", check.expect)) if check.expect else None
+    return tag("p", f"{check.kind} ", tag("code", asked), expected, f" · {', '.join(rules)}", class_="claim")
 
 
 def _option(key: str, value: JsonValue) -> str:
@@ -94,7 +87,8 @@ def _option(key: str, value: JsonValue) -> str:
     return text if key in ("promql", "url", "argv", "names") else f"{key} {text}"
 
 
-def _drawing(canvas: Canvas, found: Track) -> Markup:
+def drawing(canvas: Canvas, found: Track) -> Markup:
+    """Plot and legend."""
     if not found.series:
         return tag("p", "No sample ever had a value.", class_="muted")
     return join(plot(canvas, found), _legend(found))

@@ -30,20 +30,9 @@ def overview(canvas: Canvas, tracks: Sequence[Track]) -> Markup:
         bottom + 22,
         "Timeline of the run: phases, faults, hypotheses and recovery",
         canvas.grid(_TOP, bottom, clock=_TOP - 8, label=bottom + 15),
-        _phases(canvas),
+        canvas.phases(_TOP, _PHASES),
         *placed,
     )
-
-
-def _phases(canvas: Canvas) -> Markup:
-    parts: list[Child] = []
-    for name, window in canvas.story.judgement.windows.items():
-        title = f"{name}: {words.seconds(window.length)}"
-        parts.append(canvas.rect(window.start, window.end, _TOP, _PHASES, f"phase {name}", title))
-        left, right = canvas.x(window.start), canvas.x(window.end)
-        if right - left > 7 * len(name):
-            parts.append(text((left + right) / 2, _TOP + 12.5, name, "phase-name middle"))
-    return join(*parts)
 
 
 def _row(label: str, note: str, *bars: Child) -> Markup:

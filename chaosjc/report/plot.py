@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chaosjc.journal.events import CheckPlan
 from chaosjc.journal.timeline import Point
 from chaosjc.report import words
 from chaosjc.report.canvas import LEFT, RIGHT, Canvas, path, picture, text
 from chaosjc.report.markup import Child, Markup, join, tag
-from chaosjc.report.scale import Scale, domain, strokes, thin, ticks
+from chaosjc.report.scale import Scale, scale_of, strokes, thin
 from chaosjc.report.story import Track
 
 COLOURED = 6  # series with a colour of their own; the rest are grey
@@ -22,8 +23,10 @@ DOTS = 120  # a series of no more points shows each of them
 
 TOP, BOTTOM = 8.0, 148.0
 LANE_TOP, LANE_HEIGHT = 156.0, 8.0
+PHASES_HEIGHT = 13.0
 HEIGHT = 186.0
 _DURATION = re.compile(r"\d(ms|s|m|h|d)\b")
+_SECONDS = re.compile(r"_seconds(_bucket)?\b")
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,12 @@ class Axis:
         """Heights and what to write there."""
         if self.names:
             return [(self.y(float(i)), name) for i, name in enumerate(self.names)]
-        values = ticks(self.y.low, self.y.high, 4)
-        whole = [value for value in values if value == int(value)] if self.y.high - self.y.low < 3 else values
+        values = self.y.ticks(4)
+        whole = (
+            [value for value in values if value == int(value)]
+            if self.y.high - self.y.low < 3 and not self.y.log
+            else values
+        )
         chosen = whole if len(whole) >= 2 else values
         return [(self.y(value), words.number(value, unit=self.unit)) for value in chosen]
 
@@ -52,10 +59,11 @@ def plot(canvas: Canvas, track: Track) -> Markup:
     """The drawing of one check."""
     axis = axis_of(track)
     names = ordered(track)[:DRAWN]
-    label = f"{track.check.name}: values over time, expected {track.check.expect}"
+    expected = f", expected {track.check.expect}" if track.check.expect else ""
+    below = canvas.lane(track.judged, LANE_TOP, LANE_HEIGHT) if expected else canvas.phases(LANE_TOP - 2, PHASES_HEIGHT)
     return picture(
         HEIGHT,
-        label,
+        f"{track.check.name}: values over time{expected}",
         canvas.faults(TOP, BOTTOM - TOP),
         _wrong_side(track, axis),
         *(canvas.rect(s.start, s.end, TOP, BOTTOM - TOP, "gap") for s in track.judged if s.held is None),
@@ -63,7 +71,7 @@ def plot(canvas: Canvas, track: Track) -> Markup:
         _levels(axis),
         _threshold(track, axis),
         *(_line(canvas, track, axis, name, i) for i, name in reversed(list(enumerate(names)))),
-        canvas.lane(track.judged, LANE_TOP, LANE_HEIGHT),
+        below,
     )
 
 
@@ -85,9 +93,14 @@ def axis_of(track: Track) -> Axis:
         names = tuple(sorted(held, key=lambda name: (held[name], name))[-8:])
         return Axis(Scale(-0.4, max(len(names) - 0.6, 0.6), BOTTOM, TOP), names)
     numbers = [float(value) for value in values]
-    low, high = domain(numbers, track.thresholds)
-    unit = "s" if _DURATION.search(track.check.expect) else ""
-    return Axis(Scale(low, high, BOTTOM, TOP), unit=unit)
+    return Axis(scale_of(numbers, track.thresholds, BOTTOM, TOP), unit=unit_of(track.check))
+
+
+def unit_of(check: CheckPlan) -> str:
+    """`s` where seconds are expected, or asked for by a metric that is named so; else nothing."""
+    asked = check.options.get("promql")
+    seconds = isinstance(asked, str) and _SECONDS.search(asked)
+    return "s" if seconds or _DURATION.search(check.expect) else ""
 
 
 def _wrong_side(track: Track, axis: Axis) -> Markup:
@@ -128,6 +141,8 @@ def _levels(axis: Axis) -> Markup:
 def _threshold(track: Track, axis: Axis) -> Markup:
     bounds = () if axis.names else track.thresholds
     lines = [tag("path", d=f"M{LEFT} {axis.y(bound)}H{RIGHT}", class_="threshold") for bound in bounds]
+    if not track.check.expect:
+        return join()
     if not bounds:
         return text(RIGHT - 4, TOP + 11, _expected(track), "threshold-label end")
     top = axis.y(bounds[-1])

@@ -15,17 +15,27 @@ _TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from `low` to `high` onto places from `start` to `end`; values beyond are held at the edge."""
+    """Values from `low` to `high` onto places from `start` to `end`; values beyond are held at the edge.
+
+    With `log` each decade is as long as any other; both ends must be positive then.
+    """
 
     low: float
     high: float
     start: float
     end: float
+    log: bool = False
 
     def __call__(self, value: float) -> float:
         """The place of a value, to a tenth."""
-        part = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return round(self.start + part * (self.end - self.start), 1)
+        low, held, high = self.low, min(max(value, self.low), self.high), self.high
+        if self.log:
+            low, held, high = math.log10(low), math.log10(held), math.log10(high)
+        return round(self.start + (held - low) / (high - low) * (self.end - self.start), 1)
+
+    def ticks(self, count: int) -> list[float]:
+        """About `count` round numbers that lie on it."""
+        return decades(self.low, self.high) if self.log else ticks(self.low, self.high, count)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -34,6 +44,26 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(step * size for step in _STEPS if step * size >= raw * 0.999)
     return [round(i * step, 12) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def decades(low: float, high: float) -> list[float]:
+    """The powers of ten from `low` to `high`, every other one where there are many."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    return [10.0**power for power in range(first, last + 1, 1 if last - first < 6 else 2)]
+
+
+def wide(values: Iterable[float]) -> bool:
+    """Whether the numbers are better told apart by their decades: all positive, and more than two decades of them."""
+    finite = [value for value in values if math.isfinite(value)]
+    return bool(finite) and min(finite) > 0 and max(finite) > 100 * min(finite)
+
+
+def scale_of(values: Sequence[float], bounds: Sequence[float], start: float, end: float) -> Scale:
+    """A scale with room for all values and bounds, logarithmic where they are wide."""
+    if wide((*values, *bounds)):
+        finite = [value for value in (*values, *bounds) if math.isfinite(value)]
+        return Scale(min(finite) / 1.4, max(finite) * 1.4, start, end, log=True)
+    return Scale(*domain(values, bounds), start, end)
 
 
 def time_ticks(low: float, high: float, count: int = 8) -> list[float]:

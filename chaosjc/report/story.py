@@ -17,7 +17,7 @@ from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Point, Span, Window
 from chaosjc.journal.verdict import Judgement, judge
 from chaosjc.report import words
-from chaosjc.spec.expect import Expect, parse
+from chaosjc.spec.expect import Expect, of_plan
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def track(story: Story, check: CheckPlan) -> Track:
     judged = [span for chosen in _asked(story, check) for span in _judged(ruler, chosen)]
     before = statistics.median(ruler.reference.values()) if ruler.reference else None
     points = ruler.points(ruler.readings(_tiles(story)))
-    return Track(check, ruler.evidence.interval, points, tuple(judged), parse(check.expect), before)
+    return Track(check, ruler.evidence.interval, points, tuple(judged), of_plan(check.expect), before)
 
 
 def _judged(ruler: measure.Ruler, windows: dict[Phase, Window]) -> tuple[Span, ...]:
@@ -117,6 +117,8 @@ def _judged(ruler: measure.Ruler, windows: dict[Phase, Window]) -> tuple[Span, .
 
 def _asked(story: Story, check: CheckPlan) -> list[dict[Phase, Window]]:
     """The stretches of time in which the check counts: for one of recovery, from the first undo call on."""
+    if not check.expect:
+        return []
     windows, at = story.judgement.windows, story.judgement.moments
     if isinstance(check, HypothesisPlan):
         stretches: list[dict[Phase, Window]] = [

@@ -116,9 +116,16 @@ def suite_summary(runs: Iterable[tuple[Sequence[Entry], str]]) -> RenderableType
 
 
 def dry_run(
-    planned: Planned, guards: Sequence[tuple[str, Refused | None]], refused: Sequence[tuple[str, str]] = ()
+    planned: Planned,
+    guards: Sequence[tuple[str, Refused | None]],
+    refused: Sequence[tuple[str, str]] = (),
+    storage: Sequence[tuple[str, str, bool]] = (),
 ) -> RenderableType:
-    """The whole plan, and what each guard says of it; `refused` are candidates (name, why) that were not chosen."""
+    """The whole plan, and what each guard says of it.
+
+    `refused` are candidates (name, why) that were not chosen; `storage` what would become of each replica set and
+    volume (name, what, whether that is well).
+    """
     first = next((answer for _, answer in guards if answer is not None), None)
     style, said = ("red", f"would be refused: {first.reason}") if first else ("green", "would start")
     return Safe(
@@ -130,6 +137,7 @@ def dry_run(
         Text(),
         _claims(planned),
         Text(),
+        *([_storage(storage), Text()] if storage else []),
         _guards(guards),
     )
 
@@ -246,6 +254,8 @@ def _claims(planned: Planned) -> Table:
     table = _table("check", "expect", "rules")
     for plan in planned.hypotheses:
         table.add_row(plan.name, Text(plan.expect), _rules(plan))
+    for observed in planned.observations:
+        table.add_row(observed.name, words.NONE, f"observed {_rules(observed)}")
     for check in planned.recovery.until:
         table.add_row(check.name, Text(check.expect), f"recovery, within {words.seconds(planned.recovery.within)}")
     return table
@@ -258,6 +268,13 @@ def _rules(check: CheckPlan) -> str:
         parts += [f"{format_duration(check.tolerate)} tolerated"] if check.tolerate else []
         parts += ["stops the run"] if check.stop else []
     return ", ".join(parts)
+
+
+def _storage(storage: Sequence[tuple[str, str, bool]]) -> Table:
+    table = _table("storage", "", "with this run")
+    for name, what, well in storage:
+        table.add_row(name, Text("✓", style="green") if well else Text("✗", style="red"), what)
+    return table
 
 
 def _guards(guards: Sequence[tuple[str, Refused | None]]) -> Table:

@@ -10,7 +10,7 @@ from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site.change import Change, concerning
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.destroy import Destroy
-from chaosjc.site.roles import access, monitoring
+from chaosjc.site.roles import access, canary, monitoring, storage
 from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.hosts import Hosts
 from chaosjc.site.stages.infra import Infra
@@ -20,6 +20,8 @@ STAGES: tuple[Stage[Any], ...] = (
     Keys(),
     Infra(),
     Hosts("access", access.contents, certifies=True),
+    Hosts("bricks", storage.bricks),
+    Hosts("canary", canary.contents),
     Hosts("monitoring", monitoring.contents),
 )
 ROUNDS = 3  # mending one thing may uncover another: a rule, then the server behind it

@@ -264,6 +264,19 @@ class SiteFile(Model):
             for index, name in enumerate(_names(role_name, role))
         )
 
+    def brick_path(self, volume: str) -> str:
+        """Where a volume's bricks lie, on each VM that carries one: `/data/homes`."""
+        assert self.storage is not None  # noqa: S101 - it has the volume
+        disk = self.storage.volumes[volume].disk or next(iter(self.roles[self.storage.role].disks))
+        return f"{disk}/{volume}"
+
+    def replica_sets(self, volume: str) -> tuple[tuple[str, ...], ...]:
+        """The VMs that carry a volume's bricks, set by set: the first of the role, as many as it needs."""
+        assert self.storage is not None  # noqa: S101 - it has the volume
+        vms = [each.name for each in self.machines if each.role == self.storage.role]
+        size, sets = self.storage.volumes[volume].replica, self.storage.volumes[volume].distribute
+        return tuple(tuple(vms[at * size : (at + 1) * size]) for at in range(sets))
+
     def opted_in(self, name: str, role: str) -> bool:
         """Whether a fault may break this VM at all."""
         return bool({name, role} & set(self.policy.targets))

@@ -106,3 +106,7 @@ class Topology:
     def bricks_on(self, vm: str) -> tuple[Brick, ...]:
         """The bricks that a VM carries, of all volumes."""
         return tuple(brick for volume in self.volumes or () for brick in volume.bricks if brick.vm == vm)
+
+
+EMPTY = Topology(())
+"""That of no site."""

@@ -197,6 +197,23 @@ class OneOf(Expect):
         return sorted({member for member in self.members if not isinstance(member, str)})
 
 
+@dataclass(frozen=True)
+class Anything(Expect):
+    """What is observed only: every number and every text will do. No file can ask for it."""
+
+    def holds(self, value: Value, before: float | None = None) -> bool | None:
+        """See Expect."""
+        return True if isinstance(value, str) or _is_number(value) else None
+
+
+ANYTHING = Anything("")
+
+
+def of_plan(text: str) -> Expect:
+    """What a plan expects, which is nothing where it says nothing. Raises ExpectError."""
+    return parse(text) if text else ANYTHING
+
+
 def parse(text: str) -> Expect:
     """Read one expectation. Raises ExpectError, whose offset points into `text`."""
     if len(text) > MAX_LENGTH:

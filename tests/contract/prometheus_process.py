@@ -50,6 +50,11 @@ def binary() -> Path:
     return unpacked
 
 
+def promtool() -> Path:
+    """Of the same package."""
+    return binary().with_name("promtool")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

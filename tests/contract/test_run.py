@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from chaosjc.engine import experiment as files
+from chaosjc.engine import guards
 from chaosjc.engine.run import Run
 from chaosjc.engine.session import Session, Wishes, open_session
-from chaosjc.errors import UsageError
-from chaosjc.journal.events import Entry, Halted
+from chaosjc.errors import RemoteError, UsageError
+from chaosjc.journal.events import CheckPlan, Entry, Halted, Reading, Sample, Target
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import Judgement, judge
+from chaosjc.report.data import run_object
+from chaosjc.site.topology import Topology
+from tests.unit.engine import storage
 
 EXPERIMENT = """\
 apiVersion: chaosjc/v1
@@ -262,7 +267,7 @@ def test_a_debt_refuses_the_next_run(world: World) -> None:
 def test_a_dry_run_touches_nothing(world: World) -> None:
     loaded, wishes = world.session(world.experiment())
     with open_session(wishes, loaded, print) as session:
-        answers = session.dry_run(session.plan(loaded[0], 1))
+        answers = guards.answers(session.dry_run(session.plan(loaded[0], 1)))
         assert all(answer is None for _, answer in answers)
         assert session.store.runs() == []
     assert world.whole
@@ -281,3 +286,80 @@ def test_a_site_is_needed_and_missing(world: World) -> None:
     loaded, wishes = world.session(path)
     with open_session(wishes, loaded, print) as session, pytest.raises(UsageError, match="needs a site"):
         session.plan(loaded[0], 1)
+
+
+OBSERVE = """\
+observe:
+  - {{name: the file, command: [test, -e, '{there}/file'], every: 200ms}}
+  - {{name: nothing, command: ['{there}/no-such-program']}}
+"""
+
+
+def test_what_is_observed_is_shown_and_changes_nothing(world: World) -> None:
+    judged = world.run(more=OBSERVE.format(there=world.there), duration="1s")
+    assert (judged.verdict, judged.code) == ("PASS", "held")
+    assert [each.hypothesis for each in judged.outages] == []
+    samples = [e for e in world.entries if isinstance(e.event, Sample) and e.event.check == "o1"]
+    assert samples[0].at < world.at("admitted") and samples[-1].at > world.at("settling")
+    file, nothing = run_object(world.entries)["observations"]
+    assert (file["name"], nothing) == ("the file", {"name": "nothing", "phases": {}})
+    assert (file["phases"]["before"]["max"], file["phases"]["during"]["max"]) == (0, 1)
+    assert list(file["phases"]) == ["before", "during", "recovering", "after"]
+    assert list(file["phases"]["during"]) == ["n", "min", "p50", "p95", "max"]
+
+
+def test_its_past_is_asked_for_as_that_of_a_hypothesis_is(world: World) -> None:
+    loaded, wishes = world.session(world.experiment(more=OBSERVE.format(there=world.there)))
+    asked: dict[str, tuple[float, float]] = {}
+
+    def backfill(check: CheckPlan, start: float, end: float) -> tuple[Reading, ...]:
+        asked[check.id] = start, end
+        return ()
+
+    with open_session(wishes, loaded, print) as session:
+        run = session.run(session.plan(loaded[0], 1), world.entries.append)
+        run._parts = dataclasses.replace(run._parts, backfill=backfill)
+        run.execute()
+    assert list(asked) == ["h1", "o1", "o2"]
+    assert asked["o1"][0] < world.at("admitted") - 1 and asked["o1"][1] > world.at("settling")
+
+
+class TestAdmission:
+    """What others do during the baseline is seen before anything is broken."""
+
+    def run_with(self, world: World, look: Callable[[], Topology]) -> Judgement:
+        """The target of its only step carries a brick, and all is well when it is planned."""
+        loaded, wishes = world.session(world.experiment())
+        with open_session(wishes, loaded, print) as session:
+            plan = session.plan(loaded[0], 1)
+            (step,) = plan.planned.steps
+            on_brick = step.model_copy(update={"target": Target(id="u", name="brick-001", role="brick")})
+            planned = plan.planned.model_copy(update={"steps": (on_brick,)})
+            plan = dataclasses.replace(plan, planned=planned, topology=storage.site(storage.volume()))
+            run = session.run(plan, world.entries.append)
+            run._parts = dataclasses.replace(run._parts, look=look)
+            return run.execute()
+
+    def test_a_backlog_that_came_meanwhile_refuses(self, world: World) -> None:
+        looked: list[float] = []
+
+        def look() -> Topology:
+            looked.append(time.time())
+            return storage.site(storage.volume(backlog=("worker-001 is not connected to brick-002",)))
+
+        judged = self.run_with(world, look)
+        assert (judged.verdict, judged.code) == ("NOT-STARTED", "backlog")
+        assert judged.reason == "volume homes has not recovered yet: worker-001 is not connected to brick-002"
+        assert len(looked) == 1 and world.at("planned") + 2 <= looked[0] <= world.at("refused")
+
+    def test_without_one_it_is_admitted(self, world: World) -> None:
+        assert self.run_with(world, lambda: storage.site(storage.volume())).verdict == "PASS"
+
+    def test_a_site_that_cannot_be_looked_at_is_not_broken(self, world: World) -> None:
+        def look() -> Topology:
+            raise RemoteError("the cloud does not answer")
+
+        judged = self.run_with(world, look)
+        assert (judged.verdict, judged.code) == ("NOT-STARTED", "site-unknown")
+        assert judged.reason == "the cloud does not answer"
+        assert world.whole

@@ -38,9 +38,13 @@ class File:
 
 @dataclass(frozen=True)
 class Unit:
-    """A systemd unit that is enabled and runs, with no drop-ins but the plan's own."""
+    """A systemd unit that is enabled and runs, with no drop-ins but the plan's own.
+
+    A `patient` one tries until it succeeds, and nobody waits for its first success: it needs other VMs.
+    """
 
     name: str
+    patient: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 from chaosjc.site.model import MONITOR, Machine, SiteFile
-from chaosjc.site.roles import Contents, File, Surroundings, Unit
+from chaosjc.site.roles import Contents, File, Surroundings, Unit, canary
+from chaosjc.site.rules import rule_files
 from chaosjc.spec.scalars import format_duration
 
 PROMETHEUS_PORT, NODE_PORT = 9090, 9100
 PROMETHEUS, NODE_EXPORTER = "prometheus.service", "prometheus-node-exporter.service"
 
 _CONFIG = "/etc/prometheus/prometheus.yml"
+_RULES = "/etc/prometheus/rules"
 _COLLECTORS = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev", "stat", "time", "uname", "vmstat")
 _HARDENED = """\
 User=prometheus
@@ -27,7 +29,20 @@ def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents
     if machine.role != MONITOR:
         return exporter
     config = File(_CONFIG, _scrape_config(site), live=True, reloads=PROMETHEUS)
-    return exporter + Contents((_unit_file(PROMETHEUS, _prometheus(site)), config), (Unit(PROMETHEUS),))
+    rules = (File(f"{_RULES}/{name}", text, live=True, reloads=PROMETHEUS) for name, text in rule_files(site).items())
+    return exporter + Contents((_unit_file(PROMETHEUS, _prometheus(site)), config, *rules), (Unit(PROMETHEUS),))
+
+
+def targets(site: SiteFile) -> dict[str, list[tuple[Machine, int]]]:
+    """What Prometheus scrapes on the site's VMs: machine and port, by job."""
+    found = {"node": [(each, NODE_PORT) for each in site.machines]}
+    if site.storage:
+        ports = canary.storage_ports(site.storage).values()
+        bricks = [each for each in site.machines if canary.bricks_of(site, each.name)]
+        clients = [each for each in site.machines if each.role in site.storage.clients]
+        found["gluster"] = [(each, canary.GLUSTER_PORT) for each in bricks]
+        found["storage"] = [(each, port) for each in clients for port in ports]
+    return found
 
 
 def _unit_file(name: str, text: str) -> File:
@@ -67,16 +82,17 @@ WantedBy=multi-user.target
 def _scrape_config(site: SiteFile) -> str:
     """JSON, which is YAML; every series says which VM it is about and that VM's role."""
     interval = format_duration(site.monitoring.scrape_interval)
-    nodes = [
-        {"targets": [f"{each.name}:{NODE_PORT}"], "labels": {"vm": each.name, "role": each.role}}
-        for each in site.machines
-    ]
     itself = {"targets": [f"localhost:{PROMETHEUS_PORT}"], "labels": {"vm": MONITOR, "role": MONITOR}}
+    jobs = {job: [_target(*each) for each in listed] for job, listed in targets(site).items()} | {
+        "prometheus": [itself]
+    }
     config = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "external_labels": {"site": site.name}},
-        "scrape_configs": [
-            {"job_name": "node", "static_configs": nodes},
-            {"job_name": "prometheus", "static_configs": [itself]},
-        ],
+        "rule_files": [f"{_RULES}/{name}" for name in rule_files(site)],
+        "scrape_configs": [{"job_name": job, "static_configs": listed} for job, listed in jobs.items()],
     }
     return json.dumps(config, indent=1) + "\n"
+
+
+def _target(machine: Machine, port: int) -> dict[str, object]:
+    return {"targets": [f"{machine.name}:{port}"], "labels": {"vm": machine.name, "role": machine.role}}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 
 from chaosjc.site.keys import HostIdentity
 from chaosjc.site.model import Machine, SiteFile
-from chaosjc.site.roles import Account, Contents, File, Surroundings, access, monitoring
+from chaosjc.site.roles import Account, Contents, File, Surroundings, access, canary, monitoring, storage
 
 
 def everything(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """What all stages together put on a VM."""
-    return access.contents(site, machine, around) + monitoring.contents(site, machine, around)
+    parts = (access.contents, storage.contents, canary.contents, monitoring.contents)
+    return sum((each(site, machine, around) for each in parts), Contents())
 
 
 def render(contents: Contents, identity: HostIdentity) -> str:
@@ -25,6 +27,11 @@ def render(contents: Contents, identity: HostIdentity) -> str:
     return "#cloud-config\n" + json.dumps(_config(contents.files, contents) | {"ssh_keys": key})
 
 
+def compressed(text: str) -> bytes:
+    """As Nova gets it, which takes 64 KiB of base64; cloud-init unpacks it. The same text gives the same bytes."""
+    return gzip.compress(text.encode(), mtime=0)
+
+
 def digest(contents: Contents) -> str:
     """Of what cannot change while the VM lives: neither its host key nor live files."""
     fixed = [each for each in contents.files if not each.live]
@@ -33,15 +40,26 @@ def digest(contents: Contents) -> str:
 
 
 def _config(files: tuple[File, ...], contents: Contents) -> dict[str, object]:
-    start = [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", *(each.name for each in contents.units)]]
     return {
         "manage_etc_hosts": False,
         "disable_root": True,
         "ssh_pwauth": False,
         "users": [_account(each) for each in contents.accounts],
         "write_files": [_file(each) for each in files],
-        "runcmd": start,
+        "runcmd": _start(contents),
     }
+
+
+def _start(contents: Contents) -> list[list[str]]:
+    """Patient units must not hold cloud-init up, nor fail it.
+
+    Not `enable`: it takes Debian's alias sshd.service away and brings it back, in the middle of which systemd may lose
+    sight of the running ssh.service; and it starts Perl for each old init script.
+    """
+    waited = [each.name for each in contents.units if not each.patient]
+    patient = [each.name for each in contents.units if each.patient]
+    commands = [["systemctl", "add-wants", "multi-user.target", *waited, *patient], ["systemctl", "start", *waited]]
+    return [*commands, ["systemctl", "start", "--no-block", *patient]] if patient else commands
 
 
 def _account(account: Account) -> dict[str, object]:

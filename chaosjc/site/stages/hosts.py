@@ -21,6 +21,7 @@ from chaosjc.site.stages.base import Stage
 
 ANSWER = 90.0  # seconds for one request: mending restarts units
 BOOTED = 120.0  # seconds that cloud-init may take on a new VM
+REACHED = 20.0  # seconds in which a VM that has just let us in must do so again
 CERTIFICATE = "/etc/ssh/ssh_host_ed25519_key-cert.pub"
 
 
@@ -124,9 +125,10 @@ class Hosts(Stage[Facts]):
         contents = self._contents_of(context.site, machine, around)
         request = {"files": [each.path for each in contents.files], "units": [each.name for each in contents.units]}
         try:
-            said = self._ask(context, machine, {"look": request})
             if patient:
-                said = self._wait_until_started(context, machine, request, said)
+                said = self._look_patiently(context, machine, request)
+            else:
+                said = self._ask(context, machine, {"look": request})
         except Unreachable:
             if patient:
                 raise
@@ -134,14 +136,13 @@ class Hosts(Stage[Facts]):
         certificate = context.keyring.host_certificate(said["host_certificate"]) if self._certifies else None
         return _host_facts(said, certificate)
 
-    def _wait_until_started(
-        self, context: Context, machine: Machine, request: dict[str, Any], said: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Until cloud-init is through with a new VM. Raises StageError where it failed."""
+    def _look_patiently(self, context: Context, machine: Machine, request: dict[str, Any]) -> dict[str, Any]:
+        """Until cloud-init is through with a new VM, whose sshd may start again. Raises StageError where it failed."""
         end = context.clock.monotonic() + BOOTED
+        said = self._reach(context, machine, request)
         while said["starting"] and context.clock.monotonic() < end:
             context.clock.sleep(0.3)
-            said = self._ask(context, machine, {"look": request})
+            said = self._reach(context, machine, request)
         problems = [f"not through after {BOOTED:g} s"] if said["starting"] else said["errors"]
         if problems:
             raise StageError(
@@ -149,6 +150,18 @@ class Hosts(Stage[Facts]):
                 hint=f"ssh -F {context.state.ssh_config} {machine.name} sudo cat /var/log/cloud-init-output.log",
             )
         return said
+
+    def _reach(self, context: Context, machine: Machine, request: dict[str, Any]) -> dict[str, Any]:
+        """Infra has just logged in: if there is no way now, a shared connection died, or sshd is starting again."""
+        end = context.clock.monotonic() + REACHED
+        while True:
+            try:
+                return self._ask(context, machine, {"look": request})
+            except Unreachable:
+                if context.clock.monotonic() >= end:
+                    raise
+            context.ssh.close(machine.name)
+            context.clock.sleep(0.5)
 
     def _mend(self, context: Context, facts: Facts, machine: Machine, changes: Sequence[Change]) -> None:
         assert facts.around is not None  # noqa: S101 - without authorities nothing was planned

@@ -198,12 +198,13 @@ class Apply:
             image_id=self._facts.images[machine.spec.image],
             flavor_id=self._facts.flavors[machine.spec.flavor],
             port_id=ports[in_cloud(self._site, machine.name)].id,
-            user_data=userdata.render(contents, identity),
+            user_data=userdata.compressed(userdata.render(contents, identity)),
             metadata={
                 discover.SITE: self._site.name,
                 discover.ROLE: machine.role,
                 discover.DIGEST: userdata.digest(contents),
             },
+            disks=tuple(machine.spec.disks.values()),
         )
 
     def _floating(self) -> None:

@@ -10,12 +10,15 @@ import pytest
 from chaosjc.engine import guards
 from chaosjc.engine.guards import GUARDS, Facts, Guard, first_refusal
 from chaosjc.faults.target import Chosen, Refusal
-from chaosjc.journal.events import Closed, Halted, Planned, Refused, Target
+from chaosjc.journal.events import Closed, Halted, Planned, Refused, StepPlan, Target
 from chaosjc.journal.live import Steady
 from chaosjc.journal.state import RunState, StepState
 from chaosjc.journal.store import View
 from chaosjc.site.model import SiteFile
+from chaosjc.site.topology import Topology
+from tests.unit.engine import storage
 from tests.unit.engine.fakes import RUN, planned, step
+from tests.unit.engine.storage import breaks, volume
 
 CALM = View(halted=None, runs=())
 
@@ -32,7 +35,7 @@ def facts(**changes: object) -> Facts:
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def site(*, disposable: bool) -> SiteFile:
+def site(*, disposable: bool, stored: bool = False) -> SiteFile:
     def role(**more: object) -> dict[str, object]:
         return {"image": "i", "flavor": "f", "groups": [], **more}
 
@@ -46,7 +49,13 @@ def site(*, disposable: bool) -> SiteFile:
                 "cloud": "c",
                 "network": {"cidr": "10.0.0.0/24"},
                 "security_groups": {},
-                "roles": {"bastion": role(), "monitor": role(), "brick": role(count=3, disposable=disposable)},
+                "roles": {
+                    "bastion": role(),
+                    "monitor": role(),
+                    "worker": role(),
+                    "brick": role(count=3, disposable=disposable, disks={"/data": 1}),
+                },
+                "storage": {"volumes": {"homes": {"mount": "/srv/homes"}}} if stored else None,
             }
         )
     )
@@ -56,6 +65,8 @@ def deletion(role: str) -> Planned:
     return planned(step("brick-001", fault="vm.delete", target=Target(id="u", name="brick-001", role=role)))
 
 
+ONE_PAUSED = storage.site(volume(), statuses={"brick-002": "PAUSED"})
+UNHEALED = storage.site(volume(backlog=("worker-001 is not connected to brick-002", "2 entries to heal")))
 SHORT = Chosen((), (), (Refusal("a", "protected", "the site's policy protects it"),), 1)
 
 REFUSED: dict[str, tuple[Facts, str]] = {
@@ -63,9 +74,17 @@ REFUSED: dict[str, tuple[Facts, str]] = {
     "undo_debt": (facts(view=View(None, (open_run("old", "b", owes=True, closed=True),))), "undo-debt"),
     "targets": (facts(chosen=(SHORT,)), "protected"),
     "lost_data": (facts(planned=deletion("brick"), site=site(disposable=False)), "lost-data"),
+    "blast_radius": (facts(planned=planned(breaks("brick-001")), topology=ONE_PAUSED), "blast-radius"),
     "related_run": (facts(view=View(None, (open_run("now", "a", owes=True),)), alive={"now"}), "busy"),
+    "backlog": (facts(planned=planned(breaks("brick-001")), topology=UNHEALED), "backlog"),
     "steady_state": (facts(steady=Steady(False, "steady-state-broken", "hub is down")), "steady-state-broken"),
 }
+
+
+def refusal_of_deletion(topology: Topology, *more: StepPlan) -> str:
+    plan = planned(*deletion("brick").steps, *more)
+    found = guards.lost_data(facts(planned=plan, site=site(disposable=False), topology=topology))
+    return found.reason if found else ""
 
 
 def test_every_guard_has_a_case() -> None:
@@ -121,6 +140,87 @@ class TestDetails:
 
     def test_a_disposable_role_may_be_deleted(self) -> None:
         assert guards.lost_data(facts(planned=deletion("brick"), site=site(disposable=True))) is None
+
+    def test_a_brick_may_be_deleted_while_another_holds_its_data(self) -> None:
+        assert refusal_of_deletion(storage.site(volume())) == ""
+
+    def test_an_arbiter_holds_none(self) -> None:
+        arbiter = volume(arbiter="brick-002", offline="brick-003", sacrificial=True)
+        assert "holds what no brick of homes/0 does" in refusal_of_deletion(storage.site(arbiter))
+
+    def test_nor_does_one_that_the_same_run_breaks(self) -> None:
+        pauses = [breaks(name) for name in ("brick-002", "brick-003")]
+        found = refusal_of_deletion(storage.site(volume(sacrificial=True)), *pauses)
+        assert "holds what no brick of homes/0 does" in found
+
+    def test_nor_surely_one_that_is_not_healed(self) -> None:
+        assert "2 entries to heal" in refusal_of_deletion(UNHEALED)
+
+    def test_of_an_unknown_layout_nothing_is_deleted(self) -> None:
+        unknown = dataclasses.replace(storage.site(volume()), volumes=None)
+        assert "is not disposable" in refusal_of_deletion(unknown)
+
+    def test_every_volume_counts(self) -> None:
+        alone = volume("exams", ("brick-001",), 1, sacrificial=True)
+        assert "exams/0" in refusal_of_deletion(storage.site(volume(), alone))
+
+    def test_a_sacrificial_volume_may_lose_its_quorum(self) -> None:
+        two = planned(breaks("brick-001", volume="scratch"), breaks("brick-002", volume="scratch"))
+        both = storage.site(volume(), volume("scratch", sacrificial=True))
+        assert guards.blast_radius(facts(planned=two, topology=both)) is None
+
+    def test_one_that_shares_its_machines_may_not(self) -> None:
+        two = planned(breaks("brick-001"), breaks("brick-002"))
+        both = storage.site(volume(), volume("scratch", sacrificial=True))
+        found = guards.blast_radius(facts(planned=two, topology=both))
+        assert found is not None
+        assert found.reason == (
+            "homes/0 would keep 1 of 3 bricks, 2 are needed: brick-001 (this run), brick-002 (this run)"
+        )
+
+    def test_of_a_sacrificial_volume_the_backlog_counts_all_the_same(self) -> None:
+        scratch = storage.site(volume("scratch", sacrificial=True, backlog=("1 entry to heal",)))
+        found = guards.backlog(facts(planned=planned(breaks("brick-001")), topology=scratch))
+        assert found is not None
+        assert found.reason == "volume scratch has not recovered yet: 1 entry to heal"
+
+    def test_what_another_run_has_reserved_is_down(self) -> None:
+        view = View(None, (storage.other_run(breaks("brick-002"), name="now"),))
+        about = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), view=view)
+        found = guards.blast_radius(about)
+        assert found is not None and "brick-002 (run now)" in found.reason
+
+    def test_what_this_run_has_reserved_is_not_another_s(self) -> None:
+        view = View(None, (storage.other_run(breaks("brick-001"), breaks("brick-002"), name=RUN),))
+        about = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), view=view)
+        assert guards.blast_radius(about) is None
+
+    def test_a_volume_that_is_not_touched_may_heal(self) -> None:
+        both = storage.site(volume(backlog=("1 entry to heal",)), volume("scratch", sacrificial=True))
+        assert guards.backlog(facts(planned=planned(breaks("brick-001", volume="scratch")), topology=both)) is None
+
+    @pytest.mark.parametrize("guard", [guards.blast_radius, guards.backlog])
+    @pytest.mark.parametrize(
+        "topology",
+        [ONE_PAUSED, storage.site(volume(offline="brick-001", unknown="brick-002", backlog=("much",)))],
+    )
+    def test_a_vm_without_bricks_is_not_their_business(self, guard: Guard, topology: Topology) -> None:
+        worker = planned(breaks("worker-001", role="worker"))
+        assert guard(facts(planned=worker, topology=topology, site=site(disposable=False, stored=True))) is None
+
+    def test_of_an_unknown_layout_no_machine_that_may_carry_bricks_is_broken(self) -> None:
+        unknown = dataclasses.replace(storage.site(volume()), volumes=None)
+        about = {"topology": unknown, "site": site(disposable=False, stored=True)}
+        found = guards.blast_radius(facts(planned=planned(breaks("brick-001")), **about))
+        assert found is not None and found.code == "blast-radius-unknown" and "brick-001" in found.reason
+        assert guards.blast_radius(facts(planned=planned(breaks("worker-001", role="worker")), **about)) is None
+        assert guards.blast_radius(facts(**about)) is None, "what is broken is no machine of the site"
+
+    def test_at_admission_the_site_is_looked_at_again(self) -> None:
+        early = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), steady=None)
+        assert first_refusal(early) is None
+        found = first_refusal(early.at_admission(Steady(True), UNHEALED))
+        assert found is not None and found.code == "backlog"
 
     def test_before_the_baseline_the_steady_state_is_no_question(self) -> None:
         assert guards.steady_state(facts(steady=None)) is None

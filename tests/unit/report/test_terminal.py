@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from chaosjc.journal.events import Entry, Refused
+from chaosjc.journal.events import CheckPlan, Entry, Refused
+from chaosjc.report import words
 from chaosjc.report.live import LiveView, PlainLog, plain_line, sparkline
 from chaosjc.report.terminal import Summary, dry_run, run_list, suite_summary
 from chaosjc.report.tracker import Look
@@ -109,6 +110,16 @@ def test_dry_run_says_everything_and_whether_it_would_start() -> None:
     for part in ("+0 s for 20 s", "unpause worker-001 (nova)", "== 1", "<= 15s", "1 target of 2 eligible"):
         assert part in text
     assert "would start" in "\n".join(show(dry_run(journals.planned(), [("halted", None)])))
+
+
+def test_dry_run_says_what_would_be_left_of_the_storage() -> None:
+    watched = CheckPlan(id="o1", name="heal backlog", kind="promql", expect="")
+    storage = [("homes/0", "would keep 2 of 3 bricks", True), ("homes", "2 entries to heal", False)]
+    shown = dry_run(journals.planned(observations=(watched,)), [], storage=storage)
+    text = [" ".join(line.split()) for line in show(shown, 120)]
+    assert f"heal backlog {words.NONE} observed every 1s" in text
+    assert "homes/0 ✓ would keep 2 of 3 bricks" in text and "homes ✗ 2 entries to heal" in text
+    assert not any("storage" in line for line in show(dry_run(journals.planned(), [])))
 
 
 # ------------------------------------------------------------------ live

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosjc.spec.expect import MAX_LENGTH, ExpectError, Value, parse
+from chaosjc.spec.expect import ANYTHING, MAX_LENGTH, ExpectError, Value, of_plan, parse
 
 NAN = math.nan
 INF = math.inf
@@ -213,3 +213,15 @@ def test_any_text_is_an_expectation_or_an_error_within_it(text: str) -> None:
     except ExpectError as error:
         assert 0 <= error.offset <= len(text)
         assert error.message
+
+
+def test_a_plan_that_expects_nothing_is_content_with_every_value() -> None:
+    assert of_plan("") is ANYTHING
+    assert [ANYTHING.holds(value) for value in (0.0, INF, "text", NAN)] == [True, True, True, None]
+    assert (str(ANYTHING), ANYTHING.kind, ANYTHING.threshold()) == ("", "number", [])
+    assert of_plan("<= 15s") == parse("<= 15s")
+
+
+def test_no_file_can_ask_for_it() -> None:
+    with pytest.raises(ExpectError, match="found nothing"):
+        parse("")

@@ -1,0 +1,225 @@
+"""A pool of GlusterFS servers through the `gluster` command of any of them: a thin typed client, no policy.
+
+Hosts are tried in turn, beginning with the one that answered last. A question goes on to the next host when one does
+not answer in its share of the time; an act only where the command cannot have begun. glusterd serves one transaction
+at a time: what another one holds up is tried again while there is time.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Self
+
+from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers import command, gluster_xml
+from chaosjc.drivers.command import Completed, Runner
+from chaosjc.drivers.gluster_values import BrickClients, BrickEntries, BrickStatus, Peer, VolumeInfo
+from chaosjc.drivers.ssh import Ssh, Unreachable
+from chaosjc.errors import CommandError, CommandTimeout, RemoteError
+
+TIMEOUT = 30.0  # seconds for one question or act, retries included
+RETRY = 0.5  # seconds between two tries while another transaction is in progress
+
+_BUSY = ("transaction is in progress", "transaction could be in progress", "locking failed", "please try again")
+_NO_DAEMON = "Connection failed. Please check if gluster daemon is operational."
+
+
+class Refused(RemoteError):
+    """glusterd answered, and said no; `reason` is its own."""
+
+    def __init__(self, what: str, host: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{what}: {reason}", hint=f"look at /var/log/glusterfs/glusterd.log on {host}")
+
+    @property
+    def busy(self) -> bool:
+        """Another transaction holds the lock."""
+        return any(each in self.reason.lower() for each in _BUSY)
+
+
+class _Silent(RemoteError):
+    """A host did not answer; `begun` if it may act all the same."""
+
+    def __init__(self, host: str, why: str, *, begun: bool) -> None:
+        self.begun = begun
+        super().__init__(f"{host}: {why}")
+
+
+class OnHost(Protocol):
+    """Runs a program as root on a host; raises CommandError, CommandTimeout, or Unreachable for want of a session."""
+
+    def __call__(self, host: str, argv: Sequence[str], *, timeout: float) -> Completed: ...  # noqa: D102
+
+
+class Gluster:
+    """One pool; every method may raise RemoteError: no host answered in time, or Refused."""
+
+    def __init__(
+        self, hosts: Sequence[str], run: OnHost, *, timeout: float = TIMEOUT, clock: Clock | None = None
+    ) -> None:
+        self.hosts = tuple(hosts)
+        self._run = run
+        self._timeout = timeout
+        self._clock = clock or SystemClock()
+        self._first = 0
+
+    @classmethod
+    def over(cls, ssh: Ssh, hosts: Sequence[str], *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Self:
+        """Through SSH, as a user who may use sudo."""
+
+        def run(host: str, argv: Sequence[str], *, timeout: float) -> Completed:
+            return ssh.run(host, ["sudo", "-n", *argv], timeout=timeout, check=False)
+
+        return cls(hosts, run, timeout=timeout, clock=clock)
+
+    @classmethod
+    def here(cls, runner: Runner = command.run, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Self:
+        """On this very machine, as root."""
+
+        def run(host: str, argv: Sequence[str], *, timeout: float) -> Completed:
+            del host
+            return runner(argv, timeout=timeout, check=False)
+
+        return cls(["localhost"], run, timeout=timeout, clock=clock)
+
+    def asking(self, *hosts: str, timeout: float | None = None) -> Gluster:
+        """The same pool through these hosts only (all, if none is named), with a time limit of its own."""
+        limit = self._timeout if timeout is None else timeout
+        return Gluster(hosts or self._in_turn(), self._run, timeout=limit, clock=self._clock)
+
+    # -------------------------------------------------------------- questions
+
+    def peers(self) -> tuple[Peer, ...]:
+        """All machines of the pool but the one that was asked, as that one sees them."""
+        return gluster_xml.peers(self._ask("peer", "status"))
+
+    def volumes(self) -> tuple[VolumeInfo, ...]:
+        """Every volume's layout and options; any glusterd knows them without asking others."""
+        return gluster_xml.volumes(self._ask("volume", "info"))
+
+    def volume(self, name: str) -> VolumeInfo | None:
+        """One volume; None where there is none of that name."""
+        return next((each for each in self.volumes() if each.name == name), None)
+
+    def bricks(self, volume: str) -> tuple[BrickStatus, ...]:
+        """Which bricks are online; those of machines that are not connected are absent."""
+        return gluster_xml.bricks(self._ask("volume", "status", volume))
+
+    def clients(self, volume: str) -> tuple[BrickClients, ...]:
+        """Who is connected to each brick; those that are offline are absent."""
+        return gluster_xml.clients(self._ask("volume", "status", volume, "clients"))
+
+    def heal(self, volume: str) -> tuple[BrickEntries, ...]:
+        """What is to be healed, brick by brick."""
+        return gluster_xml.entries(self._ask("volume", "heal", volume, "info", "summary"))
+
+    def split_brain(self, volume: str) -> tuple[BrickEntries, ...]:
+        """What nobody but a person can heal, brick by brick."""
+        return gluster_xml.split_brain(self._ask("volume", "heal", volume, "info", "summary"))
+
+    # -------------------------------------------------------------- acts
+
+    def probe(self, host: str) -> None:
+        """Add a machine to the pool; one that is in it already is no error."""
+        self._act("peer", "probe", host)
+
+    def create(
+        self, volume: str, bricks: Sequence[str], *, replica: int = 1, arbiter: int = 0, force: bool = False
+    ) -> None:
+        """Make a volume of bricks (`host:path`), neighbours being replicas; `force`: also on a root file system."""
+        layout = ["replica", str(replica)] if replica > 1 else []
+        layout += ["arbiter", str(arbiter)] if arbiter else []
+        self._act("volume", "create", volume, *layout, *bricks, *(["force"] if force else []))
+
+    def set_options(self, volume: str, options: Mapping[str, str]) -> None:
+        """Set several at once: clients load their new graph once."""
+        self._act("volume", "set", volume, *(word for pair in options.items() for word in pair))
+
+    def reset_option(self, volume: str, name: str) -> None:
+        """Back to GlusterFS's own default."""
+        self._act("volume", "reset", volume, name)
+
+    def start(self, volume: str, *, force: bool = False) -> None:
+        """Start its bricks; `force` starts those of a started volume that have died. Never on an empty brick."""
+        self._act("volume", "start", volume, *(["force"] if force else []))
+
+    def stop(self, volume: str) -> None:
+        """Stop all bricks; clients get ENOTCONN."""
+        self._act("volume", "stop", volume)
+
+    def delete(self, volume: str) -> None:
+        """Forget a stopped volume; the bricks' files stay."""
+        self._act("volume", "delete", volume)
+
+    def reset_brick_start(self, volume: str, brick: str) -> None:
+        """Take a brick (`host:path`) out of service, so that an empty one can take its place."""
+        self._act("volume", "reset-brick", volume, brick, "start")
+
+    def reset_brick_commit(self, volume: str, brick: str) -> None:
+        """Put the brick back as one that has everything to learn."""
+        self._act("volume", "reset-brick", volume, brick, brick, "commit", "force")
+
+    def heal_full(self, volume: str) -> None:
+        """Have the self-heal daemons walk through all files, also such as no index names."""
+        self._act("volume", "heal", volume, "full")
+
+    # -------------------------------------------------------------- how
+
+    def _ask(self, *words: str) -> ET.Element:
+        return self._do(words, asking=True)
+
+    def _act(self, *words: str) -> None:
+        self._do(words, asking=False)
+
+    def _do(self, words: Sequence[str], *, asking: bool) -> ET.Element:
+        until = self._clock.monotonic() + self._timeout
+        while True:
+            try:
+                return self._through_hosts(words, until, asking=asking)
+            except Refused as refused:
+                if not refused.busy or self._clock.monotonic() + RETRY >= until:
+                    raise
+            self._clock.sleep(RETRY)
+
+    def _through_hosts(self, words: Sequence[str], until: float, *, asking: bool) -> ET.Element:
+        silent: list[str] = []
+        order = self._in_turn()
+        for number, host in enumerate(order):
+            left = until - self._clock.monotonic()
+            share = left / (len(order) - number) if asking else left
+            if left <= 0:
+                break
+            try:
+                answer = self._once(host, words, share)
+            except _Silent as error:
+                if error.begun and not asking:
+                    raise
+                silent.append(error.message)
+                continue
+            self._first = self.hosts.index(host)
+            return answer
+        said = "; ".join(silent) or "no host to ask"
+        raise RemoteError(f"gluster {' '.join(words)}: no answer: {said}"[: command.TAIL])
+
+    def _once(self, host: str, words: Sequence[str], timeout: float) -> ET.Element:
+        limit = max(1, round(timeout))
+        argv = ["gluster", "--mode=script", "--xml", f"--timeout={limit}", *words]
+        try:
+            done = self._run(host, argv, timeout=timeout)
+        except Unreachable as error:
+            raise _Silent(host, error.message, begun=False) from error
+        except CommandTimeout as error:
+            raise _Silent(host, f"no end after {timeout:g} s", begun=True) from error
+        except CommandError as error:
+            raise _Silent(host, error.message, begun=False) from error
+        if not done.stdout.lstrip().startswith("<"):
+            said = " ".join((done.stdout + done.stderr).split())[:200] or f"exit code {done.returncode}"
+            raise _Silent(host, said, begun=_NO_DAEMON not in said and not done.stderr.startswith("sudo: "))
+        answer = gluster_xml.document(done.stdout)
+        if reason := gluster_xml.refusal(answer):
+            raise Refused(f"{host}: gluster {' '.join(words)}", host, reason)
+        return answer
+
+    def _in_turn(self) -> tuple[str, ...]:
+        return self.hosts[self._first :] + self.hosts[: self._first]

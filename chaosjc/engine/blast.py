@@ -1,0 +1,112 @@
+"""The ledger of the blast radius: which bricks are down, or will be, whoever broke them, set by set. Pure.
+
+All steps of a plan count at once, also such as follow one another: what the first took down is healed long after its
+undo, and until then the set has one brick less that it can rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chaosjc.journal.events import StepPlan
+from chaosjc.journal.state import RunState
+from chaosjc.site.topology import Brick, ReplicaSet, Topology, Volume
+
+MINE = "this run"
+
+
+@dataclass(frozen=True)
+class Radius:
+    """A replica set as a run would leave it. `down` is why, by brick: observed, reserved by another run, or by this."""
+
+    volume: Volume
+    set: ReplicaSet
+    down: Mapping[Brick, str]
+
+    @property
+    def touched(self) -> bool:
+        """Whether this run takes any of its bricks down."""
+        return MINE in self.down.values()
+
+    @property
+    def left(self) -> tuple[Brick, ...]:
+        """The bricks that would be up."""
+        return tuple(brick for brick in self.set.bricks if brick not in self.down)
+
+    @property
+    def writable(self) -> bool:
+        """Whether files could still be written with what is left."""
+        return self.set.writable([brick.id for brick in self.down])
+
+    @property
+    def told(self) -> str:
+        """`would keep 1 of 3 bricks, 2 are needed: brick-001 (this run), brick-002 (VM is PAUSED)`."""
+        needed = "1 is needed" if self.set.needed == 1 else f"{self.set.needed} are needed"
+        if len(self.left) == self.set.needed and self.set.first_decides:
+            needed += f", the first among them ({_name(self.set.bricks[0])})"
+        down = ", ".join(f"{_name(brick)} ({why})" for brick, why in self.down.items())
+        kept = f"would keep {len(self.left)} of {len(self.set.bricks)} bricks, {needed}"
+        return f"{kept}: {down}" if down else kept
+
+
+def taken(steps: Iterable[StepPlan], topology: Topology) -> frozenset[Brick]:
+    """The bricks that these steps take down: those of each step's VM, of one volume only where the step names it."""
+    return frozenset(brick for step in steps for brick in topology.bricks_on(step.target.name) if _meant(step, brick))
+
+
+def ledger(topology: Topology, steps: Iterable[StepPlan], others: Iterable[RunState]) -> tuple[Radius, ...]:
+    """Every replica set with all that is down, reserved by `others`, or taken down by `steps`.
+
+    Of a site whose layout is not known (`volumes` is None) it is empty: see that first.
+    """
+    why = _reserved(topology, others) | dict.fromkeys(taken(steps, topology), MINE)
+    return tuple(_radius(volume, each, topology, why) for volume in topology.volumes or () for each in volume.sets)
+
+
+def told(topology: Topology, radii: Iterable[Radius]) -> list[tuple[str, str, bool]]:
+    """For a dry run: each replica set and each volume, what is to be said of it, and whether that is well."""
+    if topology.volumes is None:
+        return [("volumes", "their layout is not known", False)]
+    sets = [(each.set.name, each.told, each.writable) for each in radii]
+    return sets + [(each.name, _health(each), not each.backlog) for each in topology.volumes]
+
+
+def _health(volume: Volume) -> str:
+    sacrificial = ["may lose its quorum: it is sacrificial"] if volume.sacrificial else []
+    return "; ".join([*(volume.backlog or ["nothing to heal"]), *sacrificial])
+
+
+def _radius(volume: Volume, each: ReplicaSet, topology: Topology, planned: Mapping[Brick, str]) -> Radius:
+    whys = {brick: planned.get(brick) or _observed(brick, topology) for brick in each.bricks}
+    return Radius(volume, each, {brick: why for brick, why in whys.items() if why})
+
+
+def _reserved(topology: Topology, others: Iterable[RunState]) -> dict[Brick, str]:
+    """A run reserves with its admission, and each brick until the step that breaks it is seen whole again."""
+    return {
+        brick: f"run {other.run}"
+        for other in others
+        if other.admitted_at is not None
+        for brick in taken([step.plan for step in other.steps.values() if not step.settled], topology)
+    }
+
+
+def _meant(step: StepPlan, brick: Brick) -> bool:
+    return step.options.get("volume") in (None, "", brick.volume)
+
+
+def _observed(brick: Brick, topology: Topology) -> str:
+    """Why a brick is down now; empty where it is up."""
+    vm = topology.named(brick.vm)
+    if vm is None and brick.vm:
+        return "VM is gone"
+    if vm is not None and vm.status != "ACTIVE":
+        return f"VM is {vm.status}"
+    if brick.online is None:
+        return "not known to be online"
+    return "" if brick.online else "offline"
+
+
+def _name(brick: Brick) -> str:
+    return brick.vm or brick.path

@@ -1,0 +1,169 @@
+"""Stalls as a user saw them, from gauges that a run asked for: how old the oldest unanswered write is.
+
+At its sample's own time t such a gauge of value v says that a write due at t - v has no answer yet: so the beginning of
+a stall is exact, however rarely it was looked at. Its length is exact where the run also asked for the longest stall.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from chaosjc import names
+from chaosjc.journal.events import CheckPlan
+from chaosjc.journal.timeline import Point
+from chaosjc.report.story import Story, Track, track
+
+LATE = 1.0  # seconds after which a write is late: as the canary counts it
+ROUNDING = 0.001  # seconds
+CLOSE = 0.25  # seconds by which two gauges of one scrape may differ
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Users of one series waited from `start` (seconds since 1970) on, for `least` to `most` seconds.
+
+    `most` is None where nobody saw the end. Both are the same where the canary itself told the length.
+    """
+
+    series: str
+    labels: tuple[tuple[str, str], ...]
+    start: float
+    least: float
+    most: float | None
+
+    @property
+    def who(self) -> str:
+        """Volume and VM where the series names them, else the series."""
+        named = dict(self.labels)
+        parts = [named[label] for label in ("volume", "vm") if label in named]
+        return " · ".join(parts) or self.series or "all"
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted, at most; so far, where nobody saw the end."""
+        return self.least if self.most is None else self.most
+
+    @property
+    def exact(self) -> bool:
+        """Whether the length was told, not only bounded."""
+        return self.most == self.least
+
+
+def watched(story: Story) -> bool:
+    """Whether the run asked for anything that shows stalls."""
+    return bool(_tracks(story, names.STORAGE_OLDEST) or _tracks(story, names.STORAGE_LONGEST))
+
+
+def stalls(story: Story) -> tuple[Stall, ...]:
+    """Every stall of more than a second, in order of time."""
+    longest = _tracks(story, names.STORAGE_LONGEST)
+    found: list[Stall] = []
+    for each in _tracks(story, names.STORAGE_OLDEST):
+        found += [_measured(stall, longest) for stall in _bounded(each) if not _known(stall, found)]
+    for each in longest:
+        found += [stall for stall in _told(each) if not _known(stall, found)]
+    return tuple(sorted(found, key=lambda stall: (stall.start, stall.series)))
+
+
+def rests_on(check: CheckPlan, metric: names.Metric) -> bool:
+    """Whether a check asks for the metric as it is."""
+    asked = check.options.get("promql")
+    return isinstance(asked, str) and re.search(rf"\b{metric.name}\b", asked) is not None
+
+
+def _tracks(story: Story, metric: names.Metric) -> list[Track]:
+    checks = (*story.planned.hypotheses, *story.planned.observations)
+    return [track(story, check) for check in checks if rests_on(check, metric)]
+
+
+def _bounded(found: Track) -> Iterator[Stall]:
+    """From the age of the oldest write: it ended between the last look that saw it and the next."""
+    for series, points in found.series.items():
+        for run, following in _late(points):
+            start = min(time - age for time, age in run)
+            most = following - start if following is not None else None
+            yield Stall(series, labels_of(series), start, run[-1][0] - start, most)
+
+
+def _told(found: Track) -> Iterator[Stall]:
+    """From the longest stall of the last minute: it grows while a stall lasts that is longer than those before.
+
+    Of one that began and ended between two looks the beginning is late by no more than the time between them.
+    """
+    for series, points in found.series.items():
+        last, rise = 0.0, list[tuple[float, float]]()
+        for point in points:
+            age = _age(point)
+            if age > max(last + ROUNDING, LATE):
+                rise.append((point.time, age))
+            elif rise:
+                yield _risen(series, rise)
+                rise = []
+            last = age
+        if rise:
+            yield _risen(series, rise)
+
+
+def _risen(series: str, rise: Sequence[tuple[float, float]]) -> Stall:
+    (time, age), length = rise[0], rise[-1][1]
+    return Stall(series, labels_of(series), time - age, length, length)
+
+
+def _known(stall: Stall, found: Iterable[Stall]) -> bool:
+    """Whether it was found already, by another check."""
+    return any(
+        _same(each.labels, stall.labels)
+        and stall.start <= each.start + each.seconds + LATE
+        and each.start <= stall.start + stall.seconds + LATE
+        for each in found
+    )
+
+
+def _measured(stall: Stall, longest: Iterable[Track]) -> Stall:
+    """The same with the length that the canary told, if it told one that fits."""
+    if stall.most is None:
+        return stall
+    for found in longest:
+        until = stall.start + stall.most + 2 * found.interval
+        for series, points in found.series.items():
+            if not _same(labels_of(series), stall.labels):
+                continue
+            told = max((_age(p) for p in points if stall.start < p.time <= until), default=0.0)
+            if stall.least - CLOSE <= told <= stall.most + CLOSE:
+                return Stall(stall.series, stall.labels, stall.start, told, told)
+    return stall
+
+
+def _late(points: Sequence[Point]) -> Iterator[tuple[list[tuple[float, float]], float | None]]:
+    """Runs of looks (time, age) that saw a late write, each with the time of the first look that did not.
+
+    A write that was not yet due at the look before begins a new one.
+    """
+    run: list[tuple[float, float]] = []
+    for point in points:
+        age = _age(point)
+        if run and (age <= LATE or point.time - age > run[-1][0]):
+            yield run, point.time
+            run = []
+        if age > LATE:
+            run.append((point.time, age))
+    if run:
+        yield run, None
+
+
+def _age(point: Point) -> float:
+    return point.value if not isinstance(point.value, str) else 0.0
+
+
+def labels_of(series: str) -> tuple[tuple[str, str], ...]:
+    """The labels of a series' name."""
+    return tuple(sorted(_LABEL.findall(series)))
+
+
+def _same(one: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:
+    """Whether the labels that both have are equal."""
+    left, right = dict(one), dict(other)
+    return all(left[label] == right[label] for label in left.keys() & right.keys())

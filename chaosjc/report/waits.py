@@ -1,0 +1,148 @@
+"""The part of the file that shows stalls as users saw them, and each promised limit beside what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaosjc import names
+from chaosjc.journal.measure import HypothesisResult
+from chaosjc.report import tables, words
+from chaosjc.report.canvas import LEFT, RIGHT, STATE_CLASSES, Canvas, picture, text
+from chaosjc.report.markup import Child, Markup, join, tag
+from chaosjc.report.plot import unit_of
+from chaosjc.report.scale import Scale
+from chaosjc.report.stalls import LATE, Stall, rests_on, stalls, watched
+from chaosjc.report.story import Track, track
+
+ROWS = 24  # of the drawing, those with the longest stalls; the table is of all
+STALLS = 200  # rows of the table, the longest
+_ROW = 30.0
+_MARGIN = 1.12  # of a bar's axis, so that a limit at its end is seen
+
+
+def waits(canvas: Canvas) -> Markup:
+    """Every stall; nothing if the run asked for none of the gauges that show them."""
+    if not watched(canvas.story):
+        return join()
+    found = stalls(canvas.story)
+    if not found:
+        return tag("p", f"No write was ever late by more than {words.seconds(LATE)}.", class_="muted")
+    lead = f"Writes late by more than {words.seconds(LATE)}, from when the first of them was due."
+    return join(
+        tag("p", lead, class_="muted"), tag("div", _drawing(canvas, found), class_="overview"), _table(canvas, found)
+    )
+
+
+def _drawing(canvas: Canvas, found: Sequence[Stall]) -> Markup:
+    """A row for each volume and VM, its stalls on the run's time axis."""
+    by_who: dict[str, list[Stall]] = {}
+    for stall in sorted(found, key=lambda stall: -stall.seconds):
+        by_who.setdefault(stall.who, []).append(stall)
+    shown = list(by_who.items())[:ROWS]
+    bottom = 8.0 + _ROW * len(shown)
+    rows = [_row(canvas, who, of, 8.0 + _ROW * number) for number, (who, of) in enumerate(shown)]
+    faults, grid = canvas.faults(4, bottom - 4), canvas.grid(4, bottom, label=bottom + 15)
+    return picture(bottom + 22, "Stalls over time, by volume and VM", faults, grid, *rows)
+
+
+def _row(canvas: Canvas, who: str, found: Sequence[Stall], top: float) -> Markup:
+    bars = [
+        canvas.rect(stall.start, stall.start + stall.seconds, top + 15, 9, "violated", _lasted(stall))
+        for stall in found
+    ]
+    longest = f"longest {_lasted(found[0])}"
+    return join(*bars, text(LEFT, top + 11, who, "row-name"), text(RIGHT, top + 11, longest, "row-note end"))
+
+
+def _table(canvas: Canvas, found: Sequence[Stall]) -> Markup:
+    zero = canvas.story.zero
+    longest = sorted(sorted(found, key=lambda stall: -stall.seconds)[:STALLS], key=lambda stall: stall.start)
+    rows: list[list[Child]] = [
+        [stall.who, words.moment(stall.start), words.offset(stall.start - zero), _phase(canvas, stall), _lasted(stall)]
+        for stall in longest
+    ]
+    more = tag("p", f"The {STALLS} longest of {len(found)}.", class_="muted") if len(found) > STALLS else None
+    return join(more, tables.table(["volume and VM", "@began", "#offset", "phase", "#lasted"], rows))
+
+
+def _lasted(stall: Stall) -> str:
+    if stall.most is None:
+        return f"{words.seconds(stall.least)} and more"
+    return words.seconds(stall.most) if stall.exact else f"{words.seconds(stall.least)} to {words.seconds(stall.most)}"
+
+
+def _phase(canvas: Canvas, stall: Stall) -> str:
+    windows = canvas.story.judgement.windows.items()
+    return next((name for name, window in windows if window.start <= stall.start <= window.end), words.NONE)
+
+
+# ------------------------------------------------------------------ promised and measured
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A hypothesis whose values must stay on one side of one limit, and the worst that was measured."""
+
+    result: HypothesisResult
+    limit: float
+    worst: float
+    marks: tuple[tuple[str, float], ...] = ()  # settings to compare with
+
+
+def promises(canvas: Canvas, tracks: Sequence[Track]) -> Markup:
+    """A bar for each; nothing where there is none."""
+    found = [promise for promise in _promises(canvas, tracks) if promise]
+    if not found:
+        return join()
+    rows = [tag("g", _promise(each), transform=f"translate(0 {46 * i})") for i, each in enumerate(found)]
+    return tag(
+        "div", picture(46 * len(found) + 2, "Promised limits and the worst values measured", *rows), class_="overview"
+    )
+
+
+def _promises(canvas: Canvas, tracks: Sequence[Track]) -> list[Promise | None]:
+    timeouts = _timeouts(canvas)
+    return [_of(r, t, timeouts) for r, t in zip(canvas.story.judgement.hypotheses, tracks, strict=True)]
+
+
+def _of(result: HypothesisResult, found: Track, timeouts: tuple[tuple[str, float], ...]) -> Promise | None:
+    bounds, worst = found.thresholds, result.worst
+    if len(bounds) != 1 or isinstance(worst, str | None) or not math.isfinite(worst) or bounds[0] <= 0 or worst < 0:
+        return None
+    step = bounds[0] * 1e-3
+    if found.expect.holds(bounds[0] - step, found.before) == found.expect.holds(bounds[0] + step, found.before):
+        return None  # a value to be met, not a limit
+    waiting = rests_on(result.plan, names.STORAGE_OLDEST) or rests_on(result.plan, names.STORAGE_LONGEST)
+    return Promise(result, bounds[0], worst, timeouts if waiting else ())
+
+
+def _timeouts(canvas: Canvas) -> tuple[tuple[str, float], ...]:
+    """ping-timeout as the run observed it in the phases that it judged, if it did."""
+    checks = [c for c in canvas.story.planned.observations if rests_on(c, names.PING_TIMEOUT)]
+    points = [p for check in checks for series in track(canvas.story, check).series.values() for p in series]
+    values = [p.value for p in points if not isinstance(p.value, str)]
+    return (("ping-timeout", max(values)),) if values else ()
+
+
+def _promise(promise: Promise) -> Markup:
+    unit = unit_of(promise.result.plan)
+    marks = (("promised", promise.limit), *promise.marks)
+    scale = Scale(0.0, max(promise.worst, *(value for _, value in marks)) * _MARGIN, LEFT, RIGHT)
+    worst = f"worst {words.number(promise.worst, unit=unit)}, promised {promise.result.plan.expect}"
+    bar = tag(
+        "rect", tag("title", worst), x=LEFT, y=17, height=10,
+        width=round(max(scale(promise.worst) - LEFT, 1.5), 1), class_=STATE_CLASSES[promise.result.held],
+    )  # fmt: skip
+    ground = tag("rect", x=LEFT, y=17, width=RIGHT - LEFT, height=10, class_="phase")
+    head = join(text(LEFT, 11, promise.result.name, "row-name"), text(RIGHT, 11, worst, "row-note end"))
+    return join(head, ground, bar, *(_mark(scale(value), label, value, unit) for label, value in marks))
+
+
+def _mark(x: float, label: str, value: float, unit: str) -> Markup:
+    shown = f"{label} {words.number(value, unit=unit)}"
+    side = "end" if x > RIGHT - 120 else ""
+    return join(
+        tag("path", d=f"M{x} 13V31", class_="promise"), text(x + (-5 if side else 5), 38, shown, f"tick {side}".strip())
+    )

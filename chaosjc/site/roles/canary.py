@@ -1,0 +1,172 @@
+"""The canaries: the exporter of GlusterFS on the VMs that carry bricks, one synthetic user a volume on its clients.
+
+They are modules of chaosjc itself, put on the VM as they are, and run with Debian's Python and prometheus-client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from importlib import resources
+
+from chaosjc.site.model import Machine, SiteFile, Storage
+from chaosjc.site.roles import Contents, File, Surroundings, Unit
+
+GLUSTER_PORT = 9810
+STORAGE_PORT = 9811
+"""The first volume's; the others count up from it."""
+
+_COMMON = ("__init__", "canary/__init__", "canary/__main__", "canary/web", "errors", "names")
+MODULES = {
+    "gluster": (
+        *_COMMON,
+        *(f"canary/{each}" for each in ("brick", "gluster", "glusterd", "replica", "watch")),
+        *("clock", "drivers/__init__", "drivers/command"),
+    ),
+    "storage": (
+        *_COMMON,
+        *(f"canary/{each}" for each in ("asking", "audit", "children", "files", "grid", "ledger", "stalls")),
+        *(f"canary/{each}" for each in ("storage", "storage_config", "storage_metrics")),
+    ),
+}
+"""What each canary imports, all of it and no more; a test holds it against the imports."""
+
+TARGET = "chaosjc-canary.target"
+GLUSTER = "chaosjc-canary-gluster.service"
+_CODE = "/usr/lib/chaosjc"
+_CONFIG = "/etc/chaosjc"
+
+
+def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """All of it may change while the VM lives, and restarts what it concerns."""
+    del around
+    if site.storage is None:
+        return Contents()
+    kinds: dict[str, Contents] = {}
+    bricks = bricks_of(site, machine.name)
+    if bricks:
+        kinds["gluster"] = _service(GLUSTER, _gluster_unit(), "canary-gluster", _gluster_config(machine, bricks))
+    if machine.role in site.storage.clients:
+        kinds["storage"] = _users(site, site.storage, machine)
+    return _code(kinds) + sum(kinds.values(), Contents()) if kinds else Contents()
+
+
+def storage_unit(volume: str) -> str:
+    """The unit of a volume's synthetic user."""
+    return f"chaosjc-canary-storage-{volume}.service"
+
+
+def storage_ports(storage: Storage) -> dict[str, int]:
+    """The port of each volume's synthetic user, on every client."""
+    return {name: STORAGE_PORT + index for index, name in enumerate(storage.volumes)}
+
+
+def bricks_of(site: SiteFile, vm: str) -> dict[str, str]:
+    """The path of a VM's brick by volume; empty where it carries none."""
+    assert site.storage is not None  # noqa: S101 - asked of sites with storage alone
+    return {
+        name: site.brick_path(name)
+        for name in site.storage.volumes
+        if any(vm in each for each in site.replica_sets(name))
+    }
+
+
+def _users(site: SiteFile, storage: Storage, machine: Machine) -> Contents:
+    found = Contents()
+    for name in storage.volumes:
+        config = _storage_config(site, storage, machine.name, name)
+        found += _service(storage_unit(name), _storage_unit(name), f"canary-storage-{name}", config)
+    return found
+
+
+def _code(kinds: Collection[str]) -> Contents:
+    package = resources.files("chaosjc")
+    files = tuple(
+        File(f"{_CODE}/chaosjc/{each}.py", (package / f"{each}.py").read_text("utf-8"), live=True, restarts=TARGET)
+        for each in sorted({module for kind in kinds for module in MODULES[kind]})
+    )
+    return Contents((*files, _unit_file(TARGET, _target())), (Unit(TARGET),))
+
+
+def _service(name: str, unit: str, config: str, values: dict[str, object]) -> Contents:
+    file = File(f"{_CONFIG}/{config}.json", json.dumps(values, indent=1) + "\n", live=True, restarts=name)
+    return Contents((_unit_file(name, unit), file), (Unit(name, patient=True),))
+
+
+def _unit_file(name: str, text: str) -> File:
+    return File(f"/etc/systemd/system/{name}", text, live=True, restarts=name)
+
+
+def _gluster_config(machine: Machine, bricks: dict[str, str]) -> dict[str, object]:
+    return {"vm": machine.name, "listen": GLUSTER_PORT, "every": 1.0, "bricks": bricks}
+
+
+def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> dict[str, object]:
+    port = storage_ports(storage)[volume]
+    clients = [each.name for each in site.machines if each.role in storage.clients]
+    return {
+        "volume": volume,
+        "mount": storage.volumes[volume].mount,
+        "vm": vm,
+        "listen": port,
+        "every": storage.canary.every,
+        "keep": storage.canary.keep,
+        "audit": storage.canary.audit,
+        "peers": {each: f"http://{each}:{port}" for each in clients if each != vm},
+        "sets": [
+            {brick: f"http://{brick}:{GLUSTER_PORT}" for brick in replicas} for replicas in site.replica_sets(volume)
+        ],
+    }
+
+
+def _target() -> str:
+    return """\
+[Unit]
+Description=The canaries of chaosjc on this machine
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _gluster_unit() -> str:
+    """Root without most of its powers: it reads files of all users on the brick and their trusted attributes, and the
+    heal tool opens a privileged port.
+    """
+    powers = "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN CAP_NET_BIND_SERVICE"
+    more = f"CapabilityBoundingSet={powers}\nRuntimeDirectory=chaosjc-canary-gluster"
+    return _unit(
+        "What the bricks of this machine say", GLUSTERD, f"gluster --config {_CONFIG}/canary-gluster.json", more
+    )
+
+
+def _storage_unit(volume: str) -> str:
+    """Root without any of its powers: it owns its directory on the volume, and writes nowhere else."""
+    arguments = f"storage --config {_CONFIG}/canary-storage-{volume}.json"
+    more = "CapabilityBoundingSet=\nStateDirectory=chaosjc"
+    return _unit(f"A synthetic user of volume {volume}", arguments, more)
+
+
+def _unit(description: str, arguments: str, more: str) -> str:
+    """Ahead of others for the processor: a canary that starves tells of its own hunger, not of the storage's.
+
+    It waits for neither glusterd nor mount: that they are not there is what it has to tell.
+    """
+    return f"""\
+[Unit]
+Description={description}
+After=network.target
+PartOf={TARGET}
+StartLimitIntervalSec=0
+[Service]
+ExecStart=/usr/bin/python3 -m chaosjc.canary {arguments}
+Environment=PYTHONPATH={_CODE} PYTHONDONTWRITEBYTECODE=1
+NoNewPrivileges=true
+{more}
+CPUWeight=1000
+LimitNOFILE=4096
+TimeoutStopSec=5
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+"""
