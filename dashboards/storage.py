@@ -202,7 +202,8 @@ def _users() -> list[Any]:
         lines(
             "Failed writes, by error",
             "ENOTCONN: quorum is lost, or the mount died. ENOSPC: a brick reached its reserve. EROFS: no quorum, or a "
-            "file system that the kernel gave up. EIO: split-brain or a broken disk. Empty is good.",
+            "file system that the kernel gave up. EIO: split-brain or a broken disk. `killed`: it hung, until the "
+            "canary gave it up. Empty is good.",
             "wps",
             {"{{volume}} {{errno}}": f"sum by (volume, errno) ({rate(names.STORAGE_ERRORS)})"},
         ),
@@ -259,7 +260,7 @@ def _gluster() -> list[Any]:
         ),
         lines(
             "Latency of file operations, slowest brick",
-            "Average since the brick started, from `volume profile`: bends, never jumps. FSYNC is the disk, LOOKUP "
+            "Average since the brick started, from `volume profile`: bends, never jumps. fsync is the disk, lookup "
             "mostly the network.",
             "s", {"{{volume}} {{fop}}": f"topk(8, max by (volume, fop) ({of(names.BRICK_FOP)}))"}, log=True,
         ),
@@ -271,10 +272,10 @@ def _gluster() -> list[Any]:
         limit(
             lines(
                 "Free space of bricks",
-                "At the dashed line (storage.reserve, 1 % unless set) writes fail with ENOSPC for all. Below 10 %: "
-                "find the largest homes, or add bricks; healing needs room as well.",
+                "At the dashed line (storage.reserve, 5 % unless the site file says otherwise) writes fail with ENOSPC "
+                "for all. Below 15 %: find the largest homes, or add bricks; healing needs room as well.",
                 "percentunit",
-                {brick: f"min by (volume, brick) ({used})", "reserve": "vector(0.01)"},
+                {brick: f"min by (volume, brick) ({used})", "reserve": "vector(0.05)"},
             ),
             "reserve",
         ),

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 Answerer = Callable[[Sequence[Any]], Any]
 
-IDLE = 4  # children that are kept for the next request
+IDLE = 4  # children that stay for the next request however long that takes
 LARGEST = 128 * 1024  # bytes of a message
 PR_SET_PDEATHSIG = 1
 KILLED = "killed"
@@ -91,6 +91,11 @@ class Pool:
                     continue
             self._forget(self._children.pop(pid))
 
+    def trim(self) -> None:
+        """End one child that was not needed lately: at once would fork as many again on a slow day."""
+        if len(self._idle) > IDLE:
+            _kill(self._idle.pop(0))
+
     async def close(self, within: float) -> None:
         """Kill all; returns when they are gone, or `within` seconds later: then the volume holds them, not we."""
         until = time.monotonic() + within
@@ -119,10 +124,8 @@ class Pool:
         turn = self._next_turn()
         if turn:
             turn.set_result(child)
-        elif len(self._idle) < IDLE:
-            self._idle.append(child)
         else:
-            _kill(child)
+            self._idle.append(child)
 
     def _next_turn(self) -> asyncio.Future[Child] | None:
         while self._turns:

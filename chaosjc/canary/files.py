@@ -49,23 +49,27 @@ class Mount:
 
     def __init__(self, point: str, types: Sequence[str]) -> None:
         self._point, self._types = point, types
-        self._list = open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        self._list = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)  # for as long as the process lives
         self._changes = select.poll()
         self._changes.register(self._list, select.POLLERR | select.POLLPRI)
-        self._type = type_at(point, self._list.read())
+        self._type = self._look()
 
     @property
     def there(self) -> bool:
         """Whether a file system of the right type is at the mount point now."""
         if self._changes.poll(0):
-            self._list.seek(0)
-            self._type = type_at(self._point, self._list.read())
+            self._type = self._look()
         return self._type in self._types
 
     def check(self) -> None:
         """Raises ENOTCONN where it is not: the directory below must not be written to."""
         if not self.there:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    def _look(self) -> str:
+        os.lseek(self._list, 0, os.SEEK_SET)
+        text = b"".join(iter(lambda: os.read(self._list, 65536), b""))
+        return type_at(self._point, text.decode("utf-8", "surrogateescape"))
 
 
 class Files:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaosjc.canary.watch import Unknown
 from chaosjc.clock import Clock
+from chaosjc.drivers import gluster_xml
 from chaosjc.drivers.command import Runner
 
 PING_TIMEOUT = 42.0
 """GlusterFS's own network.ping-timeout, in force where the volume does not set it."""
 
+MOST_PENDING = 100  # entries: some 10 ms each
 _STATE_LIMIT = 5.0  # seconds for what takes 55 ms
 _HEAL_LIMIT = 25.0  # seconds: a brick that does not answer costs it a ping-timeout
 _VALUE = re.compile(r"^([\w.-]+): (.*)$", re.MULTILINE)
@@ -50,15 +51,6 @@ def parse_state(text: str) -> State:
     return State(dict(_peers(values)), dict(_options(values)))
 
 
-def parse_split_brain(text: str, brick: str) -> int | None:
-    """A brick's count in the tool's XML; None where it could not reach the brick ("-"), or does not name it."""
-    for each in ET.fromstring(text).iter("brick"):  # noqa: S314 - of GlusterFS's own program
-        if each.findtext("name") == brick:
-            count = each.findtext("numberOfEntries") or ""
-            return int(count) if count.isdigit() else None
-    return None
-
-
 def version(run: Runner) -> tuple[int, ...]:
     """(10, 3). It is asked once: another version is another image, and so another VM."""
     said = run(["gluster", "--version"], timeout=_STATE_LIMIT).stdout
@@ -69,18 +61,24 @@ def version(run: Runner) -> tuple[int, ...]:
 
 
 class SplitBrain:
-    """Counts entries in split-brain that a brick knows of, by the heal tool, at most every `every` seconds."""
+    """Counts entries in split-brain that a brick knows of, by the heal tool, at most every `every` seconds.
 
-    def __init__(self, run: Runner, clock: Clock, volume: str, brick: str, every: float = 10.0) -> None:
+    One brick cannot tell by itself, and the tool is dear: it walks through all that is pending, with locks on every
+    brick. A large backlog is being healed; it is not asked about, lest the asking keeps it from being healed.
+    """
+
+    def __init__(self, run: Runner, clock: Clock, volume: str, brick: str, every: float = 30.0) -> None:
         self._run, self._clock, self._every = run, clock, every
         self._volume, self._brick = volume, brick
         self._asked, self._found = float("-inf"), None
 
     def count(self, pending: int) -> int:
-        """0 where nothing is pending: every entry in split-brain is. Raises Unknown until the tool has told."""
+        """0 where nothing is pending: every entry in split-brain is. Raises Unknown where the tool has not told."""
         if not pending:
             self._asked, self._found = float("-inf"), None
             return 0
+        if pending > MOST_PENDING:
+            raise Unknown(f"{self._brick}: {pending} entries pending, too many to ask about")
         if self._clock.monotonic() - self._asked >= self._every:
             self._asked, self._found = self._clock.monotonic(), None
             self._found = self._ask()
@@ -89,8 +87,10 @@ class SplitBrain:
         return self._found
 
     def _ask(self) -> int | None:
-        argv = ["gluster", "--mode=script", "volume", "heal", self._volume, "info", "split-brain", "--xml"]
-        return parse_split_brain(self._run(argv, timeout=_HEAL_LIMIT).stdout, self._brick)
+        argv = ["gluster", "--mode=script", "volume", "heal", self._volume, "info", "summary", "--xml"]
+        answer = gluster_xml.document(self._run(argv, timeout=_HEAL_LIMIT).stdout)
+        counts = {f"{each.host}:{each.path}": each.entries for each in gluster_xml.split_brain(answer)}
+        return counts.get(self._brick)
 
 
 def _peers(values: Mapping[str, str]) -> Iterator[tuple[str, bool]]:

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chaosjc.canary.brick import LocalBrick
@@ -46,24 +46,18 @@ class Replica:
         return {"pending": max(before, self.brick.pending()), "arbiter": arbiter, "files": files}
 
     def _files(self, worker: str, *, arbiter: bool) -> dict[str, str | None]:
+        known, seen = self._digests.get(worker, {}), dict[Key, str]()
+        found: dict[str, str | None] = {}
         with contextlib.ExitStack() as stack:
             directory = self._enter(stack, worker)
             if directory is None:
                 return {}
-            known, seen = self._digests.get(worker, {}), dict[Key, str]()
-            found: dict[str, str | None] = {}
-            for entry in os.scandir(directory):
-                if entry.name.startswith("."):
-                    continue  # not acknowledged yet
+            for name, key in _listed(stack, directory):
                 with contextlib.suppress(FileNotFoundError):  # its time had come
-                    status = entry.stat(follow_symlinks=False)
-                    if not _is_file(status, f"/proc/self/fd/{directory}/{entry.name}"):
-                        continue
-                    key = (status.st_ino, status.st_ctime_ns, status.st_size)
                     if not arbiter:
-                        seen[key] = known.get(key) or _digest(entry.name, directory)
-                    found[entry.name] = seen.get(key)
-            self._digests[worker] = seen
+                        seen[key] = known.get(key) or _digest(name, directory)
+                    found[name] = seen.get(key)
+        self._digests[worker] = seen
         return found
 
     def _enter(self, stack: contextlib.ExitStack, worker: str) -> int | None:
@@ -122,6 +116,17 @@ def _reply(look: Callable[[], dict[str, object]]) -> Reply:
         return Reply(200, look())
     except (ChaosJCError, OSError) as error:
         return Reply(503, {"reason": str(error)})
+
+
+def _listed(stack: contextlib.ExitStack, directory: int) -> Iterator[tuple[str, Key]]:
+    """The files of a directory but those whose name begins with a dot: nobody has acknowledged them yet."""
+    for entry in stack.enter_context(os.scandir(directory)):
+        if entry.name.startswith("."):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            status = entry.stat(follow_symlinks=False)
+            if _is_file(status, f"/proc/self/fd/{directory}/{entry.name}"):
+                yield entry.name, (status.st_ino, status.st_ctime_ns, status.st_size)
 
 
 def _is_file(status: os.stat_result, path: str) -> bool:

@@ -31,7 +31,7 @@ from chaosjc.canary.storage_config import Config, read
 from chaosjc.canary.storage_metrics import Figures, Histogram, State
 from chaosjc.errors import ChaosJCError
 
-CHILDREN = 64  # writing, and as many reading for peers
+CHILDREN = 32  # writing, and as many reading for peers; what is due beyond that waits, and its waiting counts
 CLEANERS = 2
 TIDY = 1.0  # seconds between two rounds of making durable and clearing away
 UNAUDITED = 3.0  # times `keep` after which a write goes although no audit has found it whole
@@ -160,6 +160,8 @@ class Canary:
                 await asyncio.to_thread(self.ledger.sync)
                 if self.ledger.bloated:
                     await self._rewrite_ledger()
+            for pool in self.pools:
+                pool.trim()
             await asyncio.sleep(TIDY)
 
     async def _rewrite_ledger(self) -> None:

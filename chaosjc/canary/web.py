@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -38,7 +40,7 @@ class Server:
 
     def __init__(self, port: int, registry: CollectorRegistry, routes: Mapping[str, Route]) -> None:
         try:
-            self._server = ThreadingHTTPServer(("", port), _handler(registry, routes))
+            self._server = _HttpServer(("", port), _handler(registry, routes))
         except OSError as error:
             raise UsageError(f"port {port}: {error.strerror}", hint="`listen` in the configuration") from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="web server", daemon=True)
@@ -65,6 +67,13 @@ def serve(port: int, registry: CollectorRegistry, routes: Mapping[str, Route]) -
     Raises UsageError where the port cannot be had.
     """
     return Server(port, registry, routes)
+
+
+class _HttpServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that went away while it was answered is no error of ours."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 def _handler(registry: CollectorRegistry, routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:

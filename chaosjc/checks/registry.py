@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from chaosjc.checks import command, http, promql, vm
+from chaosjc.checks import command, gluster, http, promql, vm
 from chaosjc.checks.entry import CheckEntry, Names, observed
 from chaosjc.checks.sources import Sources, bounded
 from chaosjc.errors import ChaosJCError
@@ -30,9 +30,21 @@ KINDS: Mapping[str, Kind] = {
     "http": Kind(http.ask, frozenset({"http"})),
     "command": Kind(command.ask, frozenset()),
     "vm": Kind(vm.ask, frozenset({"cloud", "ssh"})),
+    "gluster.healed": Kind(gluster.ask_healed, frozenset({"gluster", "cloud", "ssh"})),
+    "gluster.bricks_online": Kind(gluster.ask_bricks_online, frozenset({"gluster", "ssh"})),
+    "gluster.split_brain": Kind(gluster.ask_split_brain, frozenset({"gluster", "ssh"})),
+    "gluster.writable": Kind(gluster.ask_writable, frozenset({"gluster", "ssh"})),
+    "gluster.peers": Kind(gluster.ask_peers, frozenset({"gluster", "ssh"})),
 }
 
-NAMED: Mapping[str, type[CheckEntry]] = {"vm": vm.VmCheck}
+NAMED: Mapping[str, type[CheckEntry]] = {
+    "vm": vm.VmCheck,
+    "gluster.healed": gluster.HealedCheck,
+    "gluster.bricks_online": gluster.BricksOnlineCheck,
+    "gluster.split_brain": gluster.SplitBrainCheck,
+    "gluster.writable": gluster.WritableCheck,
+    "gluster.peers": gluster.PeersCheck,
+}
 """The model of each `check: NAME`."""
 
 WORDS: Mapping[str, type[CheckEntry]] = {
@@ -84,7 +96,7 @@ def hypothesis_plan(entry: CheckEntry, id: str, names: Names) -> HypothesisPlan:
 
 
 def needs(plans: Iterable[CheckPlan]) -> frozenset[str]:
-    """Which of `prometheus`, `http`, `ssh` and `cloud` these checks are asked through."""
+    """Which of `prometheus`, `http`, `ssh`, `cloud` and `gluster` these checks are asked through."""
     found: set[str] = set()
     for plan in plans:
         found |= KINDS[plan.kind].needs

@@ -11,6 +11,7 @@ from typing import TypeVar
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import command
 from chaosjc.drivers.command import Runner
+from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.http import Http
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.drivers.prometheus import Prometheus
@@ -24,13 +25,16 @@ T = TypeVar("T")
 class Sources:
     """Whatever a run's checks need; None is what it has not got, and a check that needs it has no data.
 
-    `marks` is the metadata of the site's servers in the cloud, `bastion` the host through which all others are reached.
+    `marks` is the metadata of the site's servers in the cloud, `bastion` the host through which all others are reached,
+    `mounting` tells which VMs ought to mount a volume: name → address, empty where it has none. It may raise.
     """
 
     prometheus: Prometheus | None = None
     http: Http | None = None
     ssh: Ssh | None = None
     cloud: Cloud | None = None
+    gluster: Gluster | None = None
+    mounting: Callable[[str], Mapping[str, str]] = lambda _: {}
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
     bastion: str = "bastion"
     run: Runner = command.run

@@ -1,4 +1,4 @@
-"""`chaosjc site`: plan, deploy, verify, status, destroy."""
+"""`chaosjc site`: discover, plan, deploy, verify, status, destroy."""
 
 from __future__ import annotations
 
@@ -26,6 +26,26 @@ SiteOption = Annotated[Path, typer.Argument(metavar="SITE", help="The site file.
 StateOption = Annotated[str, typer.Option("--state", metavar="DIR", help="Where the site's keys, logs and lock are.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OnlyOption = Annotated[list[str], typer.Option("--only", metavar="VM", help="Only these VMs; may be repeated.")]
+
+
+@app.command()
+def discover(site: SiteOption, state: StateOption = "", as_json: JsonOption = False) -> None:
+    """Show what the site is: its VMs, and the bricks, replica sets and mounts of its volumes by their real layout."""
+    from dataclasses import asdict
+
+    from chaosjc.cli import discovered
+    from chaosjc.site import discover as discovering
+
+    context = _open(site, state)
+    with _err.status("looking at the site"):
+        found = discovering.topology(context.site, context.cloud)
+        servers = discovering.pool(context.site, context.ssh)
+        if servers is not None:
+            found = discovering.with_volumes(found, context.site, servers)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        _out.print(discovered.tree(context.site.name, found))
 
 
 @app.command()

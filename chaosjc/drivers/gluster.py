@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from chaosjc.clock import Clock, SystemClock
@@ -19,10 +20,28 @@ from chaosjc.drivers.ssh import Ssh, Unreachable
 from chaosjc.errors import CommandError, CommandTimeout, RemoteError
 
 TIMEOUT = 30.0  # seconds for one question or act, retries included
-RETRY = 0.5  # seconds between two tries while another transaction is in progress
+RETRY = 0.2  # seconds between two tries while another transaction is in progress
+GRACE = 1.0  # seconds that a host gets to end a program of its own at the time limit
 
+_TIMED_OUT = (124, 137)  # what timeout(1) ends with
 _BUSY = ("transaction is in progress", "transaction could be in progress", "locking failed", "please try again")
 _NO_DAEMON = "Connection failed. Please check if gluster daemon is operational."
+_OWN_BRICKS = """\
+me=$1; shift
+while [ $# -gt 0 ]; do
+  file=/var/run/gluster/vols/$1/$2$(echo "$3" | tr / -).pid
+  if [ "$2" = "$me" ] || [ -f "$file" ]; then
+    pid=$(cat "$file" 2>/dev/null || echo -) state=- pending=-
+    if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = glusterfsd ]; then
+      state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status")
+    fi
+    index=$3/.glusterfs/indices/xattrop
+    [ ! -d "$index" ] || pending=$(ls -U "$index" | grep -vc '^xattrop-')
+    echo "$2 $3 ${pid:--} ${state%% *} $pending"
+  fi
+  shift 3
+done
+"""
 
 
 class Refused(RemoteError):
@@ -52,6 +71,13 @@ class OnHost(Protocol):
     def __call__(self, host: str, argv: Sequence[str], *, timeout: float) -> Completed: ...  # noqa: D102
 
 
+@dataclass
+class _Last:
+    """Which host answered last; shared by all that ask the same pool."""
+
+    host: str = ""
+
+
 class Gluster:
     """One pool; every method may raise RemoteError: no host answered in time, or Refused."""
 
@@ -62,7 +88,7 @@ class Gluster:
         self._run = run
         self._timeout = timeout
         self._clock = clock or SystemClock()
-        self._first = 0
+        self._last = _Last()
 
     @classmethod
     def over(cls, ssh: Ssh, hosts: Sequence[str], *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Self:
@@ -86,7 +112,9 @@ class Gluster:
     def asking(self, *hosts: str, timeout: float | None = None) -> Gluster:
         """The same pool through these hosts only (all, if none is named), with a time limit of its own."""
         limit = self._timeout if timeout is None else timeout
-        return Gluster(hosts or self._in_turn(), self._run, timeout=limit, clock=self._clock)
+        pool = Gluster(hosts or self.hosts, self._run, timeout=limit, clock=self._clock)
+        pool._last = self._last if not hosts else _Last()
+        return pool
 
     # -------------------------------------------------------------- questions
 
@@ -106,16 +134,24 @@ class Gluster:
         """Which bricks are online; those of machines that are not connected are absent."""
         return gluster_xml.bricks(self._ask("volume", "status", volume))
 
+    def own_bricks(self, host: str, layouts: Sequence[VolumeInfo]) -> tuple[BrickStatus, ...]:
+        """The bricks of one machine as it sees them itself, of no other: no lock, no wait, and next to no work."""
+        bricks = [word for each in layouts for brick in each.bricks for word in (each.name, brick.host, brick.path)]
+        done = self._run_on(host, ["sh", "-c", _OWN_BRICKS, "sh", host, *bricks], self._timeout)
+        if done.returncode:
+            raise _Silent(host, f"exit code {done.returncode}: {done.stderr.strip()[:200]}", begun=True)
+        return gluster_xml.own_bricks(done.stdout)
+
     def clients(self, volume: str) -> tuple[BrickClients, ...]:
         """Who is connected to each brick; those that are offline are absent."""
         return gluster_xml.clients(self._ask("volume", "status", volume, "clients"))
 
     def heal(self, volume: str) -> tuple[BrickEntries, ...]:
-        """What is to be healed, brick by brick."""
+        """What is to be healed, brick by brick. It walks through all of it under locks: with much, it slows writes."""
         return gluster_xml.entries(self._ask("volume", "heal", volume, "info", "summary"))
 
     def split_brain(self, volume: str) -> tuple[BrickEntries, ...]:
-        """What nobody but a person can heal, brick by brick."""
+        """What nobody but a person can heal, brick by brick; as costly as `heal`."""
         return gluster_xml.split_brain(self._ask("volume", "heal", volume, "info", "summary"))
 
     # -------------------------------------------------------------- acts
@@ -139,6 +175,10 @@ class Gluster:
     def reset_option(self, volume: str, name: str) -> None:
         """Back to GlusterFS's own default."""
         self._act("volume", "reset", volume, name)
+
+    def granular_entry_heal(self, volume: str, *, on: bool) -> None:
+        """The one option that `volume set` refuses to change."""
+        self._act("volume", "heal", volume, "granular-entry-heal", "enable" if on else "disable")
 
     def start(self, volume: str, *, force: bool = False) -> None:
         """Start its bricks; `force` starts those of a started volume that have died. Never on an empty brick."""
@@ -197,22 +237,14 @@ class Gluster:
                     raise
                 silent.append(error.message)
                 continue
-            self._first = self.hosts.index(host)
+            self._last.host = host
             return answer
         said = "; ".join(silent) or "no host to ask"
         raise RemoteError(f"gluster {' '.join(words)}: no answer: {said}"[: command.TAIL])
 
     def _once(self, host: str, words: Sequence[str], timeout: float) -> ET.Element:
         limit = max(1, round(timeout))
-        argv = ["gluster", "--mode=script", "--xml", f"--timeout={limit}", *words]
-        try:
-            done = self._run(host, argv, timeout=timeout)
-        except Unreachable as error:
-            raise _Silent(host, error.message, begun=False) from error
-        except CommandTimeout as error:
-            raise _Silent(host, f"no end after {timeout:g} s", begun=True) from error
-        except CommandError as error:
-            raise _Silent(host, error.message, begun=False) from error
+        done = self._run_on(host, ["gluster", "--mode=script", "--xml", f"--timeout={limit}", *words], timeout)
         if not done.stdout.lstrip().startswith("<"):
             said = " ".join((done.stdout + done.stderr).split())[:200] or f"exit code {done.returncode}"
             raise _Silent(host, said, begun=_NO_DAEMON not in said and not done.stderr.startswith("sudo: "))
@@ -221,5 +253,21 @@ class Gluster:
             raise Refused(f"{host}: gluster {' '.join(words)}", host, reason)
         return answer
 
+    def _run_on(self, host: str, argv: Sequence[str], timeout: float) -> Completed:
+        """Nothing is left running on the host: what asks a brick that hangs would pile up there."""
+        late = f"no end after {timeout:.1f} s"
+        try:
+            done = self._run(host, ["timeout", "-k", "1", f"{timeout:.1f}", *argv], timeout=timeout + GRACE)
+        except Unreachable as error:
+            raise _Silent(host, error.message, begun=False) from error
+        except CommandTimeout as error:
+            raise _Silent(host, late, begun=True) from error
+        except CommandError as error:
+            raise _Silent(host, error.message, begun=False) from error
+        if done.returncode in _TIMED_OUT:
+            raise _Silent(host, late, begun=True)
+        return done
+
     def _in_turn(self) -> tuple[str, ...]:
-        return self.hosts[self._first :] + self.hosts[: self._first]
+        """Stable: the host that answered last, then the others in their order."""
+        return tuple(sorted(self.hosts, key=lambda host: host != self._last.host))

@@ -52,13 +52,22 @@ class VolumeInfo:
 
 @dataclass(frozen=True)
 class BrickStatus:
-    """Whether a brick's process is there; `pid` is 0 where it is not."""
+    """Whether a brick serves: its process is there, and not stopped by a signal; `pid` and `port` are 0 if unknown.
+
+    `pending` are the entries in its index of what other bricks miss; None where it did not tell.
+    """
 
     host: str
     path: str
     online: bool
     pid: int
     port: int
+    pending: int | None = None
+
+    @property
+    def id(self) -> str:
+        """`host:path`, as the CLI writes it."""
+        return f"{self.host}:{self.path}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,11 @@ class BrickEntries:
     path: str
     entries: int | None
 
+    @property
+    def id(self) -> str:
+        """`host:path`, as the CLI writes it."""
+        return f"{self.host}:{self.path}"
+
 
 @dataclass(frozen=True)
 class BrickClients:
@@ -77,3 +91,8 @@ class BrickClients:
     host: str
     path: str
     clients: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """`host:path`, as the CLI writes it."""
+        return f"{self.host}:{self.path}"

@@ -1,4 +1,4 @@
-"""What `gluster --xml` prints → values. Pure; every function raises RemoteError where the text is not what it expects.
+"""What `gluster` prints → values. Pure; every function raises RemoteError where the text is not what it expects.
 
 Shapes are those of GlusterFS 10.3; tests/cases/gluster holds what it printed.
 """
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from chaosjc.drivers.gluster_values import BrickClients, BrickEntries, BrickInfo, BrickStatus, Peer, VolumeInfo
 from chaosjc.errors import RemoteError
+
+_STOPPED = ("T", "t", "Z", "X", "-")  # states of a process that does not serve, as /proc has them, and of none
 
 
 def document(text: str) -> ET.Element:
@@ -58,6 +60,18 @@ def bricks(answer: ET.Element) -> tuple[BrickStatus, ...]:
         )
         for each in _nodes(answer)
     )
+
+
+def own_bricks(text: str) -> tuple[BrickStatus, ...]:
+    """Lines of host, path, process id, its state, and entries in the index, `-` for what is not there."""
+    found: list[BrickStatus] = []
+    for line in text.splitlines():
+        try:
+            host, path, pid, state, pending = line.split()
+        except ValueError:
+            raise RemoteError(f"not a brick: {line[:200]!r}") from None
+        found.append(BrickStatus(host, path, state not in _STOPPED, _number(pid) or 0, 0, _number(pending)))
+    return tuple(found)
 
 
 def clients(answer: ET.Element) -> tuple[BrickClients, ...]:

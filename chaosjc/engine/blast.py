@@ -6,11 +6,12 @@ undo, and until then the set has one brick less that it can rely on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chaosjc.journal.events import StepPlan
-from chaosjc.journal.state import RunState
+from chaosjc.journal.state import RunState, StepState
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Volume
 
 MINE = "this run"
@@ -55,12 +56,15 @@ def taken(steps: Iterable[StepPlan], topology: Topology) -> frozenset[Brick]:
     return frozenset(brick for step in steps for brick in topology.bricks_on(step.target.name) if _meant(step, brick))
 
 
-def ledger(topology: Topology, steps: Iterable[StepPlan], others: Iterable[RunState]) -> tuple[Radius, ...]:
+def ledger(
+    topology: Topology, steps: Iterable[StepPlan], others: Iterable[RunState], *, looked_at: float = math.inf
+) -> tuple[Radius, ...]:
     """Every replica set with all that is down, reserved by `others`, or taken down by `steps`.
 
-    Of a site whose layout is not known (`volumes` is None) it is empty: see that first.
+    What was seen whole again after the look at the topology had begun, at `looked_at`, is still reserved: the look does
+    not show what came of it. Of a site whose layout is not known (`volumes` is None) it is empty: see that first.
     """
-    why = _reserved(topology, others) | dict.fromkeys(taken(steps, topology), MINE)
+    why = _reserved(topology, others, looked_at) | dict.fromkeys(taken(steps, topology), MINE)
     return tuple(_radius(volume, each, topology, why) for volume in topology.volumes or () for each in volume.sets)
 
 
@@ -82,14 +86,18 @@ def _radius(volume: Volume, each: ReplicaSet, topology: Topology, planned: Mappi
     return Radius(volume, each, {brick: why for brick, why in whys.items() if why})
 
 
-def _reserved(topology: Topology, others: Iterable[RunState]) -> dict[Brick, str]:
+def _reserved(topology: Topology, others: Iterable[RunState], looked_at: float) -> dict[Brick, str]:
     """A run reserves with its admission, and each brick until the step that breaks it is seen whole again."""
     return {
         brick: f"run {other.run}"
         for other in others
         if other.admitted_at is not None
-        for brick in taken([step.plan for step in other.steps.values() if not step.settled], topology)
+        for brick in taken([each.plan for each in other.steps.values() if not _over(each, looked_at)], topology)
     }
+
+
+def _over(step: StepState, looked_at: float) -> bool:
+    return step.settled and (step.verified_at or 0.0) < looked_at
 
 
 def _meant(step: StepPlan, brick: Brick) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +20,8 @@ from chaosjc.site.topology import EMPTY, Topology
 class Facts:
     """All that a guard may look at. `steady` is None before the baseline; `alive` are runs whose process lives.
 
-    `topology` is that of the plan at first, at admission one of just before; without a site it is empty.
+    `topology` is that of the plan at first, at admission one of just before, the look at which began at `looked_at`;
+    without a site it is empty.
     """
 
     run: str
@@ -28,18 +30,19 @@ class Facts:
     chosen: Sequence[Chosen] = ()
     site: SiteFile | None = None
     topology: Topology = EMPTY
+    looked_at: float = math.inf
     steady: Steady | None = None
     alive: Collection[str] = field(default_factory=frozenset[str])
 
-    def at_admission(self, steady: Steady, topology: Topology) -> Facts:
+    def at_admission(self, steady: Steady, topology: Topology, looked_at: float) -> Facts:
         """The same once the baseline is over, with the site as it is then."""
-        return replace(self, steady=steady, topology=topology)
+        return replace(self, steady=steady, topology=topology, looked_at=looked_at)
 
     @property
     def radii(self) -> tuple[Radius, ...]:
         """What this run and all others would leave of every replica set."""
         others = [other for other in self.view.runs if other.run != self.run]
-        return blast.ledger(self.topology, self.planned.steps, others)
+        return blast.ledger(self.topology, self.planned.steps, others, looked_at=self.looked_at)
 
 
 Guard = Callable[[Facts], Refused | None]
@@ -56,7 +59,7 @@ def halted(facts: Facts) -> Refused | None:
 def undo_debt(facts: Facts) -> Refused | None:
     """Something may still be broken from before."""
     for other in facts.view.runs:
-        if other.run == facts.run or other.run in facts.alive:
+        if other.run == facts.run or other.run in facts.alive or (other.closed and not other.debts):
             continue
         what = ", ".join(s.plan.inject for s in other.debts) or "it was never closed"
         return Refused(

@@ -10,30 +10,26 @@ import heapq
 import itertools
 import math
 import queue
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
-from chaosjc.engine.guards import Facts, first_refusal
+from chaosjc.engine.guards import first_refusal
 from chaosjc.engine.locks import Locks, run_lock
-from chaosjc.engine.sampler import Ask, Sampler
-from chaosjc.engine.undo import Undoer, finish, owner
+from chaosjc.engine.parts import Parts, WatchdogLike
+from chaosjc.engine.sampler import Sampler
+from chaosjc.engine.undo import finish, owner
 from chaosjc.engine.work import Act, Done, Work
 from chaosjc.errors import Fenced
 from chaosjc.journal import live, phases, recovery
 from chaosjc.journal.events import (
     OURS,
     Cause,
-    CheckPlan,
     Closed,
-    Entry,
     Event,
     Injected,
     InjectFailed,
     Intent,
     NotRecovered,
     Planned,
-    Reading,
     Recovered,
     Refused,
     Sample,
@@ -51,36 +47,6 @@ UNREADY: Mapping[Act, tuple[str, str]] = {
     "look": ("blast radius", "site-unknown"),
 }
 """What must succeed before admission: the guard that refuses where it does not, and its code."""
-
-
-class WatchdogLike(Protocol):
-    """The process that takes over when this one dies."""
-
-    def wait_ready(self) -> None: ...  # noqa: D102
-
-    @property
-    def alive(self) -> bool: ...  # noqa: D102
-
-    def dismiss(self) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a run works with.
-
-    `backfill` asks a source for a stretch of the past; `lag` how old its newest may be. `facts` is what the guards look
-    at, with the topology that the plan was made of; `look` is the topology as it is now, which takes seconds: it raises
-    ChaosJCError where nobody can say, and is empty without a site.
-    """
-
-    undoer: Undoer
-    ask: Ask
-    backfill: Callable[[CheckPlan, float, float], tuple[Reading, ...]]
-    lag: Callable[[], float]
-    watchdog: Callable[[], WatchdogLike]
-    facts: Callable[[View], Facts]
-    look: Callable[[], Topology]
-    observe: Callable[[Entry], None]
 
 
 class Run:
@@ -104,7 +70,7 @@ class Run:
         self._deadline = math.inf
         self._began: float | None = None
         self._ending: float | None = None  # when the first fault was to end
-        self._topology: Topology | None = None  # as it is just before admission
+        self._seen_site: tuple[Topology, float] | None = None  # just before admission, and when that look began
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
         self._looked = 0.0  # when `stop` hypotheses were looked at last
@@ -163,12 +129,9 @@ class Run:
             return False
         self._work.start("look", "", self._look_at_site)
         self._wait_idle()
-        if self._stopping or self._topology is None:
+        if self._stopping or self._seen_site is None:
             return False
-        seen = self._topology
-        refused = self._store.admit(
-            self._run, lambda view: first_refusal(self._parts.facts(view).at_admission(self._steady(), seen))
-        )
+        refused = self._reserve(*self._seen_site)
         self._observe_new()
         self._admitted_at = self._clock.time()
         self._deadline = self._clock.monotonic() + self._planned.deadline
@@ -180,7 +143,14 @@ class Run:
         self._watchdog = watchdog
 
     def _look_at_site(self) -> None:
-        self._topology = self._parts.look()
+        began = self._clock.time()
+        self._seen_site = self._parts.look(), began
+
+    def _reserve(self, topology: Topology, looked_at: float) -> Refused | None:
+        def decide(view: View) -> Refused | None:
+            return first_refusal(self._parts.facts(view).at_admission(self._steady(), topology, looked_at))
+
+        return self._store.admit(self._run, decide, since=looked_at)
 
     def _steady(self) -> live.Steady:
         return live.steady(self._planned.hypotheses, self._samples, self._planned.baseline, self._clock.time())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,16 +18,19 @@ import chaosjc
 from chaosjc.checks import registry as checks
 from chaosjc.checks.sources import Sources, bounded
 from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.http import Http
 from chaosjc.drivers.prometheus import Prometheus
-from chaosjc.engine.experiment import Loaded
+from chaosjc.engine.experiment import Experiment, Loaded
 from chaosjc.engine.guards import Facts
+from chaosjc.engine.parts import Parts
 from chaosjc.engine.plan import Circumstances, Plan, needs, plan
 from chaosjc.engine.recover import alive
-from chaosjc.engine.run import Parts, Run
+from chaosjc.engine.run import Run
 from chaosjc.engine.undo import Undoer
 from chaosjc.engine.watchdog import Watchdog
 from chaosjc.errors import ChaosJCError, UsageError
+from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context, Entry
@@ -56,7 +60,7 @@ class Session:
     """Plans and runs experiments against one site, or against none."""
 
     def __init__(
-        self, wishes: Wishes, store: Store, topology: Callable[[], Topology | None], sources: Sources, clock: Clock
+        self, wishes: Wishes, store: Store, topology: Callable[[bool], Topology | None], sources: Sources, clock: Clock
     ) -> None:
         self._wishes = wishes
         self._topology = topology
@@ -72,7 +76,8 @@ class Session:
         if wishes.site is None and not wishes.prometheus and "prometheus" in needs(loaded.experiment):
             raise UsageError(f"{loaded.path} asks Prometheus", hint="name it with --prometheus URL, or a site")
         name = wishes.site.name if wishes.site else ""
-        return plan(loaded, Circumstances(seed, self.context, name, self._topology()))
+        volumes = wishes.site is not None and touches_storage(wishes.site, loaded.experiment)
+        return plan(loaded, Circumstances(seed, self.context, name, self._topology(volumes)))
 
     @property
     def context(self) -> Context:
@@ -93,9 +98,9 @@ class Session:
         site, living = self._wishes.site, alive(self.store, besides=run)
         return Facts(run, plan.planned, view, plan.chosen, site, plan.topology, alive=living)
 
-    def look(self) -> Topology:
-        """The site as it is now, seconds later; empty without a site. Raises ChaosJCError where nobody can say."""
-        return bounded(self._topology, LOOK) or EMPTY
+    def look(self, planned: Plan) -> Topology:
+        """What a plan looked at, as it is now; empty without a site. Raises ChaosJCError where nobody can say."""
+        return bounded(lambda: self._topology(planned.topology.volumes != ()), LOOK) or EMPTY
 
     def dry_run(self, planned: Plan) -> Facts:
         """What the guards would look at now; touches nothing."""
@@ -113,7 +118,7 @@ class Session:
             lag=lambda: checks.lag(planned.planned.hypotheses, self._sources),
             watchdog=lambda: Watchdog(self.store.path, run_id),
             facts=lambda view: self.facts(planned, run_id, view),
-            look=self.look,
+            look=lambda: self.look(planned),
             observe=observe,
         )
         return Run(planned.planned, parts)
@@ -137,11 +142,48 @@ def open_session(
             http=Http.connect(),
             ssh=world.ssh if site else None,
             cloud=world.cloud if site else None,
+            gluster=discover.pool(site, world.ssh) if site else None,
+            mounting=_mounting(site, world) if site else lambda _: {},
             marks={discover.SITE: site.name} if site else {},
             bastion=BASTION,
             clock=clock,
         )
-        yield Session(wishes, store, lambda: discover.topology(site, world.cloud) if site else None, sources, clock)
+        yield Session(wishes, store, lambda volumes: _topology(world, sources.gluster, volumes), sources, clock)
+
+
+def touches_storage(site: SiteFile, experiment: Experiment) -> bool:
+    """Whether it may break a VM that carries bricks or mounts volumes: then their state is asked for, else not."""
+    if site.storage is None:
+        return False
+    roles = {site.storage.role, *site.storage.clients}
+    about = {*roles, *(each.name for each in site.machines if each.role in roles)}
+    others = {*site.roles, *(each.name for each in site.machines)} - about
+    return any(not _meant(entry) or _meant(entry) - others for entry in experiment.faults if entry.choice)
+
+
+def _meant(entry: FaultEntry) -> frozenset[str]:
+    """Roles and names of VMs that a fault names; none where it says it otherwise, by a replica set or a volume."""
+    choice = entry.choice
+    if choice is None or choice.replica_set or entry.wants.volume:
+        return frozenset()
+    return frozenset((*choice.names, *([choice.role] if choice.role else []), *entry.wants.peers))
+
+
+def _topology(world: World, servers: Gluster | None, volumes: bool) -> Topology | None:
+    if not world.has_site:
+        return None
+    found = discover.topology(world.site, world.cloud)
+    return discover.with_volumes(found, world.site, servers) if servers and volumes else found
+
+
+def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, str]]:
+    """By volume, which VMs ought to mount it. Their addresses are asked for once: they outlive the VMs."""
+
+    @functools.cache
+    def addresses() -> Mapping[str, str]:
+        return discover.addresses(site, discover.ports(site, world.cloud))
+
+    return lambda volume: {name: addresses().get(name, "") for name in discover.clients(site, volume)}
 
 
 def _data(site: SiteFile | None) -> JsonValue:

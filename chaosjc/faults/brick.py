@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import JsonValue, StringConstraints
 
+from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import FaultError
 from chaosjc.faults import held
@@ -23,6 +24,7 @@ from chaosjc.site.topology import Brick
 from chaosjc.spec.scalars import Duration
 
 VolumeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+REBUILD = "`chaosjc site deploy` rebuilds it"
 
 
 class Kill(HostEntry):
@@ -76,6 +78,11 @@ def verify(step: StepPlan, world: World) -> Answer:
     return held.look(step, world, "brick", request(step))
 
 
+def verify_place(step: StepPlan, world: World, volume: str, path: str) -> Answer:
+    """The same of any brick on the step's target."""
+    return held.look(step, world, "brick", {"volume": volume, "path": path, "file": "", "leave": 0.0})
+
+
 # ------------------------------------------------------------------ brick.kill
 
 
@@ -105,15 +112,16 @@ def _kill(step: StepPlan, world: World) -> None:
 
 
 def _start(step: StepPlan, world: World) -> None:
-    """Start what is dead. `force` would also start a brick that has lost its data, and pass it off as one that has not."""
+    """Start what is dead; `force` would also start a brick that has lost its data, and pass it off as a whole one."""
     if verify(step, world).outcome == "whole":
         return
     name, volume = step.target.name, str(step.options["volume"])
-    for host, path in held.ask(world, name, "brick", {"verb": "layout", "volume": volume})["bricks"]:
-        if not _marked(world, host, path):
-            raise FaultError(f"{host}:{path} has lost its data: starting {volume} would hide it", hint="site deploy")
-    argv = ("gluster", "--mode=script", "volume", "start", volume, "force")
-    world.ssh.run(name, ["sudo", "-n", "--", *argv], timeout=held.ACT * 2)
+    gluster = Gluster.over(world.ssh, [name], timeout=held.ACT, clock=world.clock)
+    layout = gluster.volume(volume)
+    for brick in layout.bricks if layout else ():
+        if not _marked(world, brick.host, brick.path):
+            raise FaultError(f"{brick.id} has lost its data: starting {volume} would hide it", hint=REBUILD)
+    gluster.start(volume, force=True)
 
 
 def _marked(world: World, host: str, path: str) -> bool:
@@ -139,8 +147,8 @@ def _plan_freeze(entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[StepPl
 
 def _thaw(step: StepPlan) -> list[list[str]]:
     """By the pid file, for the process may be another by now: that one is not harmed by it."""
-    pidfile = f"/var/run/gluster/vols/{step.options['volume']}/*{str(step.options['path']).replace('/', '-')}.pid"
-    return [["sh", "-c", f"kill -CONT $(cat {shlex.quote(pidfile).replace(chr(39), '')})"]]
+    dashed = shlex.quote(str(step.options["path"]).replace("/", "-"))
+    return [["sh", "-c", f"kill -CONT $(cat /var/run/gluster/vols/{step.options['volume']}/*{dashed}.pid)"]]
 
 
 def _freeze(step: StepPlan, world: World) -> None:

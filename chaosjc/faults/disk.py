@@ -1,4 +1,4 @@
-"""Faults of a brick's disk: `disk.fill` leaves no space on its file system, `disk.slow` makes its process wait for it."""
+"""Faults of a brick's disk: `disk.fill` leaves it no space, `disk.slow` makes its process wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALLS = (
     *("fsync", "fdatasync", "pwrite64", "pwritev", "pread64", "preadv"),
     *("openat", "ftruncate", "fallocate", "mkdir", "rename", "renameat", "link", "linkat", "unlink", "unlinkat"),
 )
-"""System calls by which a brick's process works on its files; those that ask its cache, or the network, are left out."""
+"""System calls by which a brick's process works on its files; what asks its cache, or the network, is left out."""
 
 
 class Fill(HeldEntry):

@@ -109,8 +109,8 @@ def end(step: StepPlan, world: World, release: Sequence[Argv]) -> None:
 
 def ask(world: World, host: str, family: Family, request: Mapping[str, Any]) -> dict[str, Any]:
     """One question to a host's program. FaultError with its last words where it fails; Unreachable, CommandTimeout."""
-    argv = ["sudo", "-n", "--", "python3", "-c", program(family), json.dumps(request)]
-    done = world.ssh.run(host, argv, timeout=ACT, check=False)
+    argv = ["sudo", "-n", "--", "python3", "-", json.dumps(request)]
+    done = world.ssh.run(host, argv, stdin=program(family), timeout=ACT, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise FaultError(f"{host}: {said[-1] if said else f'exit code {done.returncode}'}")
@@ -130,11 +130,9 @@ def look(step: StepPlan, world: World, family: Family, request: Mapping[str, Any
 
 def prepare(step: StepPlan, world: World) -> None:
     """The way to the target is open, and root can be had there."""
-    _run(step, world, ["true"]).returncode and _refuse(step)
-
-
-def _refuse(step: StepPlan) -> None:
-    raise FaultError(f"{step.target.name}: no command runs as root there")
+    done = _run(step, world, ["true"])
+    if done.returncode:
+        raise FaultError(f"{step.target.name}: no command runs as root: {done.stderr.strip()}")
 
 
 def _missing(step: StepPlan, world: World) -> Answer | None:

@@ -63,10 +63,11 @@ def _plan_partition(entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[Ste
     everyone = EVERYONE in fault.wants.peers
     steps: list[StepPlan] = []
     for target in chosen.targets:
-        peers = {} if everyone else _peers(target, chosen)
-        whom = EVERYONE if everyone else ", ".join(peers) or "nobody"
+        peers = _peers(target, chosen)
+        whom = EVERYONE if everyone else ", ".join(peers)
         words = (f"{prefix}.{target.name}", f"cut {target.name} off from {whom}", "take the rules away")
-        options: dict[str, JsonValue] = {"peers": peers, "everyone": everyone, "cuts": everyone or BASTION in peers}
+        cuts = everyone or BASTION in peers
+        options: dict[str, JsonValue] = {"peers": {} if everyone else peers, "everyone": everyone, "cuts": cuts}
         steps.append(held.step(fault, "net.partition", target, words, options))
     return tuple(steps)
 
@@ -76,9 +77,9 @@ def _plan_delay(entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[StepPla
     steps: list[StepPlan] = []
     for target in chosen.targets:
         peers = _peers(target, chosen)
-        what = f"hold what {target.name} sends to {', '.join(peers) or 'nobody'} for {format_duration(fault.delay)}"
+        what = f"hold what {target.name} sends to {', '.join(peers)} for {format_duration(fault.delay)}"
         words = (f"{prefix}.{target.name}", what, "let it go again")
-        options: dict[str, JsonValue] = {"peers": peers, "delay": fault.delay, "jitter": fault.jitter}
+        options: dict[str, JsonValue] = {"peers": peers, "delay": fault.delay, "jitter": fault.jitter, "cuts": False}
         steps.append(held.step(fault, "net.delay", target, words, options))
     return tuple(steps)
 
@@ -133,7 +134,7 @@ def _delay(step: StepPlan, world: World) -> None:
 
 
 def _end(step: StepPlan, world: World) -> None:
-    if step.options.get("cuts"):
+    if step.options["cuts"]:
         _until_answers(step, world)
     held.end(step, world, _release(step, world))
 

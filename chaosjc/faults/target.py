@@ -98,7 +98,11 @@ def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: 
     peers, unknown = _peers_of(wants, topology)
 
     def refusal(vm: Vm) -> Refusal | None:
-        return _refusal(vm, named=bool(choice.names)) or _without_brick(vm, topology, wants.volume)
+        return (
+            _refusal(vm, named=bool(choice.names))
+            or _without_brick(vm, topology, wants.volume)
+            or (_alone(vm, peers) if wants.peers else None)
+        )
 
     refused = [*unknown, *missing, *(r for vm in candidates if (r := refusal(vm)) is not None)]
     eligible = [] if unknown else sorted((vm for vm in candidates if refusal(vm) is None), key=_name)
@@ -141,9 +145,16 @@ def _of_set(name: str, topology: Topology) -> tuple[list[Vm], list[Refusal]]:
 def _peers_of(wants: Wants, topology: Topology) -> tuple[list[Vm], list[Refusal]]:
     """Roles and names as VMs, each once, sorted by name; what is neither, refused."""
     known = {*topology.names, *(vm.role for vm in topology.vms), EVERYONE}
+    everyone = EVERYONE in wants.peers
     unknown = [Refusal(p, "target-missing", "the site has no such VM or role") for p in wants.peers if p not in known]
-    found = [vm for vm in topology.vms if {vm.name, vm.role} & set(wants.peers)]
+    found = [vm for vm in topology.vms if everyone or {vm.name, vm.role} & set(wants.peers)]
     return sorted(found, key=_name), unknown
+
+
+def _alone(vm: Vm, peers: list[Vm]) -> Refusal | None:
+    if any(peer.name != vm.name for peer in peers):
+        return None
+    return Refusal(vm.name, "target-missing", "the fault is about its ways to others, and names none")
 
 
 def _without_brick(vm: Vm, topology: Topology, volume: str) -> Refusal | None:

@@ -13,6 +13,7 @@ from typing import Literal, cast
 from chaosjc.checks.vm import vm_state
 from chaosjc.drivers.openstack import Cloud, NotFound
 from chaosjc.errors import ChaosJCError, FaultError
+from chaosjc.faults import brick
 from chaosjc.faults.fault import Fault, FaultEntry
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import Answer, World
@@ -72,6 +73,7 @@ def _plan(name: str, entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[St
             target=target,
             start=fault.start,
             duration=fault.duration,
+            options={"bricks": [[each.volume, each.path] for each in chosen.bricks_of(target)]},
             inject=f"{name.partition('.')[2]} {target.name}",
             undo=_UNDO[name],
             inject_timeout=ACT,
@@ -153,7 +155,14 @@ def _verify(step: StepPlan, world: World) -> Answer:
         outcome, why = vm_state(step.target.id, step.target.name, cloud=world.cloud, ssh=world.ssh)
     except ChaosJCError as error:
         return Answer("unknown", str(error))
-    return Answer(outcome, why)
+    return _with_bricks(step, world) if outcome == "whole" else Answer(outcome, why)
+
+
+def _with_bricks(step: StepPlan, world: World) -> Answer:
+    """A VM that carries bricks is of no use before they are."""
+    bricks = cast("list[tuple[str, str]]", step.options.get("bricks") or [])
+    answers = (brick.verify_place(step, world, volume, path) for volume, path in bricks)
+    return next((each for each in answers if each.outcome != "whole"), Answer("whole"))
 
 
 def _verify_successor(step: StepPlan, world: World) -> Answer:
@@ -165,6 +174,8 @@ def _verify_successor(step: StepPlan, world: World) -> Answer:
         outcome, why = vm_state(servers[0].id, step.target.name, cloud=world.cloud, ssh=world.ssh)
     except ChaosJCError as error:
         return Answer("unknown", str(error))
+    if outcome == "whole":
+        return _with_bricks(step, world)
     return Answer("broken" if outcome == "gone" else outcome, why)
 
 

@@ -7,6 +7,7 @@ it announces, and a rule that depends on what others wrote (a halt, a claim) is 
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -54,7 +55,7 @@ class View:
     """What an admission reads, all in one transaction."""
 
     halted: Halted | None
-    runs: tuple[RunState, ...]  # every run that is not closed, or owes an undo
+    runs: tuple[RunState, ...]  # every run that is not closed, or owes an undo; at an admission also such as just ended
 
 
 class Store:
@@ -93,10 +94,13 @@ class Store:
         with self._transaction():
             return [self._insert(event, run) for event in events]
 
-    def admit(self, run: str, decide: Callable[[View], Refused | None]) -> Refused | None:
-        """Ask the guards and write their answer in one transaction: `admitted`, or `refused` which is also returned."""
+    def admit(self, run: str, decide: Callable[[View], Refused | None], since: float = math.inf) -> Refused | None:
+        """Ask the guards and write their answer in one transaction: `admitted`, or `refused` which is also returned.
+
+        They see also the runs that were closed after `since`.
+        """
         with self._transaction():
-            refused = decide(View(self._halted(), tuple(self._open_runs())))
+            refused = decide(View(self._halted(), tuple(self._open_runs(since))))
             self._insert(refused or Admitted(), run)
             return refused
 
@@ -132,10 +136,10 @@ class Store:
         last = self._select("type IN ('halted', 'resumed') ORDER BY seq DESC LIMIT 1", ())
         return last[0].event if last and isinstance(last[0].event, Halted) else None
 
-    def _open_runs(self) -> Iterable[RunState]:
+    def _open_runs(self, since: float = math.inf) -> Iterable[RunState]:
         entries = self._select("run != '' AND type != 'sample' ORDER BY seq", ())
         states = (fold(group) for group in by_run(entries).values())
-        return [state for state in states if state and (state.closed is None or state.debts)]
+        return [state for state in states if state and (state.debts or (state.closed_at or math.inf) >= since)]
 
     def _insert(self, event: Event, run: str) -> Entry:
         self._fence(event, run)

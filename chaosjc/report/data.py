@@ -11,6 +11,7 @@ from chaosjc.journal.events import CheckPlan, DebtCleared, Entry
 from chaosjc.journal.measure import HypothesisResult, Outage, distributions
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.verdict import FaultResult, TargetResult
+from chaosjc.report.stalls import Stall, stalls
 from chaosjc.report.story import Story, read
 
 SCHEMA = 1
@@ -26,6 +27,7 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
         "debts": [_debt(step) for step in story.state.debts],
         "debt_cleared_at": _debt_cleared_at(story),
         "observations": [_observation(story, check) for check in story.planned.observations],
+        "stalls": [_stall(stall) for stall in stalls(story)],
     }
 
 
@@ -97,6 +99,18 @@ def _target(target: TargetResult) -> dict[str, Any]:
         "undone_at": _time(target.undone_at),
         "verified_at": _time(target.verified_at),
         "outcome": target.outcome,
+    }
+
+
+def _stall(stall: Stall) -> dict[str, Any]:
+    """`seconds` is null where nobody saw the end, or the most that it can have been; `exact` if the canary told it."""
+    return {
+        "series": stall.series,
+        "who": stall.who,
+        "start": rfc3339(stall.start),
+        "seconds": None if stall.most is None else round(stall.most, 3),
+        "at_least": round(stall.least, 3),
+        "exact": stall.exact,
     }
 
 

@@ -19,6 +19,7 @@ from chaosjc.report.terminal import STATE_STYLES, STYLES, Safe, label
 from chaosjc.report.tracker import Gauge, Look, Tracker, transitions
 
 LINES = 22  # of the view: it keeps its height, so that nothing jumps
+EVENTS = 4  # lines at least, before what is observed only is shown
 DIM = "bright_black"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -52,13 +53,15 @@ class LiveView:
         faults_height = faults + (len(run.steps) > faults)
         shown = min(len(tracker.hypotheses), max(1, room - faults_height - 2))
         used = faults_height + shown + (len(tracker.hypotheses) > shown)
+        observed = tracker.observations[: max(room - used - EVENTS, 0)]
+        used += len(observed)
         yield _row(_title(run), Text(f"seed {run.planned.seed}   {words.countdown(now - run.planned_at)}", style=DIM))
         yield _row(_phases(tracker), Text(_awaited(tracker, run, now), style=DIM))
         yield Text()
         yield _faults(sorted(run.steps.values(), key=lambda step: step.settled), faults, tracker, now)
         yield Text()
         gauges = sorted(tracker.hypotheses, key=lambda gauge: gauge.state(now) is not False)
-        yield _hypotheses(gauges, shown, now, wide=wide)
+        yield _hypotheses(gauges, shown, observed, now, wide=wide)
         yield Text()
         yield from _events(tracker, max(room - used, 1))
 
@@ -192,7 +195,7 @@ def _step(step: StepState, tracker: Tracker, now: float) -> tuple[str, str, str,
     return "○", "yellow", "inject failed" if step.inject_failed else "injecting", step.inject_failed or step.plan.inject
 
 
-def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float, *, wide: bool) -> Table:
+def _hypotheses(gauges: Sequence[Gauge], shown: int, observed: Sequence[Gauge], now: float, *, wide: bool) -> Table:
     spark = 20 if wide else 10
     expected = ("expected", 16 if wide else 10)
     table = _grid(("", 1), ("hypothesis", 0), ("now", 8), ("value", 7), expected, ("", spark), ("violated", 8))
@@ -210,11 +213,15 @@ def _hypotheses(gauges: Sequence[Gauge], shown: int, now: float, *, wide: bool) 
         )
     if len(gauges) > shown:
         table.add_row("", Text(f"{len(gauges) - shown} more", style=DIM))
+    for gauge in observed:
+        value = words.number(gauge.last.value if gauge.last else None)
+        line = sparkline(list(gauge.looks), spark, style="")
+        table.add_row("", Text(gauge.plan.name, style=DIM), "", value, Text("observed", style=DIM), line)
     return table
 
 
-def sparkline(looks: Sequence[Look], width: int) -> Text:
-    """The newest looks: each as high as its value among all, in the colour of its state; a dot is no data."""
+def sparkline(looks: Sequence[Look], width: int, *, style: str | None = None) -> Text:
+    """The newest looks: each as high as its value among all, in `style` or the colour of its state; a dot: no data."""
     numbers = [look.value for look in looks if isinstance(look.value, float | int) and math.isfinite(look.value)]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)
     line = Text(" " * (width - len(looks)))
@@ -225,7 +232,9 @@ def sparkline(looks: Sequence[Look], width: int) -> Text:
         part = 0.0
         if isinstance(look.value, float | int) and high > low:
             part = (min(max(look.value, low), high) - low) / (high - low)
-        line.append(_BLOCKS[round(part * (len(_BLOCKS) - 1))], style=STATE_STYLES[look.held])
+        line.append(
+            _BLOCKS[round(part * (len(_BLOCKS) - 1))], style=STATE_STYLES[look.held] if style is None else style
+        )
     return line
 
 

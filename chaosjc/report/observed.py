@@ -41,7 +41,7 @@ def _spreads(found: Mapping[Phase, Distribution], unit: str) -> Markup:
     if not found:
         return join()
     ends = [value for each in found.values() for value in (each.min, each.max)]
-    scale = scale_of(ends, [], 4.0, SPREAD - 4.0)
+    scale = scale_of(ends, 4.0, SPREAD - 4.0)
     note = ", in decades" if scale.log else ""
     rows: list[list[Child]] = []
     for phase, each in found.items():

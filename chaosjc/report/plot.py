@@ -12,7 +12,7 @@ from chaosjc.journal.timeline import Point
 from chaosjc.report import words
 from chaosjc.report.canvas import LEFT, RIGHT, Canvas, path, picture, text
 from chaosjc.report.markup import Child, Markup, join, tag
-from chaosjc.report.scale import Scale, scale_of, strokes, thin
+from chaosjc.report.scale import Scale, domain, scale_of, strokes, thin
 from chaosjc.report.story import Track
 
 COLOURED = 6  # series with a colour of their own; the rest are grey
@@ -93,7 +93,9 @@ def axis_of(track: Track) -> Axis:
         names = tuple(sorted(held, key=lambda name: (held[name], name))[-8:])
         return Axis(Scale(-0.4, max(len(names) - 0.6, 0.6), BOTTOM, TOP), names)
     numbers = [float(value) for value in values]
-    return Axis(scale_of(numbers, track.thresholds, BOTTOM, TOP), unit=unit_of(track.check))
+    if track.check.expect:  # what a claim is about is seen at its true height
+        return Axis(Scale(*domain(numbers, track.thresholds), BOTTOM, TOP), unit=unit_of(track.check))
+    return Axis(scale_of(numbers, BOTTOM, TOP), unit=unit_of(track.check))
 
 
 def unit_of(check: CheckPlan) -> str:

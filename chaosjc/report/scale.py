@@ -58,12 +58,12 @@ def wide(values: Iterable[float]) -> bool:
     return bool(finite) and min(finite) > 0 and max(finite) > 100 * min(finite)
 
 
-def scale_of(values: Sequence[float], bounds: Sequence[float], start: float, end: float) -> Scale:
-    """A scale with room for all values and bounds, logarithmic where they are wide."""
-    if wide((*values, *bounds)):
-        finite = [value for value in (*values, *bounds) if math.isfinite(value)]
+def scale_of(values: Sequence[float], start: float, end: float) -> Scale:
+    """A scale with room for all values, logarithmic where they are wide."""
+    if wide(values):
+        finite = [value for value in values if math.isfinite(value)]
         return Scale(min(finite) / 1.4, max(finite) * 1.4, start, end, log=True)
-    return Scale(*domain(values, bounds), start, end)
+    return Scale(*domain(values, ()), start, end)
 
 
 def time_ticks(low: float, high: float, count: int = 8) -> list[float]:

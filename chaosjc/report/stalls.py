@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from chaosjc import names
 from chaosjc.journal.events import CheckPlan
 from chaosjc.journal.timeline import Point
+from chaosjc.report import words
 from chaosjc.report.story import Story, Track, track
 
 LATE = 1.0  # seconds after which a write is late: as the canary counts it
@@ -52,9 +53,16 @@ class Stall:
         return self.most == self.least
 
 
+def lasted(stall: Stall) -> str:
+    """Its length in words: `5.2 s`, `4.3 s to 5.3 s` where it is only bounded, `4.3 s and more`."""
+    if stall.most is None:
+        return f"{words.seconds(stall.least)} and more"
+    return words.seconds(stall.most) if stall.exact else f"{words.seconds(stall.least)} to {words.seconds(stall.most)}"
+
+
 def watched(story: Story) -> bool:
     """Whether the run asked for anything that shows stalls."""
-    return bool(_tracks(story, names.STORAGE_OLDEST) or _tracks(story, names.STORAGE_LONGEST))
+    return bool(_checks(story, names.STORAGE_OLDEST) or _checks(story, names.STORAGE_LONGEST))
 
 
 def stalls(story: Story) -> tuple[Stall, ...]:
@@ -74,9 +82,12 @@ def rests_on(check: CheckPlan, metric: names.Metric) -> bool:
     return isinstance(asked, str) and re.search(rf"\b{metric.name}\b", asked) is not None
 
 
+def _checks(story: Story, metric: names.Metric) -> list[CheckPlan]:
+    return [each for each in (*story.planned.hypotheses, *story.planned.observations) if rests_on(each, metric)]
+
+
 def _tracks(story: Story, metric: names.Metric) -> list[Track]:
-    checks = (*story.planned.hypotheses, *story.planned.observations)
-    return [track(story, check) for check in checks if rests_on(check, metric)]
+    return [track(story, check) for check in _checks(story, metric)]
 
 
 def _bounded(found: Track) -> Iterator[Stall]:
@@ -94,8 +105,8 @@ def _told(found: Track) -> Iterator[Stall]:
     Of one that began and ended between two looks the beginning is late by no more than the time between them.
     """
     for series, points in found.series.items():
-        last, rise = 0.0, list[tuple[float, float]]()
-        for point in points:
+        last, rise = _age(points[0]), list[tuple[float, float]]()  # at first it may tell of what was before the run
+        for point in points[1:]:
             age = _age(point)
             if age > max(last + ROUNDING, LATE):
                 rise.append((point.time, age))
@@ -132,7 +143,8 @@ def _measured(stall: Stall, longest: Iterable[Track]) -> Stall:
             if not _same(labels_of(series), stall.labels):
                 continue
             told = max((_age(p) for p in points if stall.start < p.time <= until), default=0.0)
-            if stall.least - CLOSE <= told <= stall.most + CLOSE:
+            earlier = next((_age(p) for p in reversed(points) if p.time <= stall.start), 0.0)
+            if told > earlier + ROUNDING and stall.least - CLOSE <= told <= stall.most + CLOSE:
                 return Stall(stall.series, stall.labels, stall.start, told, told)
     return stall
 

@@ -11,11 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from chaosjc.journal.events import PHASES, CheckPlan, Entry, HypothesisPlan, Planned, Refused, StepPlan
-from chaosjc.journal.measure import HypothesisResult, PhaseResult
+from chaosjc.journal.measure import HypothesisResult, PhaseResult, distributions
 from chaosjc.journal.state import StepState, fold
 from chaosjc.report import words
 from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
+from chaosjc.report.plot import unit_of
+from chaosjc.report.stalls import LATE, Stall, lasted, stalls, watched
 from chaosjc.report.story import Story, command, promise, read
 from chaosjc.spec.scalars import format_duration
 
@@ -56,6 +58,7 @@ class Summary:
             Padding(Text(story.reason), (0, 0, 1, 0)),
             _hypotheses(story.judgement.hypotheses),
             Text(),
+            *([_observations(story), Text()] if story.planned.observations else []),
             _faults(story),
             Text(),
             _facts(self._pairs()),
@@ -67,6 +70,8 @@ class Summary:
         pairs = [("run", f"{story.state.run}, {lasted}, seed {story.planned.seed}")]
         if promise(story):
             pairs.insert(0, ("recovery", _recovery(story)))
+        if watched(story):
+            pairs.insert(0, ("stalls", _stalls(stalls(story))))
         if story.judgement.time_to_detect is not None:
             detected = f"{words.seconds(story.judgement.time_to_detect)} after the first injection"
             pairs.insert(0, ("violated", detected))
@@ -198,6 +203,23 @@ def _phase(result: PhaseResult | None) -> Text:
 
 def _worst(result: HypothesisResult) -> str:
     return words.NONE if result.worst is None else words.number(result.worst)
+
+
+def _observations(story: Story) -> Table:
+    """The greatest value of each observation in each phase, of all its series."""
+    table = _table("observed at most", *PHASES)
+    for check in story.planned.observations:
+        found, unit = distributions(check, story.samples, story.judgement.windows), unit_of(check)
+        most = [found[phase].max if phase in found else None for phase in PHASES]
+        table.add_row(check.name, *(words.number(value, unit=unit if value is not None else "") for value in most))
+    return table
+
+
+def _stalls(found: Sequence[Stall]) -> str:
+    if not found:
+        return f"no write was late by more than {words.seconds(LATE)}"
+    longest = max(found, key=lambda stall: stall.seconds)
+    return f"{len(found)}, the longest {lasted(longest)}: {longest.who}"
 
 
 def _faults(story: Story) -> Table:

@@ -24,7 +24,7 @@ from chaosjc.journal.events import (
 )
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Quorum
-from chaosjc.spec.expect import parse
+from chaosjc.spec.expect import of_plan
 
 KEPT = 120  # looks of a check, for its sparkline
 JITTER = 1.5  # intervals after which what a look showed is no longer known
@@ -32,7 +32,10 @@ JITTER = 1.5  # intervals after which what a look showed is no longer known
 
 @dataclass(frozen=True)
 class Look:
-    """What a check showed at one instant; `value` is that of the series that decides, the first violated one if any."""
+    """What a check showed at one instant.
+
+    `value` is that of the series that decides, the first violated one if any; of an observation, the greatest.
+    """
 
     time: float
     held: bool | None
@@ -67,13 +70,13 @@ class Gauge:
             for series, value in answers.items():
                 if not isinstance(value, str):
                     self.before.setdefault(series, []).append(value)
-        found = self._judge(answers)
+        found = self._judge(answers) if self.plan.expect else _greatest(answers)
         if self.last and self.last.held is False:
             self.violated += min(at - self.last.time, self.plan.every * JITTER + self.plan.timeout)
         self.looks.append(Look(at, *found))
 
     def _judge(self, answers: Mapping[str, float | str]) -> tuple[bool | None, float | str | None]:
-        expect = parse(self.plan.expect)
+        expect = of_plan(self.plan.expect)
         medians = {series: statistics.median(self.before[series]) for series in answers if series in self.before}
         states = {series: expect.holds(value, medians.get(series)) for series, value in answers.items()}
         known = list(states.values())
@@ -81,6 +84,13 @@ class Gauge:
         held = Quorum(self.plan.require, self.plan.series).state(known.count(True), known.count(False), unknown)
         deciding = next((series for series, state in states.items() if state is held), None)
         return held, answers[deciding] if deciding is not None else None
+
+
+def _greatest(answers: Mapping[str, float | str]) -> tuple[bool | None, float | str | None]:
+    """What there is to say of what is observed only: held, if anything answered."""
+    numbers = [value for value in answers.values() if not isinstance(value, str)]
+    value = max(numbers) if numbers else next(iter(answers.values()), None)
+    return (True if answers else None), value
 
 
 @dataclass
@@ -104,6 +114,11 @@ class Tracker:
     def hypotheses(self) -> list[Gauge]:
         """The gauges of the hypotheses."""
         return [gauge for gauge in self.gauges.values() if isinstance(gauge.plan, HypothesisPlan)]
+
+    @property
+    def observations(self) -> list[Gauge]:
+        """The gauges of what is watched without a claim."""
+        return [self.gauges[plan.id] for plan in self.planned.observations] if self.planned else []
 
     def due(self, step: StepState) -> float | None:
         """When a step that has not begun is to begin; None before the first, and where it never will."""
@@ -133,7 +148,8 @@ class Tracker:
     def _enter(self, entry: Entry) -> None:
         match entry.event:
             case Planned() as planned:
-                self.gauges = {plan.id: Gauge(plan) for plan in (*planned.hypotheses, *planned.recovery.until)}
+                plans = (*planned.hypotheses, *planned.observations, *planned.recovery.until)
+                self.gauges = {plan.id: Gauge(plan) for plan in plans}
                 self._phase("before", entry.at)
             case Admitted():
                 self.admitted_at = entry.at

@@ -13,13 +13,13 @@ from chaosjc.report.canvas import LEFT, RIGHT, STATE_CLASSES, Canvas, picture, t
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.plot import unit_of
 from chaosjc.report.scale import Scale
-from chaosjc.report.stalls import LATE, Stall, rests_on, stalls, watched
+from chaosjc.report.stalls import LATE, Stall, lasted, rests_on, stalls, watched
 from chaosjc.report.story import Track, track
 
 ROWS = 24  # of the drawing, those with the longest stalls; the table is of all
 STALLS = 200  # rows of the table, the longest
 _ROW = 30.0
-_MARGIN = 1.12  # of a bar's axis, so that a limit at its end is seen
+_MARGIN = 1.25  # of a bar's axis: room for the label of a limit at its end
 
 
 def waits(canvas: Canvas) -> Markup:
@@ -49,10 +49,9 @@ def _drawing(canvas: Canvas, found: Sequence[Stall]) -> Markup:
 
 def _row(canvas: Canvas, who: str, found: Sequence[Stall], top: float) -> Markup:
     bars = [
-        canvas.rect(stall.start, stall.start + stall.seconds, top + 15, 9, "violated", _lasted(stall))
-        for stall in found
+        canvas.rect(stall.start, stall.start + stall.seconds, top + 15, 9, "violated", lasted(stall)) for stall in found
     ]
-    longest = f"longest {_lasted(found[0])}"
+    longest = f"longest {lasted(found[0])}"
     return join(*bars, text(LEFT, top + 11, who, "row-name"), text(RIGHT, top + 11, longest, "row-note end"))
 
 
@@ -60,17 +59,11 @@ def _table(canvas: Canvas, found: Sequence[Stall]) -> Markup:
     zero = canvas.story.zero
     longest = sorted(sorted(found, key=lambda stall: -stall.seconds)[:STALLS], key=lambda stall: stall.start)
     rows: list[list[Child]] = [
-        [stall.who, words.moment(stall.start), words.offset(stall.start - zero), _phase(canvas, stall), _lasted(stall)]
+        [stall.who, words.moment(stall.start), words.offset(stall.start - zero), _phase(canvas, stall), lasted(stall)]
         for stall in longest
     ]
     more = tag("p", f"The {STALLS} longest of {len(found)}.", class_="muted") if len(found) > STALLS else None
     return join(more, tables.table(["volume and VM", "@began", "#offset", "phase", "#lasted"], rows))
-
-
-def _lasted(stall: Stall) -> str:
-    if stall.most is None:
-        return f"{words.seconds(stall.least)} and more"
-    return words.seconds(stall.most) if stall.exact else f"{words.seconds(stall.least)} to {words.seconds(stall.most)}"
 
 
 def _phase(canvas: Canvas, stall: Stall) -> str:
@@ -83,44 +76,45 @@ def _phase(canvas: Canvas, stall: Stall) -> str:
 
 @dataclass(frozen=True)
 class Promise:
-    """A hypothesis whose values must stay on one side of one limit, and the worst that was measured."""
+    """A hypothesis whose values must stay on one side of one limit, and the worst that was measured.
+
+    `stall` is the longest one where the hypothesis is about waiting: a gauge is not looked at in its last moment.
+    """
 
     result: HypothesisResult
     limit: float
     worst: float
-    marks: tuple[tuple[str, float], ...] = ()  # settings to compare with
+    stall: Stall | None = None
+    timeouts: tuple[tuple[str, float], ...] = ()  # settings to compare with
 
 
 def promises(canvas: Canvas, tracks: Sequence[Track]) -> Markup:
     """A bar for each; nothing where there is none."""
-    found = [promise for promise in _promises(canvas, tracks) if promise]
+    pairs = zip(canvas.story.judgement.hypotheses, tracks, strict=True)
+    found = [promise for result, each in pairs if (promise := _of(canvas, result, each))]
     if not found:
         return join()
     rows = [tag("g", _promise(each), transform=f"translate(0 {46 * i})") for i, each in enumerate(found)]
-    return tag(
-        "div", picture(46 * len(found) + 2, "Promised limits and the worst values measured", *rows), class_="overview"
-    )
+    drawn = picture(46 * len(found) + 2, "Promised limits and the worst values measured", *rows)
+    return tag("div", drawn, class_="overview")
 
 
-def _promises(canvas: Canvas, tracks: Sequence[Track]) -> list[Promise | None]:
-    timeouts = _timeouts(canvas)
-    return [_of(r, t, timeouts) for r, t in zip(canvas.story.judgement.hypotheses, tracks, strict=True)]
-
-
-def _of(result: HypothesisResult, found: Track, timeouts: tuple[tuple[str, float], ...]) -> Promise | None:
+def _of(canvas: Canvas, result: HypothesisResult, found: Track) -> Promise | None:
     bounds, worst = found.thresholds, result.worst
     if len(bounds) != 1 or isinstance(worst, str | None) or not math.isfinite(worst) or bounds[0] <= 0 or worst < 0:
         return None
     step = bounds[0] * 1e-3
     if found.expect.holds(bounds[0] - step, found.before) == found.expect.holds(bounds[0] + step, found.before):
         return None  # a value to be met, not a limit
-    waiting = rests_on(result.plan, names.STORAGE_OLDEST) or rests_on(result.plan, names.STORAGE_LONGEST)
-    return Promise(result, bounds[0], worst, timeouts if waiting else ())
+    if not rests_on(result.plan, names.STORAGE_OLDEST) and not rests_on(result.plan, names.STORAGE_LONGEST):
+        return Promise(result, bounds[0], worst)
+    stall = max(stalls(canvas.story), key=lambda each: each.seconds, default=None)
+    return Promise(result, bounds[0], worst, stall, _timeouts(canvas))
 
 
 def _timeouts(canvas: Canvas) -> tuple[tuple[str, float], ...]:
-    """ping-timeout as the run observed it in the phases that it judged, if it did."""
-    checks = [c for c in canvas.story.planned.observations if rests_on(c, names.PING_TIMEOUT)]
+    """ping-timeout as the run observed it, if it did."""
+    checks = [check for check in canvas.story.planned.observations if rests_on(check, names.PING_TIMEOUT)]
     points = [p for check in checks for series in track(canvas.story, check).series.values() for p in series]
     values = [p.value for p in points if not isinstance(p.value, str)]
     return (("ping-timeout", max(values)),) if values else ()
@@ -128,21 +122,22 @@ def _timeouts(canvas: Canvas) -> tuple[tuple[str, float], ...]:
 
 def _promise(promise: Promise) -> Markup:
     unit = unit_of(promise.result.plan)
-    marks = (("promised", promise.limit), *promise.marks)
-    scale = Scale(0.0, max(promise.worst, *(value for _, value in marks)) * _MARGIN, LEFT, RIGHT)
-    worst = f"worst {words.number(promise.worst, unit=unit)}, promised {promise.result.plan.expect}"
-    bar = tag(
-        "rect", tag("title", worst), x=LEFT, y=17, height=10,
-        width=round(max(scale(promise.worst) - LEFT, 1.5), 1), class_=STATE_CLASSES[promise.result.held],
-    )  # fmt: skip
-    ground = tag("rect", x=LEFT, y=17, width=RIGHT - LEFT, height=10, class_="phase")
-    head = join(text(LEFT, 11, promise.result.name, "row-name"), text(RIGHT, 11, worst, "row-note end"))
-    return join(head, ground, bar, *(_mark(scale(value), label, value, unit) for label, value in marks))
-
-
-def _mark(x: float, label: str, value: float, unit: str) -> Markup:
-    shown = f"{label} {words.number(value, unit=unit)}"
-    side = "end" if x > RIGHT - 120 else ""
+    reach = max(promise.worst, promise.stall.seconds if promise.stall else 0.0)
+    scale = Scale(0.0, max(reach, promise.limit, *(value for _, value in promise.timeouts)) * _MARGIN, LEFT, RIGHT)
+    stall = f", longest stall {lasted(promise.stall)}" if promise.stall else ""
+    said = f"worst seen {words.number(promise.worst, unit=unit)}{stall}, promised {promise.result.plan.expect}"
+    class_, width = STATE_CLASSES[promise.result.held], round(max(scale(reach) - LEFT, 1.5), 1)
     return join(
-        tag("path", d=f"M{x} 13V31", class_="promise"), text(x + (-5 if side else 5), 38, shown, f"tick {side}".strip())
+        text(LEFT, 11, promise.result.name, "row-name"),
+        text(RIGHT, 11, said, "row-note end"),
+        tag("rect", x=LEFT, y=17, width=RIGHT - LEFT, height=10, class_="phase"),
+        tag("rect", tag("title", said), x=LEFT, y=17, height=10, width=width, class_=class_),
+        _mark(scale(promise.limit), f"promised {words.number(promise.limit, unit=unit)}", left=False),
+        *(_mark(scale(at), f"{name} {words.number(at, unit=unit)}", left=True) for name, at in promise.timeouts),
     )
+
+
+def _mark(x: float, label: str, *, left: bool) -> Markup:
+    left = left and x > LEFT + 130
+    line = tag("path", d=f"M{x} 13V31", class_="promise")
+    return join(line, text(x - 5 if left else x + 5, 38, label, "tick end" if left else "tick"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 from chaosjc.errors import ChaosJCError, StageError
@@ -15,13 +16,25 @@ from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.hosts import Hosts
 from chaosjc.site.stages.infra import Infra
 from chaosjc.site.stages.keys import Keys
+from chaosjc.site.stages.volumes import Volumes
+
+
+def _finish(context: Context, vm: str) -> None:
+    """All that makes a new brick VM whole, before the next one is replaced."""
+    alone = replace(context, only=frozenset({vm}))
+    for stage in STAGES:
+        if stage.name in ("access", "bricks", "volumes"):
+            _deploy_stage(alone, stage)
+
 
 STAGES: tuple[Stage[Any], ...] = (
     Keys(),
-    Infra(),
+    Infra(_finish),
     Hosts("access", access.contents, certifies=True),
     Hosts("bricks", storage.bricks),
-    Hosts("canary", canary.contents),
+    Volumes(),
+    Hosts("mounts", storage.mounts, requires=("volumes",)),
+    Hosts("canary", canary.contents, requires=("mounts",)),
     Hosts("monitoring", monitoring.contents),
 )
 ROUNDS = 3  # mending one thing may uncover another: a rule, then the server behind it

@@ -4,6 +4,7 @@ It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers 
 
     {"look": [path…]}                   → {path: {"volume": UUID or "", "rebuilding": bool}…}
     {"mark": path, "rebuilding": bool}  → {}
+    {"pending": path}                   → {"entries": number} that its index says others have missed, with false alarms
     {"files": path, "before": seconds since 1970, "names_only": bool}
                                         → {name: digest…} of the files that nobody has touched since then
     {"forget": true}                    → {}: this machine's glusterd asks its pool anew for all that it knows
@@ -25,6 +26,7 @@ from typing import Any
 
 VOLUME_ID = "trusted.glusterfs.volume-id"
 INTERNAL = ".glusterfs"
+INDEX = ".glusterfs/indices/xattrop"
 POINTER = stat.S_ISVTX  # the whole mode of a file that only says in which replica set the real one lies
 KNOWLEDGE = ("/var/lib/glusterd/vols", "/var/lib/glusterd/peers")
 
@@ -51,6 +53,11 @@ def mark(path: str, *, rebuilding: bool) -> None:
     os.makedirs(path, exist_ok=True)
     with open(marker(path), "w") as file:
         os.fsync(file.fileno())
+
+
+def pending(brick: str) -> int:
+    """Names in the index; one that begins with the index's own name is what the others are links to."""
+    return sum(not name.startswith("xattrop-") for name in os.listdir(os.path.join(brick, INDEX)))
 
 
 def files(brick: str, before: float, *, names_only: bool) -> dict[str, str]:
@@ -95,6 +102,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """To one request."""
     if "look" in request:
         return {path: look(path) for path in request["look"]}
+    if "pending" in request:
+        return {"entries": pending(request["pending"])}
     if "files" in request:
         return files(request["files"], request["before"], names_only=request["names_only"])
     if "mark" in request:

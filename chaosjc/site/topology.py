@@ -50,6 +50,8 @@ class ReplicaSet:
     def writable(self, down: Collection[str]) -> bool:
         """Whether it can be written while the bricks with these ids are down."""
         up = [brick for brick in self.bricks if brick.id not in down]
+        if all(brick.arbiter for brick in up):
+            return False  # an arbiter alone keeps no data
         if len(up) > self.needed or (len(up) == self.needed and not self.first_decides):
             return True
         return len(up) == self.needed and self.bricks[0] in up

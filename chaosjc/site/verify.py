@@ -16,8 +16,8 @@ from chaosjc.site import discover, verification
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
-from chaosjc.site.roles import Surroundings, userdata
-from chaosjc.site.roles.monitoring import NODE_PORT, PROMETHEUS_PORT
+from chaosjc.site.roles import Surroundings, monitoring, userdata
+from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.stages import infra_plan
 from chaosjc.site.stages.infra import gather, write_ssh_config
 
@@ -100,7 +100,7 @@ def _pytest(directory: str) -> list[str]:
 
 def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[str, Any]:
     contents = userdata.everything(context.site, machine, around)
-    urls = [{"name": "node exporter answers", "url": f"http://localhost:{NODE_PORT}/metrics", "expect": "node_load1 "}]
+    urls = _exporter_urls(context, machine)
     if machine.name == MONITOR:
         urls += _prometheus_urls(context)
     return {
@@ -115,14 +115,30 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
     }
 
 
+def _exporter_urls(context: Context, machine: Machine) -> list[dict[str, str]]:
+    """The machine's own exporters, and a series without which each has nothing to say."""
+    expected = {"node": "node_load1 ", "gluster": "chaosjc_gluster_brick_up{", "storage": "chaosjc_storage_inflight{"}
+    return [
+        {
+            "name": f"{job} exporter answers{'' if job == 'node' else f' on port {port}'}",
+            "url": f"http://localhost:{port}/metrics",
+            "expect": expected[job],
+        }
+        for job, found in monitoring.targets(context.site).items()
+        for each, port in found
+        if each.name == machine.name
+    ]
+
+
 def _prometheus_urls(context: Context) -> list[dict[str, str]]:
-    """Each VM's exporter as Prometheus sees it: the value of `up` is 1."""
+    """Each VM's exporters as Prometheus sees them: the value of `up` is 1."""
     api = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?query="
     return [
         {
-            "name": f"Prometheus scrapes {each.name}",
-            "url": api + quote(f'up{{job="node",vm="{each.name}"}}'),
+            "name": f"Prometheus scrapes {job + ' of ' if job != 'node' else ''}{vm}",
+            "url": api + quote(f'min(up{{job="{job}",vm="{vm}"}})'),
             "expect": ',"1"]',
         }
-        for each in context.site.machines
+        for job, found in monitoring.targets(context.site).items()
+        for vm in dict.fromkeys(each.name for each, _ in found)
     ]

@@ -1,4 +1,4 @@
-"""A storage canary as a process on a tmpfs, the bricks that it asks, and something that makes every open() there hang."""
+"""A storage canary on a tmpfs, the bricks that it asks, and something that makes every open() there hang."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Canary:
     """The process, and what it tells."""
 
     def __init__(self, directory: Path, mount: Path, **more: object) -> None:
-        self.port, self.mount, self.log = free_port(), mount, directory / f"{time.monotonic_ns()}.log"
+        self.port, self.log = int(str(more.get("listen", free_port()))), directory / f"{time.monotonic_ns()}.log"
         self.files = mount / ".chaosjc" / VM
         config = directory / f"{self.port}.json"
         plain = {"volume": VOLUME, "mount": str(mount), "vm": VM, "listen": self.port, "every": EVERY, "keep": 60}
@@ -78,7 +78,11 @@ class Canary:
         config.write_text(json.dumps(plain | more))
         argv = [sys.executable, "-m", "chaosjc.canary", "storage", "--config", str(config)]
         self.process = command.spawn(argv, log=self.log)
-        wait_for(self.serves)
+        try:
+            wait_for(self.serves, 20)
+        except BaseException:
+            self.stop()
+            raise
 
     def serves(self) -> bool:
         if self.process.poll() is not None:
@@ -114,7 +118,7 @@ class Canary:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
+        self.process.wait(10)
 
 
 @contextlib.contextmanager

@@ -128,11 +128,11 @@ def test_backfill_has_every_scrape_once(server: Server, exporter: Exporter) -> N
     wait_for(lambda: one(server, "test_value").time > end)
     filled = backfill(plan("test_value"), Sources(prometheus=server.client), start, end)
     inside = [reading for reading in filled if start <= reading.time <= end]
-    assert len(inside) == pytest.approx(20, abs=2)
     assert {reading.value for reading in inside if reading.time < changed} == {1}
     assert {reading.value for reading in inside if reading.time > changed + 0.25} == {0}
     raw = {point[0] for series in server.client.query("test_value[10s]", at=end + 0.5) for point in series.points}
-    assert {round(reading.time, 3) for reading in inside} == {round(t, 3) for t in raw if start <= t <= end}
+    assert sorted(round(reading.time, 3) for reading in inside) == sorted(round(t, 3) for t in raw if start <= t <= end)
+    assert len(inside) >= 4, "four seconds, in which a busy machine misses some scrapes"
 
 
 def test_a_killed_prometheus_is_no_data(server: Server) -> None:

@@ -15,12 +15,28 @@ from chaosjc.engine import guards
 from chaosjc.engine.run import Run
 from chaosjc.engine.session import Session, Wishes, open_session
 from chaosjc.errors import RemoteError, UsageError
-from chaosjc.journal.events import CheckPlan, Entry, Halted, Reading, Sample, Target
+from chaosjc.journal.events import (
+    Admitted,
+    CheckPlan,
+    Closed,
+    Entry,
+    Event,
+    Halted,
+    Injected,
+    Intent,
+    Reading,
+    Sample,
+    Target,
+    UndoClaimed,
+    Undone,
+    Verified,
+)
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import Judgement, judge
 from chaosjc.report.data import run_object
 from chaosjc.site.topology import Topology
 from tests.unit.engine import storage
+from tests.unit.engine.fakes import planned
 
 EXPERIMENT = """\
 apiVersion: chaosjc/v1
@@ -334,8 +350,8 @@ class TestAdmission:
             plan = session.plan(loaded[0], 1)
             (step,) = plan.planned.steps
             on_brick = step.model_copy(update={"target": Target(id="u", name="brick-001", role="brick")})
-            planned = plan.planned.model_copy(update={"steps": (on_brick,)})
-            plan = dataclasses.replace(plan, planned=planned, topology=storage.site(storage.volume()))
+            changed = plan.planned.model_copy(update={"steps": (on_brick,)})
+            plan = dataclasses.replace(plan, planned=changed, topology=storage.site(storage.volume()))
             run = session.run(plan, world.entries.append)
             run._parts = dataclasses.replace(run._parts, look=look)
             return run.execute()
@@ -351,6 +367,22 @@ class TestAdmission:
         assert (judged.verdict, judged.code) == ("NOT-STARTED", "backlog")
         assert judged.reason == "volume homes has not recovered yet: worker-001 is not connected to brick-002"
         assert len(looked) == 1 and world.at("planned") + 2 <= looked[0] <= world.at("refused")
+
+    def test_a_run_that_ended_while_the_site_was_looked_at_still_counts(self, world: World) -> None:
+        """What its fault left behind came after the look."""
+        step = storage.breaks("brick-002")
+        events: list[Event] = [planned(step), Admitted(), Intent(step=step.id, owner="other"), Injected(step=step.id)]
+        events += [UndoClaimed(step=step.id, owner="other", epoch=1), Undone(step=step.id, epoch=1)]
+        events += [Verified(step=step.id, epoch=1, outcome="whole"), Closed(verdict="PASS", code="held", reason="")]
+
+        def look() -> Topology:
+            with Store(world.journal) as store:
+                store.append_all(events, "other")
+            return storage.site(storage.volume())
+
+        judged = self.run_with(world, look)
+        assert (judged.verdict, judged.code) == ("NOT-STARTED", "blast-radius")
+        assert "brick-002 (run other)" in judged.reason
 
     def test_without_one_it_is_admitted(self, world: World) -> None:
         assert self.run_with(world, lambda: storage.site(storage.volume())).verdict == "PASS"

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,57 +16,10 @@ from chaosjc.cli.demo import PLANT
 from chaosjc.drivers import command
 from chaosjc.lab.layout import Lab
 from tests.lab.cloud import measured, until
+from tests.lab.runs import CHAOSJC, Stage, hypothesis, seconds
 from tests.lab.site import ROOT, DeployedSite
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
-CHAOSJC = (sys.executable, "-m", "chaosjc.cli.main")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A deployed site, and runs on it."""
-
-    site: DeployedSite
-
-    def run(self, experiment: str, expect: int, *arguments: str) -> dict[str, Any]:
-        """Run an experiment to its end; the run as the command prints it."""
-        done = command.run(self.argv(experiment, *arguments), timeout=300, check=False, cwd=ROOT)
-        assert done.returncode == expect, done.stdout[-3000:] + done.stderr
-        return json.loads(done.stdout)
-
-    def argv(self, experiment: str, *arguments: str) -> list[str]:
-        where = ["--site", str(self.site.file), "--state", str(self.site.state), "--json", "--seed", "1"]
-        return [*CHAOSJC, "run", f"experiments/{experiment}.yaml", *where, *arguments]
-
-    def crash(self, experiment: Path, point: str, *more: str) -> None:
-        """Run it until it kills itself."""
-        argv = [sys.executable, "-m", "tests.contract.crashing_run", str(experiment), str(self.site.state), point]
-        done = command.run([*argv, f"site={self.site.file}", *more], cwd=ROOT, check=False, timeout=120)
-        assert done.returncode == -signal.SIGKILL, done.stderr
-
-    def runs(self) -> list[dict[str, Any]]:
-        done = command.run([*CHAOSJC, "runs", "list", "--state", str(self.site.state), "--json"], cwd=ROOT)
-        return json.loads(done.stdout)
-
-    def last(self) -> dict[str, Any]:
-        return self.runs()[-1]
-
-    def wait_closed(self) -> dict[str, Any]:
-        until(lambda: self.last()["state"] == "closed", 120, every=0.3)
-        return self.last()
-
-    def recover(self, expect: int = 0) -> None:
-        done = command.run([*CHAOSJC, "recover", "--state", str(self.site.state)], cwd=ROOT, check=False, timeout=200)
-        assert done.returncode == expect, done.stdout + done.stderr
-
-    def status(self) -> dict[str, str]:
-        return {server.name: server.status for server in self.site.context().cloud.servers()}
-
-    def assert_whole(self) -> None:
-        """Every server runs, and the site is what its file says."""
-        assert set(self.status().values()) == {"ACTIVE"}
-        assert self.site.run("plan") == []
-        assert all(each["held"] for each in self.site.run("verify"))
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +33,6 @@ def stage(lab: Lab) -> Iterator[Stage]:
     yield Stage(site)
     site.run("destroy")
     shutil.rmtree(directory)
-
-
-def hypothesis(run: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(each for each in run["hypotheses"] if each["name"] == name)
-
-
-def seconds(run: dict[str, Any], first: str, last: str) -> float:
-    import datetime
-
-    (target,) = run["faults"][0]["targets"]
-    times = [datetime.datetime.fromisoformat(target[key]) for key in (first, last)]
-    return (times[1] - times[0]).total_seconds()
 
 
 class TestVerdicts:

@@ -1,7 +1,8 @@
 """Programs that a fault's target runs, one file a family. Standard library only: chaosjc is not there.
 
-Each is sent as `python3 -c PROGRAM REQUEST` with the request as JSON, `verb` among it. `hold` runs as the main process of
-a unit: it brings the fault about, tells systemd so, and lasts until it is ended. All others answer with JSON on stdout.
+Each takes its request as JSON, its one argument, `verb` among it. `hold` is the main process of a unit, which carries
+the program itself (`python3 -c`): it brings the fault about, tells systemd so, and lasts until it is ended. All others
+are sent on stdin (`python3 -`), and answer with JSON on stdout.
 """
 
 from __future__ import annotations

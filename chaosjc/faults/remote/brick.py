@@ -1,11 +1,10 @@
-"""Breaks one brick of this machine: its process, or its disk. Standard library only; see the package for how it is called.
+"""Breaks one brick of this machine: its process, or its disk. Standard library only; the package says how it is called.
 
     {"verb": "kill", "volume": V, "path": P}
     {"verb": "hold", "what": "freeze", "volume": V, "path": P}
     {"verb": "hold", "what": "slow", "volume": V, "path": P, "delay": 0.05, "calls": [system call…]}
     {"verb": "hold", "what": "fill", "volume": V, "path": P, "file": name, "leave": 0.5}
     {"verb": "look", "unit": name, "volume": V, "path": P, "file": name, "leave": 0.5}  →  {"left": [what is wrong…]}
-    {"verb": "layout", "volume": V}  →  {"bricks": [[host, path]…]}
     {"verb": "marked", "path": P}  →  {"marked": bool}
 
 `file` may be empty. Seconds and percent of the file system's size. Places and formats as GlusterFS 10.3 has them.
@@ -28,7 +27,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-RUN, STATE = "/var/run/gluster", "/var/lib/glusterd"
+RUN = "/var/run/gluster"
 MARK = "trusted.glusterfs.volume-id"
 SOON = 10.0  # seconds within which a signal, or an attached tracer, has had its effect
 ANSWER = 2.0  # seconds within which a brick that is well answers: an idle one takes 0.5 ms
@@ -57,7 +56,7 @@ def freeze(request: dict[str, Any]) -> None:
 
 
 def slow(request: dict[str, Any]) -> None:
-    """Let a tracer delay each system call by which the process reads or writes its disk; without it they are as before."""
+    """Let a tracer delay each system call by which the process uses its disk; without it they are as before."""
     pid = require_process(request)
     calls = ",".join(request["calls"])
     inject = f"inject={calls}:delay_enter={round(request['delay'] * 1e6)}"
@@ -89,7 +88,8 @@ def slow(request: dict[str, Any]) -> None:
 
 def fill(request: dict[str, Any]) -> None:
     """Take the free space of the brick's file system, all but `leave`, with a file beside the brick."""
-    path, directory = request["path"], os.path.dirname(request["path"])
+    path: str = request["path"]
+    directory = os.path.dirname(path)
     if os.stat(path).st_dev != os.stat(directory).st_dev:
         sys.exit(f"{path} is the root of its file system: a file beside it would lie elsewhere")
     with open(os.path.join(directory, request["file"]), "wb") as file:
@@ -133,7 +133,7 @@ def residue(request: dict[str, Any]) -> list[str]:
         left.append(f"unit {request['unit']} still runs")
     if not request["file"]:
         return left
-    directory = os.path.dirname(request["path"])
+    directory: str = os.path.dirname(request["path"])
     if os.path.exists(os.path.join(directory, request["file"])):
         left.append(f"{directory}/{request['file']} is still there")
     space = os.statvfs(directory)
@@ -164,13 +164,13 @@ def as_glusterd_sees(volume: str, path: str) -> tuple[str, int]:
     with tempfile.TemporaryDirectory() as directory:
         run("gluster", "--mode=script", "get-state", "glusterd", "odir", directory, "file", "state")
         with open(f"{directory}/state") as file:
-            facts = dict(line.strip().split(": ", 1) for line in file if ": " in line)
+            facts = {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
     numbers = [key.split(".")[0] for key, value in facts.items() if key.endswith(".name") and value == volume]
     for key, value in facts.items():
         brick, _, field = key.rpartition(".")
-        if field == "path" and brick.split(".")[0] in numbers and value.partition(":")[2] == path:
-            if f"{brick}.port" in facts:  # it tells ports of this machine's bricks only
-                return facts[f"{brick}.status"], int(facts[f"{brick}.port"])
+        here = f"{brick}.port" in facts  # it tells ports of this machine's bricks only
+        if field == "path" and here and brick.split(".")[0] in numbers and value.partition(":")[2] == path:
+            return facts[f"{brick}.status"], int(facts[f"{brick}.port"])
     return "nothing of it", 0
 
 
@@ -184,15 +184,6 @@ def answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def layout(request: dict[str, Any]) -> dict[str, Any]:
-    """Every brick of a volume as this machine's glusterd has it, in no order."""
-    found: list[list[str]] = []
-    for name in glob.glob(f"{STATE}/vols/{glob.escape(request['volume'])}/bricks/*"):
-        facts = dict(line.split("=", 1) for line in read(name).splitlines() if "=" in line)
-        found.append([facts["hostname"], facts["path"]])
-    return {"bricks": found}
 
 
 # ------------------------------------------------------------------ small things
@@ -285,7 +276,6 @@ def main() -> None:
     verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "kill": kill,
         "look": look,
-        "layout": layout,
         "marked": lambda asked: {"marked": marked(asked["path"])},
     }
     json.dump(verbs[request["verb"]](request), sys.stdout)

@@ -2,7 +2,7 @@
 
     {"verb": "hold", "what": "partition", "names": {…}, "peers": {name: address}, "everyone": false, "after": 0}
     {"verb": "hold", "what": "delay", "names": {…}, "peers": {name: address}, "delay": 0.1, "jitter": 0.0}
-    {"verb": "look", "unit": name, "names": {…}, "peers": {name: address}}  →  {"left": [what is still wrong…], "said": …}
+    {"verb": "look", "unit": name, "names": {…}, "peers": {name: address}}  →  {"left": [what is wrong…], "said": …}
 
 `names` are the step's own: `table` of nftables, device `tun`, `pref` of its routing rules and number of their table,
 `handle` of a qdisc, `mark` of packets. Seconds everywhere.

@@ -21,7 +21,7 @@ MODULES = {
     "gluster": (
         *_COMMON,
         *(f"canary/{each}" for each in ("brick", "gluster", "glusterd", "replica", "watch")),
-        *("clock", "drivers/__init__", "drivers/command"),
+        *("clock", "drivers/__init__", "drivers/command", "drivers/gluster_values", "drivers/gluster_xml"),
     ),
     "storage": (
         *_COMMON,
@@ -133,16 +133,16 @@ def _gluster_unit() -> str:
     heal tool opens a privileged port.
     """
     powers = "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN CAP_NET_BIND_SERVICE"
-    more = f"CapabilityBoundingSet={powers}\nRuntimeDirectory=chaosjc-canary-gluster"
+    more = f"CapabilityBoundingSet={powers}\nRuntimeDirectory=chaosjc-canary-gluster\nMemoryMax=256M"
     return _unit(
-        "What the bricks of this machine say", GLUSTERD, f"gluster --config {_CONFIG}/canary-gluster.json", more
+        "What the bricks of this machine say", f"gluster --config {_CONFIG}/canary-gluster.json", more
     )
 
 
 def _storage_unit(volume: str) -> str:
     """Root without any of its powers: it owns its directory on the volume, and writes nowhere else."""
     arguments = f"storage --config {_CONFIG}/canary-storage-{volume}.json"
-    more = "CapabilityBoundingSet=\nStateDirectory=chaosjc"
+    more = "CapabilityBoundingSet=\nStateDirectory=chaosjc\nMemoryMax=1G"
     return _unit(f"A synthetic user of volume {volume}", arguments, more)
 
 

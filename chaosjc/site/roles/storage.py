@@ -26,7 +26,7 @@ def bricks(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     if site.storage and machine.role == site.storage.role:
         files = (
             _unit_file(GLUSTERD, _glusterd(machine)),
-            File(_JOIN, _JOIN_SCRIPT, mode="0755"),
+            File(_JOIN, _JOIN_SCRIPT, mode="0755", live=True),
             File(_POOL, _pool(site, machine), live=True, restarts=GLUSTERD),
         )
         found += Contents(files, (Unit(GLUSTERD),))
@@ -56,7 +56,8 @@ def _disks(machine: Machine) -> Contents:
     found = Contents()
     for letter, where in zip(_DEVICES, machine.spec.disks, strict=False):
         name = _disk_unit(where)
-        found += Contents((_unit_file(name, _disk(f"/dev/vd{letter}", where)),), (Unit(name),))
+        file = File(f"/etc/systemd/system/{name}", _disk(f"/dev/vd{letter}", where))
+        found += Contents((file,), (Unit(name),))
     return found
 
 
@@ -66,7 +67,7 @@ def _disk_unit(where: str) -> str:
 
 
 def _unit_file(name: str, text: str) -> File:
-    return File(f"/etc/systemd/system/{name}", text)
+    return File(f"/etc/systemd/system/{name}", text, live=True, restarts=name)
 
 
 def _disk(device: str, where: str) -> str:
@@ -98,9 +99,10 @@ def _pool(site: SiteFile, machine: Machine) -> str:
 
 _JOIN_SCRIPT = f"""\
 #!/bin/sh
-# Before glusterd starts: what it does not know yet of its pool. A machine that takes a lost one's place has its identity,
-# so that the others take it in, give it the volumes, and their bricks can be reset. A brick's directory must be there by
-# then; an empty one is never served, since it does not carry the volume's id.
+# Before glusterd starts: what it does not know yet of its pool. A machine that takes a lost one's place has its
+# identity, so that the others take it in, give it the volumes, and their bricks can be reset. A brick's directory must
+# be there by then. An empty one is not served, since it does not carry the volume's id, and the mark beside it says
+# that it is empty even after somebody's `volume start force` has given it one.
 set -eu
 cd /var/lib/glusterd
 mkdir -p peers
@@ -111,6 +113,7 @@ while read -r what where name; do
     peer)
         test -s "peers/$where" || printf 'uuid=%s\\nstate=3\\nhostname1=%s\\n' "$where" "$name" > "peers/$where" ;;
     brick)
+        test -d "$where" || : > "${{where%/*}}/.${{where##*/}}.rebuilding"
         mkdir -p "$where" ;;
     esac
 done < {_POOL}
@@ -148,8 +151,7 @@ def _client(site: SiteFile, storage: Storage) -> Contents:
     found = Contents()
     for name, volume in storage.volumes.items():
         unit = mount_unit(name)
-        file = File(f"/etc/systemd/system/{unit}", _mount(name, volume.mount, bricks), restarts=unit)
-        found += Contents((file,), (Unit(unit, patient=True),))
+        found += Contents((_unit_file(unit, _mount(name, volume.mount, bricks)),), (Unit(unit, patient=True),))
     return found
 
 

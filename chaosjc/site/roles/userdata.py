@@ -33,9 +33,11 @@ def compressed(text: str) -> bytes:
 
 
 def digest(contents: Contents) -> str:
-    """Of what cannot change while the VM lives: neither its host key nor live files."""
-    fixed = [each for each in contents.files if not each.live]
-    text = json.dumps(_config(tuple(fixed), contents), sort_keys=True)
+    """Of what cannot change while the VM lives: neither its host key nor live files, nor the units that they are."""
+    fixed = tuple(each for each in contents.files if not each.live)
+    live = {each.path.rpartition("/")[2] for each in contents.files if each.live}
+    units = tuple(each for each in contents.units if each.name not in live)
+    text = json.dumps(_config(fixed, Contents(fixed, units, contents.accounts)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

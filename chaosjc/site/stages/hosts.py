@@ -65,10 +65,10 @@ class Facts:
 class Hosts(Stage[Facts]):
     """Compares VMs with what `contents_of` says of them."""
 
-    requires = ("infra",)
-
-    def __init__(self, name: str, contents_of: ContentsOf, *, certifies: bool = False) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, contents_of: ContentsOf, *, requires: tuple[str, ...] = ("infra",), certifies: bool = False
+    ) -> None:
+        self.name, self.requires = name, requires
         self._contents_of = contents_of
         self._certifies = certifies
 

@@ -15,7 +15,7 @@ from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import BASTION, SiteFile
 from chaosjc.site.stages import infra_plan
 from chaosjc.site.stages.base import Stage
-from chaosjc.site.stages.infra_apply import Apply
+from chaosjc.site.stages.infra_apply import Apply, Rebuild
 from chaosjc.site.stages.infra_plan import InfraFacts, Login
 
 YOUNG = 120.0  # seconds after its creation in which a VM may still be starting
@@ -27,6 +27,9 @@ class Infra(Stage[InfraFacts]):
 
     name = infra_plan.STAGE
     requires = ("keys",)
+
+    def __init__(self, finish: Rebuild) -> None:
+        self._finish = finish
 
     def facts(self, context: Context, *, patient: bool) -> InfraFacts:
         """Logins are tried only where the network is right: else their failure would say nothing about the VM."""
@@ -42,13 +45,22 @@ class Infra(Stage[InfraFacts]):
 
     def apply(self, context: Context, facts: InfraFacts, changes: Sequence[Change]) -> None:
         """In order: network, groups, servers; see infra_apply."""
-        apply = Apply(context, facts, changes)
+        apply = Apply(context, facts, changes, self._rebuild)
         apply.network()
         apply.groups()
         apply.ports_and_servers()
         apply.leftovers()
         write_ssh_config(context, gather(context))
         apply.wait_for_logins()
+
+    def _rebuild(self, context: Context, vm: str) -> None:
+        """A new brick VM: from its first login to the last of its files."""
+        facts = gather(context)
+        write_ssh_config(context, facts)
+        server = facts.server(vm)
+        if server is None or _login(context, server, patient=True) != "ok":
+            raise StageError(f"{self.name}: {vm}: the new VM lets nobody in", hint="deploy again; it goes on from here")
+        self._finish(context, vm)
 
 
 def gather(context: Context) -> InfraFacts:

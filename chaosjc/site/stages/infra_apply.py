@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chaosjc.drivers.openstack import NotFound
 from chaosjc.drivers.openstack_values import Port, RuleSpec, ServerSpec, Subnet
@@ -14,18 +14,23 @@ from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.discover import in_cloud, mark
 from chaosjc.site.model import BASTION, Machine
 from chaosjc.site.roles import Surroundings, userdata
-from chaosjc.site.stages import infra_plan
+from chaosjc.site.stages import infra_plan, volumes
 from chaosjc.site.stages.infra_plan import STAGE, InfraFacts
 
 BOOT = 120.0  # seconds from a server's creation to its first SSH session, at most
 REBOOT = 45.0  # the same after a reboot
 
 
+Rebuild = Callable[[Context, str], None]
+"""Makes one new brick VM whole: what is on it, and the files of its bricks."""
+
+
 class Apply:
     """One plan, carried out step by step; every step is right also when it was half done before."""
 
-    def __init__(self, context: Context, facts: InfraFacts, changes: Sequence[Change]) -> None:
+    def __init__(self, context: Context, facts: InfraFacts, changes: Sequence[Change], rebuild: Rebuild) -> None:
         self._context = context
+        self._rebuild = rebuild
         self._site, self._cloud = context.site, context.cloud
         self._facts = facts
         self._changes = changes
@@ -72,6 +77,7 @@ class Apply:
     def ports_and_servers(self) -> None:
         """New servers all at once; those that are replaced one after the other, so that the others go on serving."""
         for change in self._of("server", "delete"):
+            self._check_no_bricks(change)
             self._delete_server(change.before)
         servers = self._of("server", "create", "start", "unpause", "resume", "reboot")
         replaced = {each.vm: each for each in self._of("server", "replace")}
@@ -81,12 +87,26 @@ class Apply:
         in_parallel(self._port, [each for each in ports.values() if each.vm not in replaced])
         in_parallel(self._server, servers)
         for change in replaced.values():
+            bricks = change.vm in volumes.brick_vms(self._site)
+            if bricks:
+                volumes.check_expendable(self._context, change.vm, lost=change.before.startswith("ERROR"))
             server = self._facts.server(change.vm)
             if server:
                 self._delete_server(server.id)
             if change.vm in ports:
                 self._port(ports[change.vm])
             self._create(self._machine(change.vm))
+            if bricks:  # whole again before the next one goes
+                self._rebuild(self._context, change.vm)
+
+    def _check_no_bricks(self, change: Change) -> None:
+        """On a server that the file no longer names."""
+        named = {each.name for each in self._site.machines}
+        server = next((each for each in self._facts.servers if each.id == change.before), None)
+        if not server or not self._site.storage or server.name in named:
+            return
+        if server.metadata.get(discover.ROLE) == self._site.storage.role:
+            volumes.check_carries_nothing(self._context, server.name)
 
     def leftovers(self) -> None:
         """What nothing needs any more, and the public address, which needs the bastion's port."""

@@ -29,8 +29,14 @@ OPTIONS: Mapping[str, str] = {
     "cluster.data-self-heal": "off",
     "cluster.metadata-self-heal": "off",
     "cluster.entry-self-heal": "off",
-    # A directory that missed one name is healed by that name, not by comparing all of it.
-    "cluster.granular-entry-heal": "on",
+    # GlusterFS 10 has it on, and then a reset brick never heals: the index of the root directory names nothing that is
+    # missing. Off, a directory that missed one name is compared as a whole.
+    "cluster.granular-entry-heal": "off",
+    # Healing is mostly waiting for locks: one file at a time, a rebuilt brick falls behind those who write.
+    "cluster.shd-max-threads": "8",
+    # Requests of the healing daemons are of least priority, and while one of them runs and another waits, all idle
+    # threads of a brick spin on their queue's lock (seen in 10.3): everything else starves.
+    "performance.enable-least-priority": "off",
     # Per cent: users meet ENOSPC while there is still room for the notes that healing lives by.
     "storage.reserve": "5",
     # The exporter reads latencies from the bricks' own dumps, without a transaction of the whole pool.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def test_a_dump_that_is_being_written_gives_what_is_whole() -> None:
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+def listening(serve: Callable[[socket.socket], None]) -> Generator[int]:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         thread = threading.Thread(target=serve, args=(server,), daemon=True)
         thread.start()

@@ -19,7 +19,7 @@ from tests.unit.canary import bricks
 from tests.unit.canary.bricks import CASES
 from tests.unit.fakes import FakeClock
 
-SPLIT = ["gluster", "--mode=script", "volume", "heal", "homes", "info", "split-brain", "--xml"]
+SUMMARY = ["gluster", "--mode=script", "volume", "heal", "homes", "info", "summary", "--xml"]
 BRICK = ("homes", "brick-001")
 
 
@@ -30,6 +30,7 @@ class FakeGluster:
         self.calls: list[str] = []
         self.fails: CommandError | None = None
         self.state = (CASES / "get-state-10.3.txt").read_text()
+        self.summary = "heal-split-brain.xml"
 
     def __call__(
         self,
@@ -55,8 +56,8 @@ class FakeGluster:
             case ["gluster", "get-state", "glusterd", "odir", directory, "file", name]:
                 (Path(directory) / name).write_text(self.state)
                 return f"glusterd state dumped to {directory}/{name}\n"
-            case _ if argv == SPLIT:
-                return (CASES / "split-brain-10.3.xml").read_text()
+            case _ if argv == SUMMARY:
+                return (CASES.parent / "gluster" / self.summary).read_text()
             case _:
                 raise AssertionError(argv)
 
@@ -93,10 +94,10 @@ def test_nothing_pending_is_no_split_brain_and_asks_nobody() -> None:
     assert run.calls == []
 
 
-def test_split_brain_is_asked_for_every_10_seconds_at_most() -> None:
+def test_split_brain_is_asked_for_every_30_seconds_at_most() -> None:
     run, clock = FakeGluster(), FakeClock()
     split = SplitBrain(run, clock, "homes", "brick-001:/data/homes")
-    for _ in range(10):
+    for _ in range(30):
         assert split.count(3) == 1
         clock.sleep(1)
     assert len(run.calls) == 1
@@ -104,17 +105,28 @@ def test_split_brain_is_asked_for_every_10_seconds_at_most() -> None:
     assert len(run.calls) == 2
 
 
-@pytest.mark.parametrize("brick", ["brick-002:/data/homes", "brick-004:/data/homes"])
-def test_a_brick_that_was_not_reached_has_no_count(brick: str) -> None:
+@pytest.mark.parametrize(("brick", "summary"), [("brick-004", "split-brain"), ("brick-003", "dead")])
+def test_a_brick_that_was_not_reached_has_no_count(brick: str, summary: str) -> None:
+    run = FakeGluster()
+    run.summary = f"heal-{summary}.xml"
     with pytest.raises(Unknown):
-        SplitBrain(FakeGluster(), FakeClock(), "homes", brick).count(3)
+        SplitBrain(run, FakeClock(), "homes", f"{brick}:/data/homes").count(3)
+
+
+def test_a_large_backlog_is_not_asked_about() -> None:
+    run = FakeGluster()
+    split = SplitBrain(run, FakeClock(), "homes", "brick-001:/data/homes")
+    with pytest.raises(Unknown, match="101 entries"):
+        split.count(glusterd.MOST_PENDING + 1)
+    assert run.calls == []
+    assert split.count(glusterd.MOST_PENDING) == 1
 
 
 def test_an_old_count_does_not_outlive_a_tool_that_fails() -> None:
     run, clock = FakeGluster(), FakeClock()
     split = SplitBrain(run, clock, "homes", "brick-001:/data/homes")
     assert split.count(3) == 1
-    clock.sleep(10)
+    clock.sleep(30)
     run.fails = CommandTimeout("killed")
     with pytest.raises(CommandTimeout):
         split.count(3)

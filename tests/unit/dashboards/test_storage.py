@@ -14,7 +14,6 @@ from dashboards import draw, storage
 from tests.unit.register import Register, registered
 
 QUERIES = list(draw.queries(storage.drawn()))
-NO_METRIC = {"vector(0.01)"}  # the reserve, a line
 PANELS: list[dict[str, Any]] = [panel for panel in storage.drawn()["panels"] if panel["type"] != "row"]
 
 

@@ -128,6 +128,9 @@ class TestDetails:
     def test_the_run_itself_is_no_debt(self) -> None:
         assert guards.undo_debt(facts(view=View(None, (open_run(RUN, "a", owes=True),)))) is None
 
+    def test_a_run_that_has_just_ended_well_is_no_debt(self) -> None:
+        assert guards.undo_debt(facts(view=View(None, (open_run("over", "b", owes=False, closed=True),)))) is None
+
     def test_a_living_run_is_no_debt(self) -> None:
         assert guards.undo_debt(facts(view=View(None, (open_run("now", "b", owes=True),)), alive={"now"})) is None
 
@@ -190,6 +193,12 @@ class TestDetails:
         found = guards.blast_radius(about)
         assert found is not None and "brick-002 (run now)" in found.reason
 
+    def test_so_is_what_was_seen_whole_since_the_site_was_looked_at(self) -> None:
+        view = View(None, (storage.other_run(breaks("brick-002"), whole=True),))  # verified at 1.0
+        about = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), view=view)
+        assert guards.blast_radius(dataclasses.replace(about, looked_at=2.0)) is None
+        assert guards.blast_radius(dataclasses.replace(about, looked_at=0.5)) is not None
+
     def test_what_this_run_has_reserved_is_not_another_s(self) -> None:
         view = View(None, (storage.other_run(breaks("brick-001"), breaks("brick-002"), name=RUN),))
         about = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), view=view)
@@ -219,7 +228,7 @@ class TestDetails:
     def test_at_admission_the_site_is_looked_at_again(self) -> None:
         early = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), steady=None)
         assert first_refusal(early) is None
-        found = first_refusal(early.at_admission(Steady(True), UNHEALED))
+        found = first_refusal(early.at_admission(Steady(True), UNHEALED, 0.0))
         assert found is not None and found.code == "backlog"
 
     def test_before_the_baseline_the_steady_state_is_no_question(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,17 @@ class TestAdmission:
         store.admit("r2", seen.append)
         assert seen[0].halted == Halted(who="ada", why="exam")
         assert [(run.run, [debt.plan.id for debt in run.debts]) for run in seen[0].runs] == [(RUN, [STEP])]
+
+    def test_an_admission_sees_the_runs_that_have_just_ended(self, tmp_path: Path) -> None:
+        clock = FakeClock()
+        store = Store(tmp_path / "other.db", clock)
+        started(store)
+        write(store, Verified(step=STEP, epoch=0, outcome="whole"), Closed(verdict="PASS", code="held", reason=""))
+        seen: list[View] = []
+        for since in (clock.time() - 5, clock.time() + 5, math.inf):
+            store.admit("r2", seen.append, since)
+        assert [[state.run for state in view.runs] for view in seen] == [[RUN], [], []]
+        store.close()
 
     def test_a_guard_that_fails_admits_nothing(self, store: Store) -> None:
         write(store, planned())

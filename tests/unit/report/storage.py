@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -110,6 +111,7 @@ def at(start: float = 0.37) -> list[float]:
     return [start + second for second in range(int(END) - 1)]
 
 
+@functools.cache
 def frozen(ping: float = 5.2, *, told: bool = True) -> list[Entry]:
     """The whole run; `told`: the longest stall was observed as well."""
     plan = planned(

@@ -18,7 +18,16 @@ TOP = ["schema", "run", "experiment", "sha256", "site", "state", "verdict", "cod
 
 def test_the_object_has_the_keys_of_the_contract() -> None:
     found = run_object(journals.failed())
-    assert list(found) == [*TOP, "hypotheses", "faults", "outages", "debts", "debt_cleared_at", "observations"]
+    assert list(found) == [
+        *TOP,
+        "hypotheses",
+        "faults",
+        "outages",
+        "debts",
+        "debt_cleared_at",
+        "observations",
+        "stalls",
+    ]
     hypothesis = found["hypotheses"][1]
     assert list(hypothesis) == ["name", "held", "phases"]
     assert list(hypothesis["phases"]) == ["before", "during", "recovering", "after"]

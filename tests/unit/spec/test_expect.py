@@ -188,7 +188,7 @@ EXPECTATIONS = st.one_of(
     st.integers(0, 999).map(lambda percent: f"within {percent}% of before"),
     st.tuples(st.integers(), st.integers(0)).map(lambda pair: f"between {pair[0]} and {pair[0] + pair[1]}"),
     st.from_regex(r"[a-z]+[.$]?", fullmatch=True).map("matches {}".format),
-).filter(lambda text: len(text) <= MAX_LENGTH)
+).filter(lambda text: len(f"  {text} ") <= MAX_LENGTH)
 
 
 @given(EXPECTATIONS)

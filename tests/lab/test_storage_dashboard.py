@@ -1,0 +1,72 @@
+"""The dashboard's queries and the rules, on the Prometheus of a real site: no error, nothing empty for no reason."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosjc.drivers.prometheus import Prometheus
+from chaosjc.lab.layout import Lab
+from chaosjc.site import endpoints
+from dashboards import draw, storage
+from tests.lab.cloud import measured, until
+from tests.lab.site import DeployedSite
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+MAY_BE_EMPTY = {
+    "Failed writes, by error": "no write has failed",
+    "Failed reads, by error": "every write could be read",
+}
+"""Panels without a series, and why that is well."""
+AUDITED = """
+    max(time() - chaosjc_storage_audited_timestamp_seconds) < 60
+    and on () min(chaosjc_storage_up) == 1
+    and on () count(chaosjc_storage_read_seconds_count)
+"""
+
+
+def wrong(prometheus: Prometheus) -> list[str]:
+    """What is wrong with the panels, in words; a query that is an error raises."""
+    now = time.time()
+    return [
+        f"{panel}: {expr} is empty"
+        for panel, expr in draw.queries(storage.drawn())
+        if not prometheus.query(draw.filled(expr), at=now) and panel not in MAY_BE_EMPTY
+    ]
+
+
+@pytest.fixture(scope="module")
+def prometheus(lab: Lab) -> Iterator[Prometheus]:
+    """Of a site with storage, whose canaries have written, read and audited."""
+    directory = Path(tempfile.mkdtemp(prefix="chaosjc-dashboard-", dir="/var/tmp"))
+    site = DeployedSite.on(lab, directory, storage=True)
+    try:
+        with measured("site with storage"):
+            site.run("deploy")
+        with endpoints.prometheus(site.context().state) as url:
+            client = Prometheus.connect(url)
+            until(lambda: bool(client.query(AUDITED, at=time.time())), 120, every=2)
+            yield client
+            client.close()
+    finally:
+        site.run("destroy")
+        shutil.rmtree(directory)
+
+
+def test_no_panel_is_empty_or_an_error(prometheus: Prometheus) -> None:
+    until(lambda: wrong(prometheus) == [], 90, every=5)
+    assert wrong(prometheus) == []
+
+
+def test_the_rules_are_evaluated_and_all_is_quiet(prometheus: Prometheus) -> None:
+    bricks = prometheus.query("chaosjc:brick_up", at=time.time())
+    assert len(bricks) == 6
+    assert all(series.points[-1][1] == 1.0 for series in bricks)
+    assert not prometheus.query("sum(prometheus_rule_evaluation_failures_total) > 0", at=time.time())
+    assert not prometheus.query('ALERTS{alertname=~"Storage.+", alertstate="firing"}', at=time.time())

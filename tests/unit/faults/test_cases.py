@@ -1,0 +1,64 @@
+"""Entry and topology → steps, as data: tests/cases/faults, one file a fault."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chaosjc.faults.registry import FAULTS
+from chaosjc.faults.target import choose
+from chaosjc.journal.events import StepPlan
+from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
+
+CASES = Path(__file__).parents[2] / "cases" / "faults"
+
+
+def topology(*, unknown_layout: bool) -> Topology:
+    raw: dict[str, Any] = yaml.safe_load((CASES / "topology.yaml").read_text())
+    vms = tuple(
+        Vm(name, f"uuid-{name}", each["role"], each["address"], each.get("opted_in", True), False, "ACTIVE")
+        for name, each in raw["vms"].items()
+    )
+    volumes = tuple(
+        Volume(
+            name,
+            tuple(
+                ReplicaSet(f"{name}/{n}", tuple(Brick(name, vm, each["path"], online=True) for vm in names), 2)
+                for n, names in enumerate(each["sets"])
+            ),
+        )
+        for name, each in raw["volumes"].items()
+    )
+    return Topology(vms, None if unknown_layout else volumes)
+
+
+def cases() -> list[Any]:
+    files = sorted(path for path in CASES.glob("*.yaml") if path.stem != "topology")
+    return [
+        pytest.param(case, id=f"{path.stem}: {case['case']}")
+        for path in files
+        for case in yaml.safe_load(path.read_text())
+    ]
+
+
+def shown(step: StepPlan, keys: dict[str, Any]) -> dict[str, Any]:
+    data = {**step.model_dump(), "target": step.target.name}
+    return {key: data[key] for key in keys}
+
+
+@pytest.mark.parametrize("case", cases())
+def test_plan(case: dict[str, Any]) -> None:
+    fault = FAULTS[case["entry"]["fault"]]
+    entry = fault.entry.model_validate_json(json.dumps(case["entry"]))
+    assert entry.choice is not None
+    around = topology(unknown_layout=case.get("unknown_layout", False))
+    chosen = choose(entry.choice, around, random.Random(1), entry.wants)
+    steps = fault.plan(entry, chosen, "f1")
+    assert [shown(step, wanted) for step, wanted in zip(steps, case["steps"], strict=True)] == case["steps"]
+    assert [f"{each.name} {each.code}: {each.why}" for each in chosen.refused] == case.get("refused", [])
+    assert bool(case.get("refused")) == (len(chosen.targets) < chosen.wanted), "what is refused is told, and only that"
