@@ -56,6 +56,7 @@ class HealedCheck(VolumeCheck):
 
     check: Literal["gluster.healed"]
     expect: Expectation = expect.parse("== whole")
+    every: Annotated[Duration, Field(ge=0.1)] = 2.0
 
     @property
     def kind(self) -> str:

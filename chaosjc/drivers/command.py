@@ -20,6 +20,7 @@ from typing import Protocol
 from chaosjc.errors import CommandError, CommandTimeout
 
 TAIL = 4000  # characters of output that an error message carries
+HELD = 0.2  # seconds for the last output where another process (the shared connection of SSH) holds the pipe
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     try:
-        return process.communicate(timeout=5)
-    except subprocess.TimeoutExpired:  # a grandchild in another group holds the pipe
+        process.wait(timeout=5)
+        return process.communicate(timeout=HELD)
+    except subprocess.TimeoutExpired:
         return "", ""

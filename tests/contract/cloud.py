@@ -55,7 +55,7 @@ class CloudContract:
     def server(self, cloud: Cloud, port: Port, image: str, flavor: str) -> Iterator[Server]:
         flavors = {each.name: each.id for each in cloud.flavors()}
         spec = ServerSpec(
-            port.name, cloud.images(image)[0].id, flavors[flavor], port.id, "#cloud-config\n{}", {"a": "b"}
+            port.name, cloud.images(image)[0].id, flavors[flavor], port.id, b"#cloud-config\n{}", {"a": "b"}
         )
         made = cloud.create_server(spec)
         yield cloud.wait_server(made.id, lambda now: now.status == "ACTIVE")

@@ -52,6 +52,7 @@ faults:
     verify: ["true"]
     duration: %(seconds)ds
 recovery:
+  within: 30s
   until:
     - promql: min(chaosjc_storage_up)
       expect: "== 1"

@@ -16,7 +16,7 @@ from tests.lab.runs import Stage
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 TARGET, PEER = "brick-002", "worker-001"
 BRICK = "/scratch/scratch"
-PID = f"$(pgrep -f -- '--brick-name {BRICK} ' | head -1)"
+PID = f"$(pgrep -f -- '[-]-brick-name {BRICK} ' | head -1)"
 
 
 @dataclass(frozen=True)

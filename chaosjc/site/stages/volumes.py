@@ -126,13 +126,13 @@ def check_carries_nothing(context: Context, vm: str) -> None:
 
 
 def _check_copies(pool: Gluster, volume: VolumeInfo, vm: str, *, lost: bool) -> None:
-    online = {each.host for each in pool.bricks(volume.name) if each.online} | ({vm} if lost else set())
-    down = sorted({each.host for each in volume.bricks} - online)
+    online = {each.host for each in pool.bricks(volume.name) if each.online}
+    down = sorted({each.host for each in volume.bricks if each.host != vm or not lost} - online)
     left = [each for each in pool.heal(volume.name) if each.entries != 0] if not lost else []
     if volume.replica < 2 or down or left:
         why = f"{', '.join(down)} is down" if down else "it is not healed" if left else "it has no replicas"
         raise StageError(
-            f"{STAGE}: {vm} must be replaced, which loses its bricks, and volume {volume.name} cannot spare them: {why}",
+            f"{STAGE}: replacing {vm} loses its bricks, and volume {volume.name} cannot spare them: {why}",
             hint=f"{vm} was left as it is; deploy again when the volume is whole",
         )
 

@@ -69,6 +69,12 @@ def test_no_session_says_whose_fault_it_is_and_what_to_try(said: str, refused: b
     assert str(caught.value) == f"worker-001: no SSH session: {said}\n  ssh -v -F /state/config worker-001"
 
 
+def test_a_jump_host_says_why_the_last_line_cannot() -> None:
+    said = "channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\nkex_exchange: closed\n"
+    with pytest.raises(Unreachable, match="session: connect failed: Connection refused; kex_exchange: closed"):
+        ssh(FakeRunner(255, "", said)).run("worker-001", ["true"])
+
+
 def test_answers_is_about_newcomers_not_about_a_shared_connection() -> None:
     runner = FakeRunner()
     assert ssh(runner).answers("worker-001", timeout=2)

@@ -13,7 +13,7 @@ import pytest
 
 from chaosjc.faults.remote import brick, net, program
 
-STATES = Path(__file__).parents[2] / "cases" / "gluster"
+STATES = Path(__file__).parents[2] / "cases" / "faults"
 PEERS = {"worker-001": "10.0.0.21", "worker-002": "10.0.0.22"}
 
 
@@ -87,16 +87,18 @@ def glusterd(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(brick, "run", run)
 
 
-@pytest.mark.parametrize(("state", "status"), [("state.txt", "Started"), ("state-dead.txt", "Stopped")])
+@pytest.mark.parametrize(
+    ("state", "status"), [("glusterd-state.txt", "Started"), ("glusterd-state-dead.txt", "Stopped")]
+)
 def test_glusterd_knows_status_and_port_of_its_own_brick(
     monkeypatch: pytest.MonkeyPatch, state: str, status: str
 ) -> None:
     glusterd(monkeypatch, state)
-    said, port = brick.as_glusterd_sees("homes", "/data/homes")
+    said, port = brick.as_glusterd_sees("scratch", "/scratch/scratch")
     assert said == status
     assert port > 1023 or status == "Stopped"
-    assert brick.as_glusterd_sees("homes", "/data/other")[0] == "nothing of it"
-    assert brick.as_glusterd_sees("other", "/data/homes")[0] == "nothing of it"
+    assert brick.as_glusterd_sees("scratch", "/data/homes")[0] == "nothing of it"
+    assert brick.as_glusterd_sees("other", "/scratch/scratch")[0] == "nothing of it"
 
 
 def test_a_port_that_only_the_kernel_answers_is_no_brick(monkeypatch: pytest.MonkeyPatch) -> None:

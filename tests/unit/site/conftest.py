@@ -10,7 +10,7 @@ from chaosjc.site.context import Context
 from chaosjc.site.keys import Keyring
 from chaosjc.site.state import SiteState
 from tests.unit.fakes import FakeClock
-from tests.unit.site.fakes import FakeCloud, lab_site
+from tests.unit.site.fakes import FakeCloud, small_site
 from tests.unit.site.fakes_hosts import FakeHosts
 
 
@@ -36,4 +36,4 @@ def state(tmp_path: Path) -> SiteState:
 
 @pytest.fixture
 def context(cloud: FakeCloud, hosts: FakeHosts, state: SiteState, clock: FakeClock) -> Context:
-    return Context(lab_site(), cloud, state, Ssh(state.ssh_config, hosts), Keyring(state), clock=clock)
+    return Context(small_site(), cloud, state, Ssh(state.ssh_config, hosts), Keyring(state), clock=clock)

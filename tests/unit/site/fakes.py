@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,6 +27,7 @@ from chaosjc.drivers.openstack_values import (
 from chaosjc.errors import RemoteError
 from chaosjc.site import model
 from chaosjc.site.model import SiteFile
+from tests.sites import lab_file
 from tests.unit.fakes import FakeClock
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +39,11 @@ def lab_site(**changes: Any) -> SiteFile:
     return model.load(ROOT / "sites" / "lab.yaml").model_copy(update=changes)
 
 
+def small_site() -> SiteFile:
+    """The same without storage: a bastion, two workers, a monitor."""
+    return SiteFile.restore(json.dumps(lab_file(storage=False)))
+
+
 class FakeCloud(openstack.Cloud):
     """One project. Servers become ACTIVE the first time that somebody looks after their creation."""
 
@@ -46,7 +53,7 @@ class FakeCloud(openstack.Cloud):
         self._ids = 0
         self.calls: list[str] = []
         self.server_table: dict[str, Server] = {}
-        self.user_data: dict[str, str] = {}
+        self.user_data: dict[str, bytes] = {}
         self.network_table: dict[str, Network] = {"public": Network("public", "public")}
         self.subnet_table: dict[str, Subnet] = {}
         self.port_table: dict[str, Port] = {}
@@ -54,7 +61,11 @@ class FakeCloud(openstack.Cloud):
         self.router_table: dict[str, Router] = {}
         self.floating_table: dict[str, FloatingAddress] = {}
         self.image_list: tuple[Named, ...] = (Named("image-1", "chaosjc-golden"),)
-        self.flavor_list: tuple[Named, ...] = (Named("flavor-s", "m1.small"), Named("flavor-m", "m1.medium"))
+        self.flavor_list: tuple[Named, ...] = (
+            Named("flavor-s", "m1.small"),
+            Named("flavor-m", "m1.medium"),
+            Named("flavor-d", "s1.small"),
+        )
 
     def _new(self, kind: str) -> str:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ class FakeHosts:
         self._cloud = cloud
         self.silent: set[str] = set()
         self.refusing: set[str] = set()
+        self.restarting: dict[str, int] = {}  # programs that a host does not take while its sshd starts again
         self.dead: set[str] = set()  # by UUID: their successors live
         self.files: dict[tuple[str, str], dict[str, str] | None] = {}
         self.units: dict[tuple[str, str], dict[str, Any]] = {}
@@ -46,6 +48,9 @@ class FakeHosts:
             return Completed(tuple(argv), 255, "", refusal, 0.0)
         if remote == "true":
             return Completed(tuple(argv), 0, "", "", 0.0)
+        if self.restarting.get(host, 0) > 0:
+            self.restarting[host] -= 1
+            return Completed(tuple(argv), 255, "", "kex_exchange_identification: Connection closed by remote host", 0.0)
         assert remote.startswith("sudo -n python3 -c "), remote
         answer = self._answer(host, json.loads(stdin or ""))
         return Completed(tuple(argv), 0, json.dumps(answer), "", 0.0)
@@ -100,7 +105,7 @@ class FakeHosts:
 
     def _user_data(self, host: str) -> dict[str, Any]:
         uuid = next(each.id for each in self._cloud.server_table.values() if each.name == host)
-        return json.loads(self._cloud.user_data[uuid].partition("\n")[2])
+        return json.loads(gzip.decompress(self._cloud.user_data[uuid]).decode().partition("\n")[2])
 
 
 def _fact(content: str, mode: str, owner: str) -> dict[str, str]:

@@ -15,10 +15,10 @@ from chaosjc.site.roles import Contents, Surroundings, access, userdata
 from chaosjc.site.stages import infra_plan
 from chaosjc.site.stages.hosts import Facts, FileFact, HostFacts, Hosts, UnitFact
 from chaosjc.site.stages.infra_plan import InfraFacts
-from tests.unit.site.fakes import ROOT, lab_site
+from tests.unit.site.fakes import ROOT, small_site
 
 CASES = ROOT / "tests" / "cases" / "site"
-SITE = lab_site()
+SITE = small_site()
 AROUND = Surroundings(PublicKeys("ssh-ed25519 U", "ssh-ed25519 H"), {})
 NOW = 60.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from chaosjc.errors import StageError
 from chaosjc.site import deploy
 from chaosjc.site.context import Context
 from chaosjc.site.model import NetworkModel, Role, SiteFile
-from tests.unit.site.fakes import FakeCloud, lab_site
+from tests.unit.site.fakes import FakeCloud, small_site
 from tests.unit.site.fakes_hosts import FakeHosts
 
 WORKER = "worker-001"
@@ -57,7 +58,7 @@ def test_servers_carry_the_site_mark_and_a_certified_host_key(deployed: Context,
     server = cloud.server_table[uuid_of(cloud, WORKER)]
     assert server.metadata["chaosjc:site"] == "lab"
     assert server.metadata["chaosjc:role"] == "worker"
-    data = json.loads(cloud.user_data[server.id].removeprefix("#cloud-config\n"))
+    data = json.loads(gzip.decompress(cloud.user_data[server.id]).decode().removeprefix("#cloud-config\n"))
     assert data["ssh_keys"]["ed25519_certificate"].startswith("ssh-ed25519-cert-v01@openssh.com ")
     assert WORKER in deployed.state.ssh_config.read_text()
 
@@ -282,7 +283,7 @@ def test_a_missing_image_and_flavor_are_named(context: Context, cloud: FakeCloud
 
 def test_router_and_public_address_where_the_file_names_a_way_out(context: Context, cloud: FakeCloud) -> None:
     network = NetworkModel(cidr="10.66.0.0/24", external="public")
-    outside = replace(context, site=lab_site(network=network))
+    outside = replace(context, site=small_site().model_copy(update={"network": network}))
     assert {"create router lab", "create floating address bastion"} <= set(names(outside))
     deploy.deploy(outside)
     assert names(outside) == []
@@ -293,7 +294,7 @@ def test_router_and_public_address_where_the_file_names_a_way_out(context: Conte
     cloud.point_floating_address(address.id, "")
     assert names(outside) == ["update router lab", "update floating address 192.0.2.10"]
     deploy.deploy(outside)
-    deploy.deploy(replace(outside, site=lab_site()))
+    deploy.deploy(replace(outside, site=small_site()))
     assert not (cloud.router_table or cloud.floating_table)
 
 
@@ -316,3 +317,15 @@ def test_an_interrupted_deploy_stops_and_the_next_continues(context: Context) ->
 def _age(cloud: FakeCloud) -> None:
     for uuid, server in cloud.server_table.items():
         cloud.server_table[uuid] = replace(server, created="2020-01-01T00:00:00Z")
+
+
+def test_a_vm_whose_sshd_starts_again_is_asked_again(context: Context, hosts: FakeHosts) -> None:
+    hosts.restarting[WORKER] = 3
+    deploy.deploy(context)
+    assert hosts.restarting[WORKER] == 0
+
+
+def test_a_vm_that_stays_away_is_not_waited_for_for_ever(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.restarting[WORKER] = 10_000
+    with pytest.raises(StageError, match=f"{WORKER}: no SSH session: kex_exchange"):
+        deploy.deploy(deployed)

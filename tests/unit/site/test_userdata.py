@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gzip
 import json
+from dataclasses import replace
 
 from chaosjc.site.keys import HostIdentity, PublicKeys
 from chaosjc.site.model import Machine
 from chaosjc.site.roles import Surroundings, access, monitoring, userdata
-from tests.unit.site.fakes import lab_site
+from tests.unit.site.fakes import lab_site, small_site
 
 AROUND = Surroundings(PublicKeys("ssh-ed25519 USERS", "ssh-ed25519 HOSTS"), {"worker-001": "10.66.0.7"})
 
@@ -20,8 +22,35 @@ def test_user_data_carries_the_host_key_and_every_file() -> None:
     config = json.loads(data.removeprefix("#cloud-config\n"))
     assert config["ssh_keys"]["ed25519_certificate"] == "CERTIFICATE"
     assert [each["path"] for each in config["write_files"]] == [each.path for each in contents.files]
-    assert config["runcmd"][-1] == ["systemctl", "enable", "--now", *(each.name for each in contents.units)]
-    assert len(data) < 40_000, "Nova takes 64 KiB of base64"
+    waited = [each.name for each in contents.units if not each.patient]
+    patient = [each.name for each in contents.units if each.patient]
+    assert "gluster-homes.service" in patient, "no volume is there yet when a first site starts"
+    assert config["runcmd"] == [
+        ["systemctl", "add-wants", "multi-user.target", *waited, *patient],
+        ["systemctl", "start", *waited],
+        ["systemctl", "start", "--no-block", *patient],
+    ]
+    assert len(userdata.compressed(data)) < 40_000, "Nova takes 64 KiB of base64"
+
+
+def test_compressed_user_data_is_the_same_each_time_and_unpacks() -> None:
+    assert gzip.decompress(userdata.compressed("#cloud-config\n")) == b"#cloud-config\n"
+    assert userdata.compressed("x") == userdata.compressed("x")
+
+
+def test_a_first_storage_section_is_no_new_worker() -> None:
+    site = lab_site()
+    plain = small_site()
+    after = userdata.digest(userdata.everything(site, machine("worker-001"), AROUND))
+    worker = next(each for each in plain.machines if each.name == "worker-001")
+    assert userdata.digest(userdata.everything(plain, worker, AROUND)) == after
+
+
+def test_another_data_disk_is_a_new_vm() -> None:
+    site, brick = lab_site(), machine("brick-001")
+    digest = userdata.digest(userdata.everything(site, brick, AROUND))
+    role = brick.spec.model_copy(update={"disks": {**brick.spec.disks, "/more": 1}})
+    assert userdata.digest(userdata.everything(site, replace(brick, spec=role), AROUND)) != digest
 
 
 def test_only_the_bastion_lets_people_through() -> None:
