@@ -20,6 +20,7 @@ from chaosjc.site.roles import Surroundings, monitoring, userdata
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.stages import infra_plan
 from chaosjc.site.stages.infra import gather, write_ssh_config
+from chaosjc.site.stages.volumes import Volumes
 
 LIMIT = 120.0  # seconds for one VM
 
@@ -54,10 +55,29 @@ def verify(context: Context) -> tuple[Result, ...]:
         Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
         for each in changes
     ]
+    cloud += _volumes(context)
     there = {each.name for each in facts.servers}
     machines = [each for each in context.machines if each.name in there]
     found = in_parallel(lambda each: _verify_vm(context, each, around), machines)
     return tuple(cloud + [result for results in found for result in results])
+
+
+def _volumes(context: Context) -> list[Result]:
+    """Each volume, and whatever of the pool is not as planned. Where no brick VM tells, that is said of each volume."""
+    if context.site.storage is None:
+        return []
+    stage = Volumes()
+    facts = stage.facts(context, patient=False)
+    found = [
+        Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
+        for each in stage.plan(context.site, facts)
+    ]
+    wrong = {word for each in found for word in each.what.split()}
+    return found + [
+        Result("-", "-", f"volume {name}", held=bool(facts.asked), why="" if facts.asked else "no brick VM tells")
+        for name in context.site.storage.volumes
+        if name not in wrong
+    ]
 
 
 def _role(context: Context, vm: str) -> str:
@@ -111,6 +131,7 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
             for each in contents.files
         ],
         "units": [each.name for each in contents.units],
+        "mounts": _mounts(context, machine),
         "urls": urls,
     }
 
@@ -127,6 +148,16 @@ def _exporter_urls(context: Context, machine: Machine) -> list[dict[str, str]]:
         for job, found in monitoring.targets(context.site).items()
         for each, port in found
         if each.name == machine.name
+    ]
+
+
+def _mounts(context: Context, machine: Machine) -> list[dict[str, str]]:
+    """Data disks and volumes, by the type of file system that must be there."""
+    storage = context.site.storage
+    volumes = storage.volumes.values() if storage and machine.role in storage.clients else ()
+    return [
+        *({"path": each, "type": "ext4"} for each in machine.spec.disks),
+        *({"path": each.mount, "type": "fuse.glusterfs"} for each in volumes),
     ]
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from chaosjc.drivers import command
 from chaosjc.drivers.command import Completed
 from chaosjc.lab.layout import Lab
 from chaosjc.site import context, model
 from chaosjc.site.context import Context
 from chaosjc.site.model import SiteFile
+from tests.sites import lab_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,12 +37,12 @@ class DeployedSite:
     state: Path
 
     @classmethod
-    def on(cls, lab: Lab, directory: Path) -> DeployedSite:
-        """The file is written; nothing is deployed."""
-        text = (ROOT / "sites" / "lab.yaml").read_text()
-        text = text.replace("cloud: chaosjc-lab", f"cloud: {lab.cloud}").replace("10.66.0.0/24", range_of(lab))
+    def on(cls, lab: Lab, directory: Path, *, storage: bool = False) -> DeployedSite:
+        """The file is written; nothing is deployed. By default it is the smaller site, without bricks and volumes."""
+        raw = lab_file(storage=storage)
+        raw["cloud"], raw["network"]["cidr"] = lab.cloud, range_of(lab)
         file = directory / "site.yaml"
-        file.write_text(text)
+        file.write_text(yaml.safe_dump(raw, sort_keys=False))
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(lab.clouds)
         return cls(lab, file, directory / "state")
 

@@ -31,20 +31,20 @@ class Asked:
             mounting=lambda volume: discover.mounting(context.site, volume, found),
         )
 
-    def readings(self, kind: str, volume: str) -> dict[str, Reading]:
+    def readings(self, kind: str, **options: str) -> dict[str, Reading]:
         """By series, at once."""
         model: type[CheckEntry] = registry.NAMED[kind]
-        entry = model.model_validate({"check": kind, "volume": volume, "timeout": "10s"})
+        entry = model.model_validate({"check": kind, "timeout": "10s", **options})
         answers = registry.ask(registry.check_plan(entry, "h1", Names()), self._sources)
         return {each.series: each for each in answers}
 
-    def values(self, kind: str, volume: str) -> dict[str, float | str | None]:
+    def values(self, kind: str, **options: str) -> dict[str, float | str | None]:
         """What they say."""
-        return {series: each.value for series, each in self.readings(kind, volume).items()}
+        return {series: each.value for series, each in self.readings(kind, **options).items()}
 
     def healed(self, volume: str) -> float | str | None:
         """`whole`, `broken`, or None where nobody can tell."""
-        return self.values("gluster.healed", volume)[""]
+        return self.values("gluster.healed", volume=volume)[""]
 
 
 def kill_brick(site: DeployedSite, host: str, volume: str) -> None:
@@ -60,15 +60,15 @@ def start_again(site: DeployedSite, volume: str) -> None:
 def test_checks_tell_dead_bricks_and_when_all_is_well_again(storage: Stage) -> None:
     asked = Asked(storage.site.context())
     until(lambda: asked.healed("homes") == "whole", 90, every=1)
-    assert asked.values("gluster.peers", "") == dict.fromkeys(["brick-001", "brick-002", "brick-003"], 1.0)
-    assert set(asked.values("gluster.split_brain", "homes").values()) == {0.0}
+    assert asked.values("gluster.peers") == dict.fromkeys(["brick-001", "brick-002", "brick-003"], 1.0)
+    assert set(asked.values("gluster.split_brain", volume="homes").values()) == {0.0}
 
     kill_brick(storage.site, "brick-003", "homes")
     online = {"brick-001:/data/homes": 1.0, "brick-002:/data/homes": 1.0, "brick-003:/data/homes": 0.0}
-    until(lambda: asked.values("gluster.bricks_online", "homes") == online, 10, every=0.5)
+    until(lambda: asked.values("gluster.bricks_online", volume="homes") == online, 10, every=0.5)
     assert asked.healed("homes") in (None, "broken")
-    assert "brick-003:/data/homes is offline" in asked.readings("gluster.healed", "homes")[""].why
-    assert asked.values("gluster.writable", "homes") == {"homes/0": "whole"}
+    assert "brick-003:/data/homes is offline" in asked.readings("gluster.healed", volume="homes")[""].why
+    assert asked.values("gluster.writable", volume="homes") == {"homes/0": "whole"}
 
     start_again(storage.site, "homes")
     until(lambda: asked.healed("homes") == "whole", 120, every=1)
@@ -79,9 +79,9 @@ def test_two_dead_bricks_of_three_take_no_writes(storage: Stage) -> None:
     until(lambda: asked.healed("scratch") == "whole", 90, every=1)
     for host in ("brick-002", "brick-003"):
         kill_brick(storage.site, host, "scratch")
-    until(lambda: asked.values("gluster.writable", "scratch") == {"scratch/0": "broken"}, 10, every=0.5)
+    until(lambda: asked.values("gluster.writable", volume="scratch") == {"scratch/0": "broken"}, 10, every=0.5)
     storage.site.by_hand("worker-001", "! sudo timeout 20 sh -c 'echo x > /srv/scratch/by-hand'")
-    assert asked.values("gluster.writable", "homes") == {"homes/0": "whole"}
+    assert asked.values("gluster.writable", volume="homes") == {"homes/0": "whole"}
 
     start_again(storage.site, "scratch")
     until(lambda: asked.healed("scratch") == "whole", 120, every=1)

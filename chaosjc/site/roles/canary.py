@@ -134,9 +134,7 @@ def _gluster_unit() -> str:
     """
     powers = "CAP_DAC_READ_SEARCH CAP_SYS_ADMIN CAP_NET_BIND_SERVICE"
     more = f"CapabilityBoundingSet={powers}\nRuntimeDirectory=chaosjc-canary-gluster\nMemoryMax=256M"
-    return _unit(
-        "What the bricks of this machine say", f"gluster --config {_CONFIG}/canary-gluster.json", more
-    )
+    return _unit("What the bricks of this machine say", f"gluster --config {_CONFIG}/canary-gluster.json", more)
 
 
 def _storage_unit(volume: str) -> str:

@@ -94,7 +94,7 @@ class Bricks:
                     break
                 left, zeros = len(wrong), 0
                 pool.heal_full(info.name)
-            if left is not None and left < least:
+            if left and left < least:
                 self._context.report(STAGE, brick, f"{left} entries to heal")
                 least, moved = left, clock.monotonic()
             elif clock.monotonic() - moved > STUCK:

@@ -1,7 +1,7 @@
 """Every planned thing on one VM, seen through the bastion.
 
 $CHAOSJC_VERIFY names a JSON file: {"vm", "ssh_config", "files": [{path, digest, mode, owner}…], "units": [name…],
-"urls": [{name, url, expect}…]}.
+"mounts": [{path, type}…], "urls": [{name, url, expect}…]}.
 """
 
 # ruff: noqa: D103, S101 - these are tests
@@ -48,6 +48,15 @@ def test_unit(vm: Any, unit: str) -> None:
     drop_ins = service.systemd_properties.get("DropInPaths", "").split()
     by_hand = [each for each in drop_ins if f"/systemd/system/{unit}.d/" in each and not each.startswith("/lib/")]
     assert not by_hand, f"has drop-in {by_hand[0]}"
+
+
+@pytest.mark.parametrize("mount", EXPECTED["mounts"], ids=lambda each: f"mount {each['path']}")
+def test_mount(vm: Any, mount: dict[str, str]) -> None:
+    found = vm.run("timeout 10 findmnt --noheadings --output FSTYPE --mountpoint %s", mount["path"])
+    assert found.rc == 0, "not mounted"
+    assert found.stdout.strip() == mount["type"], f"mounted is {found.stdout.strip()}"
+    answer = vm.run("timeout 10 stat --file-system %s", mount["path"])
+    assert answer.rc == 0, answer.stderr.strip() or "no answer within 10 s"
 
 
 @pytest.mark.parametrize("url", EXPECTED["urls"], ids=lambda each: each["name"])

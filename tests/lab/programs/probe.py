@@ -14,15 +14,17 @@ import time
 WRITERS = 64
 
 
-def write(path: str) -> int:
-    """Errno of one durable write, 0 if it succeeded."""
+def write(path: str, directory: int) -> int:
+    """Errno of one durable write, 0 for none, made as an editor does: new file, fsync, rename, fsync of the directory."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             os.write(handle, b"probe" * 800)
             os.fsync(handle)
         finally:
             os.close(handle)
+        os.rename(path + ".new", path)
+        os.fsync(directory)
     except OSError as error:
         return error.errno or -1
     return 0
@@ -31,9 +33,10 @@ def write(path: str) -> int:
 def writer(number: int, directory: str, due_writes: "queue.SimpleQueue[float]", log: int) -> None:
     """Serve the queue for ever; a line shorter than a page is appended whole."""
     path = os.path.join(directory, f"probe-{number}")
+    handle = os.open(directory, os.O_RDONLY)
     while True:
         due = due_writes.get()
-        errno = write(path)
+        errno = write(path, handle)
         os.write(log, f"{due:.4f} {time.time():.4f} {errno}\n".encode())
 
 

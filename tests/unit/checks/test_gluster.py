@@ -190,6 +190,13 @@ def test_the_topology_has_the_same_rule(made: tuple[VolumeInfo, str, int], data:
         assert found.writable([there[each].id for each in bricks if each not in up]) == rule.holds(bricks, up)
 
 
+def test_an_arbiter_alone_takes_no_writes() -> None:
+    volume = layout(arbiter=1, cluster__quorum_type="none")
+    only = dict.fromkeys(BRICKS, False) | {BRICKS[2]: True}
+    assert writable(volume, only)[0][0] == "broken"
+    assert writable(volume, only | {BRICKS[0]: True})[0][0] == "whole"
+
+
 def test_a_stopped_volume_is_not_writable() -> None:
     assert writable(replace(layout(), status="Stopped"), dict.fromkeys(BRICKS, True)) == (
         ("broken", "the volume is Stopped"),

@@ -1,0 +1,129 @@
+"""GlusterFS on a site: deployed, broken by hand, mended, a lost brick rebuilt while somebody writes."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosjc.lab.layout import Lab
+from chaosjc.site import discover
+from tests.lab.cloud import measured, until
+from tests.lab.site import DeployedSite
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+BRICKS = ("brick-001", "brick-002", "brick-003")
+WORKERS = ("worker-001", "worker-002")
+BRICK, MOUNT, STILL = "/data/homes", "/srv/homes", "still"
+WRITER = (
+    f"mkdir -p {MOUNT}/moving; n=0; while :; do n=$((n+1)); "
+    f"dd if=/dev/zero of={MOUNT}/moving/$n bs=4k count=1 conv=fsync status=none && echo $n > /run/written; "
+    "sleep 0.05; done"
+)
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab) -> Iterator[DeployedSite]:
+    """With 100 files of known content on the volume; a test that breaks it mends it."""
+    directory = Path(tempfile.mkdtemp(prefix="chaosjc-storage-", dir="/var/tmp"))
+    site = DeployedSite.on(lab, directory, storage=True)
+    with measured("site deploy with storage, from nothing"):
+        site.run("deploy")
+    make = f"mkdir {MOUNT}/{STILL}; for n in $(seq 100); do head -c 40000 /dev/urandom > {MOUNT}/{STILL}/$n; done"
+    site.by_hand("worker-001", f"sudo sh -c {shlex.quote(make)}")
+    yield site
+    site.run("destroy")
+    shutil.rmtree(directory)
+
+
+def sums(site: DeployedSite, vm: str, directory: str) -> str:
+    """Every file in the directory by its checksum."""
+    done = site.ssh(vm, f"sudo sh -c 'cd {directory}; sha256sum * | sort -k 2'")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def uuids(site: DeployedSite) -> dict[str, str]:
+    context = site.context()
+    return {each.name: each.uuid for each in discover.topology(context.site, context.cloud).vms}
+
+
+def mounted(site: DeployedSite, vm: str) -> bool:
+    return "fuse.glusterfs" in site.ssh(vm, f"findmnt -no FSTYPE {MOUNT}; stat -f {MOUNT} > /dev/null").stdout
+
+
+def gluster(site: DeployedSite, words: str) -> None:
+    site.by_hand("brick-001", f"sudo gluster --mode=script {words}")
+
+
+def test_a_second_deploy_plans_nothing_and_both_workers_see_one_file(site: DeployedSite) -> None:
+    with measured("site deploy with storage, again"):
+        assert site.run("deploy") == []
+    assert site.run("plan") == []
+    wrong = [each for each in site.run("verify") if not each["held"]]
+    assert wrong == []
+    assert sums(site, "worker-001", f"{MOUNT}/{STILL}") == sums(site, "worker-002", f"{MOUNT}/{STILL}")
+    assert len({sums(site, brick, f"{BRICK}/{STILL}") for brick in BRICKS}) == 1
+
+
+def test_drift_is_named_and_mended(site: DeployedSite) -> None:
+    gluster(site, "volume set homes network.ping-timeout 42")
+    gluster(site, "volume reset homes cluster.quorum-type")
+    gluster(site, "volume stop scratch")
+    site.by_hand("brick-002", "sudo pkill -9 -f '[g]lusterfsd.*homes.brick-002'")
+    site.by_hand("worker-002", "sudo systemctl stop gluster-homes.service")
+    named = {
+        "update option homes network.ping-timeout",
+        "update option homes cluster.quorum-type",
+        "start volume scratch",
+        "start brick brick-002:/data/homes",
+        "update unit worker-002:gluster-homes.service",
+    }
+    assert named <= site.planned()
+    broken = site.broken()
+    assert {("brick-002", "brick brick-002:/data/homes"), ("worker-002", f"mount {MOUNT}")} <= broken
+    with measured("five things mended"):
+        site.run("deploy")
+    assert site.run("plan") == []
+    assert mounted(site, "worker-002")
+
+
+def test_a_mount_whose_process_died_comes_back_by_itself(site: DeployedSite) -> None:
+    site.by_hand("worker-001", "sudo pkill -9 -f '[g]lusterfs .*volfile-id=/homes'")
+    until(lambda: mounted(site, "worker-001"), 30)
+    assert site.run("plan") == []
+
+
+def test_a_lost_brick_is_rebuilt_while_somebody_writes(site: DeployedSite) -> None:
+    before = uuids(site)
+    site.by_hand("worker-001", f"sudo systemd-run --quiet --unit=writer sh -c {shlex.quote(WRITER)}")
+    until(lambda: site.ssh("worker-001", "cat /run/written").stdout != "", 30)
+    cloud = site.context().cloud
+    cloud.delete_server(before["brick-003"])
+    cloud.wait_gone(before["brick-003"])
+    assert {"create server brick-003", "replace brick brick-003:/data/homes"} <= site.planned()
+    with measured("brick VM rebuilt, its files healed and compared"):
+        site.run("deploy")
+    after = uuids(site)
+    assert after.pop("brick-003") != before.pop("brick-003")
+    assert after == before
+    site.by_hand("worker-001", "sudo systemctl stop writer.service")
+    written = int(site.ssh("worker-001", "cat /run/written").stdout)
+    for directory in (STILL, "moving"):
+        until(lambda: len({sums(site, brick, f"{BRICK}/{directory}") for brick in BRICKS}) == 1, 60)  # noqa: B023
+    assert len(sums(site, "brick-003", f"{BRICK}/moving").splitlines()) >= written
+    assert sums(site, "brick-003", f"{BRICK}/{STILL}") == sums(site, "worker-002", f"{MOUNT}/{STILL}")
+    assert site.run("plan") == []
+
+
+def test_a_lost_worker_comes_back_with_its_mounts(site: DeployedSite) -> None:
+    cloud = site.context().cloud
+    cloud.delete_server(uuids(site)["worker-002"])
+    site.run("deploy")
+    assert mounted(site, "worker-002")
+    assert sums(site, "worker-002", f"{MOUNT}/{STILL}") == sums(site, "brick-001", f"{BRICK}/{STILL}")
