@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.lab.layout import Lab
+from chaosjc.site import endpoints
 from tests.lab.cloud import Cloud, lab_command, measured
+from tests.lab.runs import Stage
+from tests.lab.site import DeployedSite
 
 RANGE = "10.231.71.0/24"
 
@@ -50,3 +54,26 @@ def cloud(lab: Lab, key: Path) -> Cloud:
     cloud = Cloud.connect(lab, key)
     cloud.furnish(RANGE)
     return cloud
+
+
+@pytest.fixture(scope="session")
+def storage(lab: Lab) -> Iterator[Stage]:
+    """A site with bricks, volumes and canaries, for all test_storage_*: who breaks it mends it. They come last."""
+    directory = Path(tempfile.mkdtemp(prefix="chaosjc-storage-", dir="/var/tmp"))
+    site = DeployedSite.on(lab, directory, storage=True)
+    try:
+        with measured("site deploy with storage, from nothing"):
+            site.run("deploy")
+        yield Stage(site)
+    finally:
+        site.run("destroy")
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def prometheus(storage: Stage) -> Iterator[Prometheus]:
+    """Of that site."""
+    with endpoints.prometheus(storage.site.context().state) as url:
+        client = Prometheus.connect(url)
+        yield client
+        client.close()

@@ -15,7 +15,7 @@ WRITERS = 64
 
 
 def write(path: str, directory: int) -> int:
-    """Errno of one durable write, 0 for none, made as an editor does: new file, fsync, rename, fsync of the directory."""
+    """Errno (0: none) of one durable write as an editor makes it: new file, fsync, rename, fsync of the directory."""
     try:
         handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:

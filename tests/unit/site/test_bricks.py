@@ -77,6 +77,13 @@ def pool(fake: FakePool) -> Gluster:
     return cast("Gluster", fake)
 
 
+def use(monkeypatch: pytest.MonkeyPatch, fake: FakePool) -> None:
+    def pool_of(*_: object) -> Gluster:
+        return pool(fake)
+
+    monkeypatch.setattr(volumes, "pool_of", pool_of)
+
+
 WHOLE = {"a": "1", "b": "2", "new": "3"}
 
 
@@ -149,7 +156,7 @@ def test_nothing_is_rebuilt_from_what_is_not_whole(
 def test_a_brick_vm_is_replaced_only_while_its_copies_are_whole(
     context: Context, monkeypatch: pytest.MonkeyPatch, heal: list[int | None], down: set[str], lost: bool, why: str
 ) -> None:
-    monkeypatch.setattr(volumes, "pool_of", lambda *_: pool(FakePool([heal], down=down)))
+    use(monkeypatch, FakePool([heal], down=down))
     site = replace(context, site=lab_site())
     if not why:
         volumes.check_expendable(site, "brick-003", lost=lost)
@@ -159,7 +166,7 @@ def test_a_brick_vm_is_replaced_only_while_its_copies_are_whole(
 
 
 def test_a_brick_vm_that_the_file_forgot_is_not_deleted(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volumes, "pool_of", lambda *_: pool(FakePool([[0, 0, 0]])))
+    use(monkeypatch, FakePool([[0, 0, 0]]))
     site = replace(context, site=lab_site())
     volumes.check_carries_nothing(site, "brick-004")
     with pytest.raises(StageError, match="brick-003 is no longer in the site file, and carries bricks of homes"):
