@@ -39,7 +39,7 @@ STORAGE_WRITE = Metric(
 STORAGE_READ = Metric(
     "chaosjc_storage_read_seconds",
     "histogram",
-    "Reading an acknowledged write back through another worker, its checksum compared.",
+    "Reading acknowledged writes back through another worker, a few at once, their checksums compared.",
     ("volume", "through"),
     LATENCY,
 )
@@ -72,7 +72,7 @@ STORAGE_STALLED = Metric(
 STORAGE_LONGEST = Metric(
     "chaosjc_storage_longest_stall_seconds",
     "gauge",
-    "The longest stall of the last minute, one that still lasts included; 0 if none.",
+    "The longest stall of the last 20 s, one that still lasts included; 0 if none.",
     ("volume",),
 )
 STORAGE_LOST = Metric(

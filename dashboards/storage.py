@@ -141,7 +141,7 @@ def _users() -> list[Any]:
     ping = f"max by (volume) ({of(names.PING_TIMEOUT)})"
     waits = {
         "{{volume}} {{vm}} oldest": f"max by (volume, vm) ({of(names.STORAGE_OLDEST)})",
-        "{{volume}} {{vm}} longest of a minute": f"max by (volume, vm) ({of(names.STORAGE_LONGEST)})",
+        "{{volume}} {{vm}} longest of late": f"max by (volume, vm) ({of(names.STORAGE_LONGEST)})",
         "ping-timeout {{volume}}": ping,
     }
     return [

@@ -16,6 +16,8 @@ from typing import Any
 
 SIZE = 4096  # bytes of a write
 PAGE = 1000  # names that `names` returns at once
+SHELVES = 16  # directories for the files of a VM: those who write at once then seldom wait for each other's directory
+NUMBER = re.compile(r"\d{10}")  # of a write, in the name of its file
 
 
 def payload(volume: str, vm: str, seq: int) -> bytes:
@@ -32,6 +34,11 @@ def digest(volume: str, vm: str, seq: int) -> str:
 def temporary(file: str) -> str:
     """The name under which a write begins. GlusterFS hashes it as the final name, so that a rename moves nothing."""
     return f".{file}.new"
+
+
+def shelf(file: str) -> str:
+    """The directory of a file: its number's last hex digit."""
+    return f"{int(NUMBER.findall(file)[0]) % SHELVES:x}"
 
 
 def type_at(point: str, mountinfo: str) -> str:
@@ -73,7 +80,7 @@ class Mount:
 
 
 class Files:
-    """The canary's directories of one volume: MOUNT/.chaosjc/VM."""
+    """The canary's files of one volume: MOUNT/.chaosjc/VM/SHELF/SEQ."""
 
     def __init__(self, volume: str, point: str, types: Sequence[str]) -> None:
         self._volume, self._point = volume, point
@@ -87,11 +94,12 @@ class Files:
 
     def write(self, vm: str, seq: int) -> None:
         """Return once the write is as durable as the volume can make it."""
-        directory, file = self._directory(vm), f"{seq:010d}"
+        file = f"{seq:010d}"
+        directory = f"{self._directory(vm)}/{shelf(file)}"
         new = f"{directory}/{temporary(file)}"
         try:
             descriptor = _create(new)
-        except FileNotFoundError:  # the first one ever
+        except FileNotFoundError:  # the first one there
             self._mount.check()
             os.makedirs(directory, exist_ok=True)
             descriptor = _create(new)
@@ -106,7 +114,7 @@ class Files:
 
     def read(self, vm: str, file: str) -> str:
         """SHA-256 of a file as this mount has it."""
-        with _opened(f"{self._directory(vm)}/{file}", os.O_RDONLY) as opened:
+        with _opened(f"{self._directory(vm)}/{shelf(file)}/{file}", os.O_RDONLY) as opened:
             found = hashlib.sha256()
             while data := os.read(opened, 16 * SIZE):
                 found.update(data)
@@ -116,14 +124,14 @@ class Files:
         """Remove files, whether they are there or not."""
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self._directory(vm)}/{name}")
+                os.unlink(f"{self._directory(vm)}/{shelf(name)}/{name}")
 
     def names(self, vm: str, after: str) -> list[str]:
         """The next names that follow `after`, sorted: PAGE of them, fewer at the end."""
-        try:
-            found = os.listdir(self._directory(vm))
-        except FileNotFoundError:
-            return []
+        found: list[str] = []
+        for number in range(SHELVES):
+            with contextlib.suppress(FileNotFoundError):
+                found += os.listdir(f"{self._directory(vm)}/{number:x}")
         return sorted(name for name in found if name > after)[:PAGE]
 
     def _directory(self, vm: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from chaosjc.canary.brick import LocalBrick
+from chaosjc.canary.files import SHELVES
 from chaosjc.canary.watch import Unknown
 from chaosjc.canary.web import Query, Reply
 from chaosjc.errors import ChaosJCError
@@ -36,7 +37,7 @@ class Replica:
     _digests: dict[str, dict[Key, str]] = field(default_factory=dict[str, dict[Key, str]])
 
     def look(self, worker: str) -> dict[str, object]:
-        """{"pending", "arbiter", "files": {name: SHA-256 hex, or null on an arbiter}} of one worker's directory.
+        """{"pending", "arbiter", "files": {name: SHA-256 hex, or null on an arbiter}} of one worker's directories.
 
         `pending` is the larger of before and after, so that 0 holds for all that was read between. No directory, no
         files. Raises Unknown, or OSError of the brick's file system.
@@ -48,22 +49,23 @@ class Replica:
     def _files(self, worker: str, *, arbiter: bool) -> dict[str, str | None]:
         known, seen = self._digests.get(worker, {}), dict[Key, str]()
         found: dict[str, str | None] = {}
-        with contextlib.ExitStack() as stack:
-            directory = self._enter(stack, worker)
-            if directory is None:
-                return {}
-            for name, key in _listed(stack, directory):
-                with contextlib.suppress(FileNotFoundError):  # its time had come
-                    if not arbiter:
-                        seen[key] = known.get(key) or _digest(name, directory)
-                    found[name] = seen.get(key)
+        for shelf in range(SHELVES):
+            with contextlib.ExitStack() as stack:
+                directory = self._enter(stack, worker, f"{shelf:x}")
+                if directory is None:
+                    continue
+                for name, key in _listed(stack, directory):
+                    with contextlib.suppress(FileNotFoundError):  # its time had come
+                        if not arbiter:
+                            seen[key] = known.get(key) or _digest(name, directory)
+                        found[name] = seen.get(key)
         self._digests[worker] = seen
         return found
 
-    def _enter(self, stack: contextlib.ExitStack, worker: str) -> int | None:
+    def _enter(self, stack: contextlib.ExitStack, *steps: str) -> int | None:
         """Step by step, and never through a symbolic link: users of the volume can write one."""
         directory: int | None = None
-        for step in (self.brick.path, ".chaosjc", worker):
+        for step in (self.brick.path, ".chaosjc", *steps):
             try:
                 directory = os.open(step, _DIRECTORY, dir_fd=directory)
             except FileNotFoundError:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 
 LATE = 1.0  # seconds
-RECENT = 60.0  # seconds for which an ended stall counts as recent
+RECENT = 20.0  # seconds for which an ended stall counts as recent: longer than a scrape interval, so that one sees it
 
 Stretch = tuple[float, float]
 
@@ -58,7 +58,7 @@ class Stalls:
         return max(now - min(self._inflight.values(), default=now), 0.0)
 
     def longest(self, now: float) -> float:
-        """The longest stall of the last minute, one that lasts included; 0 if there was none."""
+        """The longest stall of the last 20 s, one that lasts included; 0 if there was none."""
         while self._recent and self._recent[0][1] < now - RECENT:
             self._recent.popleft()
         waiting = self.oldest(now)

@@ -4,6 +4,9 @@ A write is due at each instant of a grid, whatever became of the ones before, an
 acknowledged write goes into the ledger, is read back through another worker, compared with every brick by audits, and
 unlinked once it was kept long enough and an audit has found it whole. One that failed, or whose child had to be killed,
 may or may not be there: it is counted by its errno, never audited, and cleared away.
+
+A volume that is slow must not get more work for it, or it stays so: writes are what is due, and few at once; read-backs
+beyond a few at once are left out, and unlinking waits until no write is late.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -26,21 +28,28 @@ from chaosjc.canary import audit, files, grid, storage_metrics, web
 from chaosjc.canary.asking import Peer, errno_name
 from chaosjc.canary.children import KILLED, Pool
 from chaosjc.canary.ledger import Entry, Ledger
-from chaosjc.canary.stalls import Stalls
+from chaosjc.canary.stalls import LATE, Stalls
 from chaosjc.canary.storage_config import Config, read
 from chaosjc.canary.storage_metrics import Figures, Histogram, State
 from chaosjc.errors import ChaosJCError
 
-CHILDREN = 32  # writing, and as many reading for peers; what is due beyond that waits, and its waiting counts
+PATIENCE = 1.2  # seconds: more than LATE. Writes that take as long have a child each, others wait for one: that counts
+WRITERS = 4  # children at least
+READERS = 4  # children for peers, and read-backs at once through each of them
 CLEANERS = 2
+UNLINKS = 100  # files that a child unlinks at once
 TIDY = 1.0  # seconds between two rounds of making durable and clearing away
 UNAUDITED = 3.0  # times `keep` after which a write goes although no audit has found it whole
 BRICK_ANSWERS = 10.0  # seconds that a brick has for an audit
 GOODBYE = 1.0  # seconds for the children to be gone
-FILE = re.compile(r"\d{10}")
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+def children_for(every: float) -> int:
+    """How many write: fewer would make writes late that are not so themselves, more would compete."""
+    return max(WRITERS, round(PATIENCE / every))
 
 
 class Canary:
@@ -50,12 +59,14 @@ class Canary:
         self.config, self.ledger = config, ledger
         self.figures, self.stalls = Figures(), Stalls()
         self.mount = files.Mount(config.mount, config.types)
-        self.writers, self.readers, self.cleaners = (self._pool(most) for most in (CHILDREN, CHILDREN, CLEANERS))
+        most = (children_for(config.every), READERS, CLEANERS)
+        self.writers, self.readers, self.cleaners = map(self._pool, most)
         self.pools = (self.writers, self.readers, self.cleaners)
         self.peers = {vm: Peer(url) for vm, url in config.peers.items() if vm != config.vm}
         self.bricks = [[Peer(url) for url in each.values()] for each in config.sets]
         self._auditor = audit.Auditor()
         self._whole: tuple[float, frozenset[int]] = (0.0, frozenset())
+        self._readings = {vm: asyncio.Semaphore(READERS) for vm in self.peers}
         self._debris: dict[str, float] = {}
         self._disk = asyncio.Lock()
 
@@ -142,6 +153,11 @@ class Canary:
         if not self.peers:
             return
         vm = sorted(self.peers)[seq % len(self.peers)]
+        if not self._readings[vm].locked():
+            async with self._readings[vm]:
+                await self._read_through(vm, seq, digest, acked)
+
+    async def _read_through(self, vm: str, seq: int, digest: str, acked: float) -> None:
         try:
             said = await self.peers[vm].get(f"/read/{audit.name(seq)}?of={self.config.vm}", self.config.limit)
             error = said.get("errno") or ("" if said["sha256"] == digest else "checksum")
@@ -180,7 +196,7 @@ class Canary:
                 self.ledger.drop(gone)
                 async with self._disk:  # else a crash could make an unlinked write look lost
                     await asyncio.to_thread(self.ledger.sync)
-                self._debris.update(dict.fromkeys(map(audit.name, gone), 0.0))
+                self._debris.update(dict.fromkeys(map(audit.name, gone), time.monotonic()))
             await self._unlink()
             await asyncio.sleep(TIDY)
 
@@ -194,13 +210,17 @@ class Canary:
         return [entry.seq for entry in self.ledger.entries.values() if over(entry)]
 
     async def _unlink(self) -> None:
-        now = time.monotonic()
-        ripe = [name for name, at in self._debris.items() if at <= now]
-        for page in (ripe[at : at + files.PAGE] for at in range(0, len(ripe), files.PAGE)):
+        while page := self._ripe()[:UNLINKS]:
             if (await self.cleaners.ask("unlink", self.config.vm, page)).errno:
                 return  # the next round tries again
             for name in page:
                 del self._debris[name]
+
+    def _ripe(self) -> list[str]:
+        """What may go: while a write is late only what has waited for long, else a slow volume would fill up."""
+        now = time.monotonic()
+        until = now - (self.config.keep if self.stalls.oldest(now) > LATE else 0.0)
+        return [name for name, at in self._debris.items() if at <= until]
 
     async def _find_leftovers(self) -> None:
         """What an earlier life wrote and does not keep."""
@@ -210,14 +230,14 @@ class Canary:
             if answer.errno:
                 await asyncio.sleep(TIDY)
                 continue
-            self._debris.update(dict.fromkeys(self._leftovers(answer.value), 0.0))
+            self._debris.update(dict.fromkeys(self._leftovers(answer.value), time.monotonic()))
             if len(answer.value) < files.PAGE:
                 return
             after = answer.value[-1]
 
     def _leftovers(self, names: Iterable[str]) -> Iterator[str]:
         for name in names:
-            found = FILE.search(name)
+            found = files.NUMBER.search(name)
             if found and int(found[0]) < self.ledger.first and int(found[0]) not in self.ledger.entries:
                 yield name
 
@@ -291,7 +311,7 @@ async def _serve(canary: Canary) -> None:
 
     def read_route(file: str, query: web.Query) -> web.Reply:
         vm = query.get("of", "")
-        if not FILE.fullmatch(file) or vm not in {canary.config.vm, *canary.config.peers}:
+        if not files.NUMBER.fullmatch(file) or vm not in {canary.config.vm, *canary.config.peers}:
             return web.Reply(404, {"reason": "no write of a peer"})
         return wait_for(canary.read(vm, file))
 

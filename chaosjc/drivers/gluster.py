@@ -184,14 +184,6 @@ class Gluster:
         """Start its bricks; `force` starts those of a started volume that have died. Never on an empty brick."""
         self._act("volume", "start", volume, *(["force"] if force else []))
 
-    def stop(self, volume: str) -> None:
-        """Stop all bricks; clients get ENOTCONN."""
-        self._act("volume", "stop", volume)
-
-    def delete(self, volume: str) -> None:
-        """Forget a stopped volume; the bricks' files stay."""
-        self._act("volume", "delete", volume)
-
     def reset_brick_start(self, volume: str, brick: str) -> None:
         """Take a brick (`host:path`) out of service, so that an empty one can take its place."""
         self._act("volume", "reset-brick", volume, brick, "start")
@@ -245,10 +237,11 @@ class Gluster:
     def _once(self, host: str, words: Sequence[str], timeout: float) -> ET.Element:
         limit = max(1, round(timeout))
         done = self._run_on(host, ["gluster", "--mode=script", "--xml", f"--timeout={limit}", *words], timeout)
-        if not done.stdout.lstrip().startswith("<"):
-            said = " ".join((done.stdout + done.stderr).split())[:200] or f"exit code {done.returncode}"
-            raise _Silent(host, said, begun=_NO_DAEMON not in said and not done.stderr.startswith("sudo: "))
-        answer = gluster_xml.document(done.stdout)
+        said = " ".join((done.stdout + done.stderr).split())
+        answer = gluster_xml.document(done.stdout) if done.stdout.lstrip().startswith("<") else gluster_xml.plain(said)
+        if answer is None:
+            begun = _NO_DAEMON not in said and not done.stderr.startswith("sudo: ")
+            raise _Silent(host, said[:200] or f"exit code {done.returncode}", begun=begun)
         if reason := gluster_xml.refusal(answer):
             raise Refused(f"{host}: gluster {' '.join(words)}", host, reason)
         return answer

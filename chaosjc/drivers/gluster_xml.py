@@ -5,6 +5,7 @@ Shapes are those of GlusterFS 10.3; tests/cases/gluster holds what it printed.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from chaosjc.drivers.gluster_values import BrickClients, BrickEntries, BrickInfo
 from chaosjc.errors import RemoteError
 
 _STOPPED = ("T", "t", "Z", "X", "-")  # states of a process that does not serve, as /proc has them, and of none
+_HEAL_ACT = re.compile(r"has been (?P<un>un)?successful:?\s*(?P<why>.*)", re.DOTALL)
 
 
 def document(text: str) -> ET.Element:
@@ -20,6 +22,17 @@ def document(text: str) -> ET.Element:
         return ET.fromstring(text)  # noqa: S314 - of GlusterFS's own program
     except ET.ParseError:
         raise RemoteError(f"gluster said no XML: {text.strip()[:200] or 'nothing'}") from None
+
+
+def plain(text: str) -> ET.Element | None:
+    """What `volume heal` prints of an act, which knows no XML, as an answer like the others; None of any other text."""
+    told = _HEAL_ACT.search(text)
+    if told is None:
+        return None
+    answer = ET.Element("cliOutput")
+    ET.SubElement(answer, "opRet").text = "-1" if told["un"] else "0"
+    ET.SubElement(answer, "opErrstr").text = told["why"]
+    return answer
 
 
 def refusal(answer: ET.Element) -> str:

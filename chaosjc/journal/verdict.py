@@ -29,7 +29,6 @@ from chaosjc.journal.state import RunState, StepState, fold
 EXIT_CODES: dict[Verdict, int] = {
     "PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT-STARTED": 4, "ABORTED": 5, "UNDO-FAILED": 6,
 }  # fmt: skip
-ABORTS: tuple[Cause, ...] = ("halt", "signal", "deadline", "death")
 SHARED: tuple[Phase, ...] = ("during", "recovering")  # they share one allowance, `tolerate`
 WHEN: dict[Phase, str] = {
     "before": "before the fault",

@@ -113,8 +113,3 @@ class Lab:
     def plugins(self) -> Path:
         """What OpenStack's interpreter finds our code through."""
         return self.private / "plugins"
-
-    @property
-    def registration(self) -> Path:
-        """The file that claims the tag and the ports on this host."""
-        return REGISTRY / f"{self.tag}.json"

@@ -100,7 +100,7 @@ def _bounded(found: Track) -> Iterator[Stall]:
 
 
 def _told(found: Track) -> Iterator[Stall]:
-    """From the longest stall of the last minute: it grows while a stall lasts that is longer than those before.
+    """From the longest stall of late: it grows while a stall lasts that is longer than those before.
 
     Of one that began and ended between two looks the beginning is late by no more than the time between them.
     """

@@ -20,7 +20,6 @@ from chaosjc.journal.events import (
     StepPlan,
     Stopping,
     UndoClaimed,
-    Verdict,
     Verified,
 )
 
@@ -32,14 +31,6 @@ GLYPHS: dict[str, str] = {
 }  # fmt: skip
 STATES: dict[bool | None, str] = {True: "held", False: "violated", None: "no data"}
 STATE_GLYPHS: dict[bool | None, str] = {True: "✓", False: "✗", None: "?"}
-MEANINGS: dict[Verdict, str] = {
-    "PASS": "every hypothesis was measured and held, everything was put back",
-    "FAIL": "a measured violation, or recovery later than promised",
-    "INCONCLUSIVE": "something was tried, and it cannot be judged",
-    "NOT-STARTED": "nothing was touched",
-    "ABORTED": "ended early; everything was put back",
-    "UNDO-FAILED": "something may still be broken",
-}
 
 
 def number(value: float | str | None, *, unit: str = "") -> str:

@@ -115,6 +115,14 @@ class Monitoring(Model):
     retention: Duration = 15 * 86400.0
 
 
+class StorageCanary(Model):
+    """The synthetic user of each mount: one write every `every`, kept for `keep` and compared every `audit`."""
+
+    every: Annotated[Duration, Field(ge=0.02)] = 0.1
+    keep: Annotated[Duration, Field(ge=10)] = 600.0
+    audit: Annotated[Duration, Field(ge=1)] = 10.0
+
+
 class Volume(Model):
     """A GlusterFS volume: `distribute` sets of `replica` bricks, of which `arbiter` (0 or 1) hold names only.
 
@@ -130,20 +138,14 @@ class Volume(Model):
     """Which data disk of the brick VMs carries it; by default their first."""
     sacrificial: bool = False
     options: dict[str, str | int | bool] = Field(default_factory=dict[str, str | int | bool])
+    canary: StorageCanary | None = None
+    """Its synthetic users' own pace, all of it; by default the one of the storage."""
 
     @model_validator(mode="after")
     def _layout(self) -> Self:
         if self.arbiter and self.replica != 3:
             raise ValueError("an arbiter is the third of three: replica 3, arbiter 1")
         return self
-
-
-class StorageCanary(Model):
-    """The synthetic user of each mount: one write every `every`, kept for `keep` and compared every `audit`."""
-
-    every: Annotated[Duration, Field(ge=0.02)] = 0.1
-    keep: Annotated[Duration, Field(ge=10)] = 600.0
-    audit: Annotated[Duration, Field(ge=1)] = 10.0
 
 
 class Storage(Model):
@@ -153,6 +155,10 @@ class Storage(Model):
     clients: tuple[Name, ...] = ("worker",)
     volumes: dict[Name, Volume] = Field(min_length=1)
     canary: StorageCanary = StorageCanary()
+
+    def canary_of(self, volume: str) -> StorageCanary:
+        """The pace of a volume's synthetic users."""
+        return self.volumes[volume].canary or self.canary
 
 
 class Policy(Model):

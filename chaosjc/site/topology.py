@@ -93,10 +93,6 @@ class Topology:
         """The VM that bears this name now."""
         return next((vm for vm in self.vms if vm.name == name), None)
 
-    def by_uuid(self, uuid: str) -> Vm | None:
-        """The VM with this UUID; None once it was deleted, whoever bears its name."""
-        return next((vm for vm in self.vms if vm.uuid == uuid), None)
-
     def of_role(self, role: str) -> tuple[Vm, ...]:
         """All VMs of a role."""
         return tuple(vm for vm in self.vms if vm.role == role)

@@ -19,6 +19,7 @@ from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from chaosjc.canary.files import shelf
 from chaosjc.drivers import command
 from tests.contract.prometheus_process import free_port, wait_for
 
@@ -56,7 +57,7 @@ class Brick:
 
     def audit(self, directory: str) -> dict[str, object]:
         files: dict[str, str] = {}
-        for path in sorted((self.root / directory).glob("[0-9]*")):
+        for path in sorted((self.root / directory).glob("?/[0-9]*")):
             with contextlib.suppress(FileNotFoundError):
                 files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return {"pending": self.pending, "arbiter": False, "files": files}
@@ -109,6 +110,14 @@ class Canary:
 
     def wait(self, metric: str, least: float, seconds: float = 10) -> None:
         wait_for(lambda: self.scrape().get(f"chaosjc_storage_{metric}", -1) >= least, seconds)
+
+    def file(self, name: str) -> Path:
+        """Where a write lies; one that only begins, too."""
+        return self.files / shelf(name) / name
+
+    def written(self) -> dict[str, Path]:
+        """Every write that lies on the mount, by its file's name."""
+        return {path.name: path for path in self.files.glob("?/[0-9]*")}
 
     def children(self) -> list[int]:
         return [

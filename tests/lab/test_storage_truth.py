@@ -16,8 +16,8 @@ from tests.lab.storage import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-ACKNOWLEDGED = "tail -n 50 | head -n 1"
-"""Of a directory's writes in their order, one that is 5 s old: neither in flight nor about to be unlinked."""
+ACKNOWLEDGED = "sort --field-separator / --key 7 | tail -n 50 | head -n 1"
+"""Of MOUNT/.chaosjc/VM/SHELF/SEQ by number, one that is 5 s old: neither in flight nor about to be unlinked."""
 
 HARM = """\
 apiVersion: chaosjc/v1
@@ -34,13 +34,13 @@ hypotheses:
 faults:
   - fault: command
     host: worker-002
-    inject: [sh, -c, "ls -d /srv/homes/.chaosjc/worker-001/0* | %(acknowledged)s | xargs rm"]
+    inject: [sh, -c, "ls -d /srv/homes/.chaosjc/worker-001/?/0* | %(acknowledged)s | xargs rm"]
     undo: ["true"]
     verify: ["true"]
     duration: %(seconds)ds
   - fault: command
     host: brick-002
-    inject: [sh, -c, "ls -d /data/homes/.chaosjc/worker-002/0* | %(acknowledged)s | xargs truncate --size 1"]
+    inject: [sh, -c, "ls -d /data/homes/.chaosjc/worker-002/?/0* | %(acknowledged)s | xargs truncate --size 1"]
     undo: ["true"]
     verify: ["true"]
     duration: %(seconds)ds
@@ -55,7 +55,7 @@ recovery:
 def audit_period(site: DeployedSite) -> float:
     storage = site.model.storage
     assert storage
-    return storage.canary.audit
+    return storage.canary_of("homes").audit
 
 
 def run_harm(site: DeployedSite) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _COMMON = ("__init__", "canary/__init__", "canary/__main__", "canary/web", "erro
 MODULES = {
     "gluster": (
         *_COMMON,
-        *(f"canary/{each}" for each in ("brick", "gluster", "glusterd", "replica", "watch")),
+        *(f"canary/{each}" for each in ("brick", "files", "gluster", "glusterd", "replica", "watch")),
         *("clock", "drivers/__init__", "drivers/command", "drivers/gluster_values", "drivers/gluster_xml"),
     ),
     "storage": (
@@ -102,16 +102,16 @@ def _gluster_config(machine: Machine, bricks: dict[str, str]) -> dict[str, objec
 
 
 def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> dict[str, object]:
-    port = storage_ports(storage)[volume]
+    port, pace = storage_ports(storage)[volume], storage.canary_of(volume)
     clients = [each.name for each in site.machines if each.role in storage.clients]
     return {
         "volume": volume,
         "mount": storage.volumes[volume].mount,
         "vm": vm,
         "listen": port,
-        "every": storage.canary.every,
-        "keep": storage.canary.keep,
-        "audit": storage.canary.audit,
+        "every": pace.every,
+        "keep": pace.keep,
+        "audit": pace.audit,
         "peers": {each: f"http://{each}:{port}" for each in clients if each != vm},
         "sets": [
             {brick: f"http://{brick}:{GLUSTER_PORT}" for brick in replicas} for replicas in site.replica_sets(volume)

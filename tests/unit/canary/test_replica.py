@@ -28,8 +28,8 @@ def brick(tmp_path: Path) -> LocalBrick:
 
 @pytest.fixture
 def directory(brick: LocalBrick) -> Path:
-    """What worker-001 wrote."""
-    found = Path(brick.path) / ".chaosjc" / "worker-001"
+    """What worker-001 wrote on its first shelf."""
+    found = Path(brick.path) / ".chaosjc" / "worker-001" / "0"
     found.mkdir(parents=True)
     return found
 
@@ -121,18 +121,35 @@ def test_pointers_temporaries_and_directories_are_no_files(
     assert ask("/audit/homes/.chaosjc/worker-001")[1]["files"] == {"0000000002": sha256(b"")}
 
 
-@pytest.mark.parametrize("step", [".chaosjc", "worker-001"])
+def test_files_of_all_shelves_are_one_answer(
+    brick: LocalBrick, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digests of each are remembered, and no descriptor is left open."""
+    for seq in range(20):
+        shelf = directory.parent / f"{seq % 16:x}"
+        shelf.mkdir(exist_ok=True)
+        (shelf / f"{seq:010d}").write_bytes(b"%d" % seq)
+    found, before = Replica(brick), len(os.listdir("/proc/self/fd"))
+    expected = {f"{seq:010d}": sha256(b"%d" % seq) for seq in range(20)}
+    assert found.look("worker-001")["files"] == expected
+    monkeypatch.setattr(replica, "_digest", None)
+    assert found.look("worker-001")["files"] == expected
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+STEPS = (".chaosjc", "worker-001", "a")
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_symbolic_link_on_the_way_leads_nowhere(brick: LocalBrick, tmp_path: Path, ask: Ask, step: str) -> None:
     """A user of the volume can write one, and this process is root."""
-    secret = tmp_path / "secret" / "worker-001"
+    at = STEPS.index(step)
+    secret = (tmp_path / "secret").joinpath(*STEPS[at + 1 :])
     secret.mkdir(parents=True)
-    (secret / "0000000001").write_text("secret")
-    root = Path(brick.path)
-    if step == ".chaosjc":
-        (root / ".chaosjc").symlink_to(secret.parent)
-    else:
-        (root / ".chaosjc").mkdir()
-        (root / ".chaosjc" / "worker-001").symlink_to(secret)
+    (secret / "0000000010").write_text("secret")
+    link = Path(brick.path).joinpath(*STEPS[: at + 1])
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "secret")
     status, said = ask("/audit/homes/.chaosjc/worker-001")
     assert (status, said) == (503, {"reason": f"{step}: not a directory"})
 
@@ -144,7 +161,8 @@ def test_a_symbolic_link_on_the_way_leads_nowhere(brick: LocalBrick, tmp_path: P
         "/audit/homes/.chaosjc/../../../etc",
         "/audit/homes/.chaosjc/%2e%2e",
         "/audit/homes/.chaosjc/worker-001/",
-        "/audit/homes/.chaosjc/worker-001/0000000001",
+        "/audit/homes/.chaosjc/worker-001/0",
+        "/audit/homes/.chaosjc/worker-001/0/0000000001",
         "/audit/homes/.chaosjc/WORKER-001",
         "/audit/homes/.chaosjc/worker-001%0a",
         "/audit/homes/.chaosjc/",

@@ -232,9 +232,8 @@ ACTS: list[tuple[Callable[[Gluster], None], str]] = [
     (lambda g: g.create("v", ["a:/x"]), "volume create v a:/x"),
     (lambda g: g.set_options("v", {"a": "1", "b": "on"}), "volume set v a 1 b on"),
     (lambda g: g.reset_option("v", "a"), "volume reset v a"),
+    (lambda g: g.granular_entry_heal("v", on=True), "volume heal v granular-entry-heal enable"),
     (lambda g: g.start("v"), "volume start v"),
-    (lambda g: g.stop("v"), "volume stop v"),
-    (lambda g: g.delete("v"), "volume delete v"),
     (lambda g: g.reset_brick_start("v", "a:/x"), "volume reset-brick v a:/x start"),
     (lambda g: g.reset_brick_commit("v", "a:/x"), "volume reset-brick v a:/x a:/x commit force"),
     (lambda g: g.heal_full("v"), "volume heal v full"),
@@ -246,6 +245,36 @@ def test_acts(act: Callable[[Gluster], None], words: str) -> None:
     run = hosts(b1=OK)
     act(pool(run))
     assert run.words == [tuple(words.split())]
+
+
+HEALED = "Disable granular entry heal on volume homes has been successful \n"
+FULL = (
+    "Launching heal operation to perform full self heal on volume homes has been successful \n"
+    "Use heal info commands to check status.\n"
+)
+NOT_HEALED = "Launching heal operation to perform full self heal on volume homes has been unsuccessful:\n"
+
+
+def test_acts_of_healing_know_no_xml() -> None:
+    pool(hosts(b1=HEALED)).granular_entry_heal("homes", on=False)
+    pool(hosts(b1=FULL)).heal_full("homes")
+    busy = "Another transaction is in progress for homes. Please try again after some time.\n"
+    with pytest.raises(Refused, match="volume heal homes full: Another transaction") as caught:
+        pool(hosts(b1=Completed((), 1, "", NOT_HEALED + busy, 0.1)), timeout=1.0).heal_full("homes")
+    assert caught.value.busy
+    with pytest.raises(Refused, match="full: Self-heal daemon is not running"):
+        pool(hosts(b1=NOT_HEALED + "Self-heal daemon is not running.\n")).heal_full("homes")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("volume heal: success\n", "b1: volume heal: success"), ("Usage: volume heal\n", "b1: Usage"), ("", "exit code 0")],
+)
+def test_any_other_plain_text_is_an_error(text: str, told: str) -> None:
+    run = hosts(b1=Completed((), 0, text, "", 0.1), b2=OK)
+    with pytest.raises(RemoteError, match=told):
+        pool(run).granular_entry_heal("homes", on=False)
+    assert [host for host, _ in run.asked] == ["b1"]
 
 
 def test_a_machine_that_is_in_the_pool_already_is_no_error() -> None:

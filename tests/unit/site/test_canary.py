@@ -75,10 +75,7 @@ def test_a_brick_vm_tells_of_its_own_bricks() -> None:
 
 
 def test_a_client_has_a_synthetic_user_of_every_volume() -> None:
-    storage = lab_site().storage
-    assert storage
-    pace = StorageCanary(every=0.2, keep=60, audit=5)
-    found = contents("worker-002", lab_site(storage=storage.model_copy(update={"canary": pace})))
+    found = contents("worker-002")
     assert [each.name for each in found.units] == [
         "chaosjc-canary.target",
         "chaosjc-canary-storage-homes.service",
@@ -89,12 +86,26 @@ def test_a_client_has_a_synthetic_user_of_every_volume() -> None:
         "mount": "/srv/scratch",
         "vm": "worker-002",
         "listen": 9812,
-        "every": 0.2,
-        "keep": 60.0,
+        "every": 0.5,
+        "keep": 180.0,
         "audit": 5.0,
         "peers": {"worker-001": "http://worker-001:9812"},
         "sets": [{f"brick-00{n}": f"http://brick-00{n}:9810" for n in (1, 2, 3)}],
     }
+
+
+def test_a_volume_has_a_pace_of_its_own_or_that_of_the_storage() -> None:
+    site = lab_site()
+    assert site.storage
+    storage = site.storage.model_copy(update={"canary": StorageCanary(every=0.2, keep=60, audit=7)})
+    site = with_volume(site.model_copy(update={"storage": storage}), canary=StorageCanary(audit=3))
+    assert pace(site, "homes") == (0.1, 600, 3)
+    assert pace(with_volume(site, canary=None), "homes") == (0.2, 60, 7)
+
+
+def pace(site: SiteFile, volume: str) -> tuple[float, ...]:
+    config = json.loads(text(contents("worker-001", site), f"/etc/chaosjc/canary-storage-{volume}.json"))
+    return config["every"], config["keep"], config["audit"]
 
 
 def test_others_have_none_and_neither_has_a_site_without_storage() -> None:

@@ -203,7 +203,7 @@ def test_a_silent_vm_behind_a_lost_rule_is_not_rebooted(deployed: Context, hosts
 
 @pytest.mark.parametrize(
     ("change", "before"),
-    [({"flavor": "m1.medium"}, "flavor m1.small"), ({"image": "newer"}, "image image-1")],
+    [({"flavor": "m1.small"}, "flavor m1.medium"), ({"image": "newer"}, "image image-1")],
 )
 def test_flavor_and_image_cannot_change_in_place(
     deployed: Context, cloud: FakeCloud, change: dict[str, str], before: str
