@@ -14,7 +14,7 @@ from typing import Protocol, Self
 
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import command, gluster_xml
-from chaosjc.drivers.command import Completed, Runner
+from chaosjc.drivers.command import Completed
 from chaosjc.drivers.gluster_values import BrickClients, BrickEntries, BrickStatus, Peer, VolumeInfo
 from chaosjc.drivers.ssh import Ssh, Unreachable
 from chaosjc.errors import CommandError, CommandTimeout, RemoteError
@@ -99,16 +99,6 @@ class Gluster:
 
         return cls(hosts, run, timeout=timeout, clock=clock)
 
-    @classmethod
-    def here(cls, runner: Runner = command.run, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Self:
-        """On this very machine, as root."""
-
-        def run(host: str, argv: Sequence[str], *, timeout: float) -> Completed:
-            del host
-            return runner(argv, timeout=timeout, check=False)
-
-        return cls(["localhost"], run, timeout=timeout, clock=clock)
-
     def asking(self, *hosts: str, timeout: float | None = None) -> Gluster:
         """The same pool through these hosts only (all, if none is named), with a time limit of its own."""
         limit = self._timeout if timeout is None else timeout
@@ -155,10 +145,6 @@ class Gluster:
         return gluster_xml.split_brain(self._ask("volume", "heal", volume, "info", "summary"))
 
     # -------------------------------------------------------------- acts
-
-    def probe(self, host: str) -> None:
-        """Add a machine to the pool; one that is in it already is no error."""
-        self._act("peer", "probe", host)
 
     def create(
         self, volume: str, bricks: Sequence[str], *, replica: int = 1, arbiter: int = 0, force: bool = False

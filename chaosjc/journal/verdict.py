@@ -68,7 +68,6 @@ class Debt:
 
     step: str
     fault: str
-    target_id: str
     target: str
     undo: str
     why: str
@@ -336,8 +335,7 @@ def _target(step: StepState) -> TargetResult:
 
 
 def _debt(step: StepState) -> Debt:
-    target = step.plan.target
-    return Debt(step.plan.id, step.plan.fault, target.id, target.name, step.plan.undo, _what_went_wrong(step))
+    return Debt(step.plan.id, step.plan.fault, step.plan.target.name, step.plan.undo, _what_went_wrong(step))
 
 
 def _what_went_wrong(step: StepState) -> str:

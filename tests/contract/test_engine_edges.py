@@ -208,7 +208,7 @@ class TestRuns:
         loaded, wishes = world.session(world.experiment())
         seen: list[int] = []
         with open_session(wishes, loaded, print) as session:
-            session._topology = lambda: seen.append(1)
+            session._topology = lambda _volumes: seen.append(1)
             for _ in range(2):
                 session.plan(loaded[0], 1)
         assert len(seen) == 2

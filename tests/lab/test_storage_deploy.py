@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from chaosjc.lab.layout import Lab
 from chaosjc.site import discover
 from tests.lab.cloud import measured, until
+from tests.lab.runs import Stage
 from tests.lab.site import DeployedSite
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -28,17 +25,13 @@ WRITER = (
 
 
 @pytest.fixture(scope="module")
-def site(lab: Lab) -> Iterator[DeployedSite]:
+def site(storage: Stage) -> Iterator[DeployedSite]:
     """With 100 files of known content on the volume; a test that breaks it mends it."""
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-storage-", dir="/var/tmp"))
-    site = DeployedSite.on(lab, directory, storage=True)
-    with measured("site deploy with storage, from nothing"):
-        site.run("deploy")
+    site = storage.site
     make = f"mkdir {MOUNT}/{STILL}; for n in $(seq 100); do head -c 40000 /dev/urandom > {MOUNT}/{STILL}/$n; done"
     site.by_hand("worker-001", f"sudo sh -c {shlex.quote(make)}")
     yield site
-    site.run("destroy")
-    shutil.rmtree(directory)
+    site.by_hand("worker-001", f"sudo rm -rf {MOUNT}/{STILL} {MOUNT}/moving")
 
 
 def sums(site: DeployedSite, vm: str, directory: str) -> str:

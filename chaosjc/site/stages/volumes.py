@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaosjc.drivers.gluster import Gluster
+from chaosjc.drivers.gluster import Gluster, Refused
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
 from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import RemoteError, StageError
@@ -20,6 +20,7 @@ from chaosjc.site.stages.volumes_plan import STAGE, BrickFact, VolumeFacts
 FORMED = 60.0  # seconds for machines that have just started to find each other
 QUICK = 10.0  # seconds for one question where nobody is waited for: glusterd waits 120 for a peer that hangs
 ACT = 120.0  # seconds for one change of a volume, other transactions included
+DAEMONS = 60.0  # seconds for the healing daemons of all brick VMs to come back
 GRANULAR = "cluster.granular-entry-heal"
 
 
@@ -246,12 +247,32 @@ class _Apply:
         then says that the "destination brick is new".
         """
         replaced = self._of("brick", "replace")
-        for vm in sorted({each.vm for each in replaced}):
-            self._bricks.restart_glusterd(vm)
-            wait_for_pool(self._context, self._pool, len(self._facts.peers))
+        vms = sorted({each.vm for each in replaced})
+        self._restart_glusterds(vms)
         began = [self._bricks.reset(self._pool, self._info(each.name), each.name) for each in replaced]
+        self._restart_glusterds(vms)  # of several volumes in a row, it was seen to leave one without its healing daemon
+        for name in sorted({self._info(each.name).name for each in replaced}):
+            self._heal_all(name)
         for change, since in zip(replaced, began, strict=True):
             self._bricks.wait_whole(self._pool, self._info(change.name), change.name, since)
+
+    def _restart_glusterds(self, vms: Sequence[str]) -> None:
+        for vm in vms:
+            self._bricks.restart_glusterd(vm)
+            wait_for_pool(self._context, self._pool, len(self._facts.peers))
+
+    def _heal_all(self, volume: str) -> None:
+        """From the root down, as soon as every healing daemon runs: the index alone takes a round for each level."""
+        end = self._context.clock.monotonic() + DAEMONS
+        while True:
+            try:
+                self._pool.heal_full(volume)
+            except Refused:
+                if self._context.clock.monotonic() > end:
+                    raise
+                self._context.clock.sleep(1.0)
+            else:
+                return
 
     def _info(self, brick: str) -> VolumeInfo:
         return next(each for each in self._facts.volumes.values() if any(brick == one.id for one in each.bricks))

@@ -224,7 +224,6 @@ def test_a_volume_that_is_not_there_is_none() -> None:
 
 
 ACTS: list[tuple[Callable[[Gluster], None], str]] = [
-    (lambda g: g.probe("brick-002"), "peer probe brick-002"),
     (
         lambda g: g.create("v", ["a:/x", "b:/x", "c:/x"], replica=3, arbiter=1, force=True),
         "volume create v replica 3 arbiter 1 a:/x b:/x c:/x force",
@@ -268,17 +267,17 @@ def test_acts_of_healing_know_no_xml() -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("volume heal: success\n", "b1: volume heal: success"), ("Usage: volume heal\n", "b1: Usage"), ("", "exit code 0")],
+    [
+        ("volume heal: success\n", "b1: volume heal: success"),
+        ("Usage: volume heal\n", "b1: Usage"),
+        ("", "exit code 0"),
+    ],
 )
 def test_any_other_plain_text_is_an_error(text: str, told: str) -> None:
     run = hosts(b1=Completed((), 0, text, "", 0.1), b2=OK)
     with pytest.raises(RemoteError, match=told):
         pool(run).granular_entry_heal("homes", on=False)
     assert [host for host, _ in run.asked] == ["b1"]
-
-
-def test_a_machine_that_is_in_the_pool_already_is_no_error() -> None:
-    pool(hosts(b1=said("probed-before.xml"))).probe("brick-002")
 
 
 def test_own_bricks_are_asked_of_their_own_machine_by_a_shell_there(tmp_path: Path) -> None:
@@ -304,7 +303,7 @@ def test_own_bricks_are_asked_of_their_own_machine_by_a_shell_there(tmp_path: Pa
     assert found == (BrickStatus("me", str(brick), False, 0, 0, 2),)
 
 
-def test_over_ssh_with_sudo_and_here_without() -> None:
+def test_over_ssh_with_sudo() -> None:
     seen: list[list[str]] = []
 
     def run(argv: Sequence[str], *, timeout: float = 60, check: bool = True, **_: object) -> Completed:
@@ -313,7 +312,5 @@ def test_over_ssh_with_sudo_and_here_without() -> None:
         return Completed(tuple(argv), 0, said("peers.xml"), "", 0.1)
 
     Gluster.over(Ssh(Path("config"), run), ["brick-001"], timeout=5).peers()
-    Gluster.here(run, timeout=5).peers()
     assert seen[0][:5] == ["ssh", "-F", "config", "--", "brick-001"]
     assert seen[0][5].startswith("sudo -n timeout -k 1 5.0 gluster")
-    assert seen[1][:5] == ["timeout", "-k", "1", "5.0", "gluster"]

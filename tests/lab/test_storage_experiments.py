@@ -1,0 +1,127 @@
+"""The storage experiments on the real thing, each beside a writer that knows nothing of the canary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from chaosjc.drivers import command
+from tests.lab import probe
+from tests.lab.cloud import until
+from tests.lab.probe import Write, probing
+from tests.lab.runs import Stage, hypothesis
+from tests.lab.site import ROOT
+from tests.lab.storage import Durability, settled
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+WORKER = "worker-001"
+AGREEMENT = 0.1  # seconds between what the canary and the probe say of one stall
+STALLS = "no write stalls longer than promised"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run, and what the probe saw of it on one worker."""
+
+    run: dict[str, Any]
+    writes: list[Write]
+
+    @property
+    def reported(self) -> float:
+        """Seconds of the longest stall that the canary of the same worker reported, 0 if there was none."""
+        mine = [each["at_least"] for each in self.run["stalls"] if each["who"].endswith(WORKER)]
+        return max(mine, default=0.0)
+
+    @property
+    def errors(self) -> set[str]:
+        return {each.errno for each in self.writes} - {""}
+
+    def assert_agreed(self) -> None:
+        """On the longest stall."""
+        seen = probe.longest(self.writes)
+        print(f"\n{self.run['experiment']}: {self.run['verdict']}, stall {self.reported:.2f} s, probe {seen:.2f} s")
+        assert abs(self.reported - seen) <= AGREEMENT
+
+
+def seen(storage: Stage, experiment: str, expect: int, mount: str = "/srv/homes") -> Seen:
+    """Run it on a settled site, with a probe beside the canary."""
+    settled(storage)
+    with probing(storage.site, [WORKER], mount) as (writer,):
+        run = storage.run(experiment, expect)
+        return Seen(run, writer.writes())
+
+
+@contextmanager
+def ping_timeout(storage: Stage, seconds: int) -> Generator[None]:
+    """As somebody sets it by hand; `site deploy` mends it."""
+    storage.site.by_hand("brick-001", f"sudo gluster --mode=script volume set homes network.ping-timeout {seconds}")
+    try:
+        yield
+    finally:
+        storage.site.run("deploy")
+
+
+@pytest.mark.parametrize("experiment", ["brick-process-killed", "brick-vm-frozen", "brick-partitioned"])
+def test_a_broken_brick_costs_a_stall_and_no_write(storage: Stage, experiment: str) -> None:
+    saw = seen(storage, experiment, 0)
+    assert saw.run["verdict"] == "PASS"
+    assert saw.errors == set()
+    saw.assert_agreed()
+
+
+def test_a_lost_brick_is_deployed_anew_and_no_write_is_lost(storage: Stage) -> None:
+    before = {each.name: each.id for each in storage.site.context().cloud.servers()}
+    saw = seen(storage, "brick-vm-deleted", 0)
+    after = {each.name: each.id for each in storage.site.context().cloud.servers()}
+    assert [name for name in before if before[name] != after[name]] == [saw.run["faults"][0]["targets"][0]["name"]]
+    assert saw.errors == set()
+    settled(storage)
+    found = Durability.of(storage)
+    assert (found.lost, found.corrupt, found.behind) == (0, 0, 0)
+
+
+def test_a_timeout_raised_by_hand_is_named_and_fails(storage: Stage) -> None:
+    with ping_timeout(storage, 42):
+        assert "update option homes network.ping-timeout" in storage.site.planned()
+        saw = seen(storage, "brick-vm-frozen", 1)
+        assert hypothesis(saw.run, STALLS)["held"] is False
+        assert [each["held"] for each in saw.run["hypotheses"] if each["name"] != STALLS] == [True] * 6
+        saw.assert_agreed()
+    assert storage.site.run("plan") == []
+
+
+def test_a_second_fault_is_refused_until_all_is_healed(storage: Stage) -> None:
+    """No wait between the two: it comes as soon as the first one's fault is undone and verified."""
+    settled(storage)
+    first = command.spawn(storage.argv("brick-vm-frozen"), log=storage.site.state / "first.log", cwd=ROOT)
+    until(lambda: undone(storage.show(storage.last()["run"])), 120, every=0.2)
+    second = storage.run("brick-process-killed", 4)
+    print(f"\n{second['code']}: {second['reason']}")
+    assert second["code"] in ("backlog", "blast-radius")
+    assert first.wait(timeout=200) == 0
+    settled(storage)
+    assert storage.run("brick-process-killed", 0)["verdict"] == "PASS"
+
+
+def undone(run: dict[str, Any]) -> bool:
+    """Whether it is under way, and what it broke is whole again."""
+    targets = [each for fault in run["faults"] for each in fault["targets"]]
+    return run["state"] == "running" and all(each["verified_at"] for each in targets)
+
+
+def test_without_a_quorum_writers_are_told_at_once_and_nothing_is_lost(storage: Stage) -> None:
+    saw = seen(storage, "quorum-lost", 0, "/srv/scratch")
+    assert saw.run["verdict"] == "PASS"
+    assert saw.errors & {"ENOTCONN", "EROFS"}, json.dumps(sorted(saw.errors))
+
+
+def test_a_full_disk_is_told_as_such(storage: Stage) -> None:
+    saw = seen(storage, "disk-full", 0, "/srv/scratch")
+    assert saw.run["verdict"] == "PASS"
+    assert saw.errors == {"ENOSPC"}
