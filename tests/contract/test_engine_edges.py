@@ -206,9 +206,13 @@ class TestRuns:
 
     def test_a_plan_is_made_for_the_site_as_it_is_now(self, world: World) -> None:
         loaded, wishes = world.session(world.experiment())
-        seen: list[int] = []
+        seen: list[bool] = []
+
+        def look(volumes: bool) -> None:
+            seen.append(volumes)
+
         with open_session(wishes, loaded, print) as session:
-            session._topology = lambda _volumes: seen.append(1)
+            session._topology = look
             for _ in range(2):
                 session.plan(loaded[0], 1)
         assert len(seen) == 2

@@ -69,7 +69,7 @@ def cleaners(canary: Canary) -> Cleaners:
 @pytest.mark.parametrize("every", [0.02, 0.05, 0.1, 0.5, 60])
 def test_writes_that_are_not_late_never_wait_for_each_other(every: float) -> None:
     assert children_for(every) * every > LATE
-    assert children_for(0.1) == 16
+    assert children_for(0.1) == 12
 
 
 def test_a_peer_that_is_slow_is_asked_for_few_writes_and_others_for_theirs(canary: Canary) -> None:

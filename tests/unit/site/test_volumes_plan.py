@@ -78,7 +78,7 @@ def test_a_site_without_storage_has_no_volumes() -> None:
 def test_the_file_has_the_last_word_on_options() -> None:
     assert SITE.storage
     wanted = volumes_plan.wanted_options(SITE.storage.volumes["homes"])
-    assert wanted["network.ping-timeout"] == "5"
+    assert wanted["network.ping-timeout"] == str(SITE.storage.volumes["homes"].options["network.ping-timeout"])
     assert wanted.keys() >= volumes_plan.OPTIONS.keys()
     assert [volumes_plan.as_option(each) for each in (True, False, "enable", "NO", 7)] == [
         "on",
