@@ -165,6 +165,9 @@ def lab_demo(*, keep: bool) -> int:
     """On a cloud in a box. It is removed at the end, unless it is to be kept; an interrupted one waits on the disk."""
     os.environ["CHAOSJC_STATE"] = str(STATE)
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(STATE / "lab/lab/public/clouds.yaml")
+    from chaosjc.cli.demo_storage import durability
+    from chaosjc.site.state import SiteState
+
     try:
         must("lab", "up", root=True)
         must("site", "deploy", SITE)
@@ -172,6 +175,7 @@ def lab_demo(*, keep: bool) -> int:
         must("site", "status", SITE)
         must("recover")
         wrong = play(LAB_ACTS, "--site", SITE, "--seed", "1")
+        wrong += durability(SiteState.of("lab"), out)
     except (Ended, KeyboardInterrupt):
         chaosjc("lab", "down", root=True)
         raise

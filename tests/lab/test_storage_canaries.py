@@ -41,7 +41,7 @@ def test_every_metric_of_the_register_is_there(storage: Stage, prometheus: Prome
 def test_a_dead_brick_is_0_and_a_frozen_machine_says_nothing(storage: Stage, prometheus: Prometheus) -> None:
     site = storage.site
     up = 'chaosjc_gluster_brick_up{volume="scratch",brick="brick-003"}'
-    site.by_hand("brick-003", "sudo pkill --signal KILL --full -- '--brick-name /scratch/scratch'")
+    site.by_hand("brick-003", "sudo sh -c 'kill -9 $(cat /var/run/gluster/vols/scratch/*.pid)'")
     until(lambda: value(prometheus, up) == 0, 10, every=0.5)
     site.by_hand("brick-001", "sudo gluster --mode=script volume start scratch force")
     until(lambda: value(prometheus, up) == 1, 30, every=0.5)
