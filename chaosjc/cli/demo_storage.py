@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rich.console import Console
@@ -17,8 +18,7 @@ PATIENCE = 90.0  # seconds for an audit to which every brick answers
 
 def durability(state: SiteState, out: Console) -> list[str]:
     """Print how many writes were acknowledged, and whether all are there; returns what is not as it should be."""
-    with endpoints.prometheus(state) as url:
-        prometheus = Prometheus.connect(url)
+    with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
         if not _audited(prometheus):
             return ["no audit of the acknowledged writes was complete"]
         written, kept, lost, corrupt = (

@@ -12,7 +12,7 @@ from pathlib import Path
 from chaosjc.drivers import command
 from tests.lab.site import DeployedSite
 
-PERIOD = 0.05  # seconds
+PERIOD = 0.1  # seconds
 LATE = 1.0  # seconds: a write that takes longer is part of a stall
 PROGRAM = Path(__file__).parent / "programs" / "probe.py"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
 from chaosjc import names
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.site import discover, endpoints
+from chaosjc.site.state import SiteState
 from chaosjc.site.topology import Topology
 from tests.lab.cloud import until
 from tests.lab.runs import Stage
@@ -36,9 +38,18 @@ def settled(stage: Stage, within: float = 180) -> float:
     return time.monotonic() - began
 
 
+FIGURES = (
+    ("sum", names.STORAGE_WRITES),
+    ("sum", names.STORAGE_BEHIND),
+    ("sum", names.STORAGE_LOST),
+    ("sum", names.STORAGE_CORRUPT),
+    ("min", names.STORAGE_AUDITED),
+)
+
+
 @dataclass(frozen=True)
 class Durability:
-    """Of all canaries together; `audited` is when the oldest of their last complete audits began."""
+    """Of all canaries together; `audited` is when the oldest of their last complete audits began, 0 for none."""
 
     written: int
     behind: int
@@ -49,20 +60,12 @@ class Durability:
     @classmethod
     def of(cls, stage: Stage) -> Durability:
         """By the site's Prometheus."""
-        with endpoints.prometheus(stage.site.context().state) as url:
-            prometheus = Prometheus.connect(url)
-
-            def ask(how: str, metric: names.Metric) -> float:
-                (series,) = prometheus.query(f"{how}({metric.name})", at=time.time())
-                return series.points[-1][1]
-
-            return cls(
-                int(ask("sum", names.STORAGE_WRITES)),
-                int(ask("sum", names.STORAGE_BEHIND)),
-                int(ask("sum", names.STORAGE_LOST)),
-                int(ask("sum", names.STORAGE_CORRUPT)),
-                ask("min", names.STORAGE_AUDITED),
-            )
+        state = SiteState.of("", str(stage.site.state))
+        with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
+            asked = ((how, metric.name) for how, metric in FIGURES)
+            answers = [prometheus.query(f"{how}({name})", at=time.time()) for how, name in asked]
+        written, behind, lost, corrupt, audited = (each[0].points[-1][1] if each else 0.0 for each in answers)
+        return cls(int(written), int(behind), int(lost), int(corrupt), audited)
 
     def whole(self, since: float) -> bool:
         """Whether all have been audited since then, and each write was found."""

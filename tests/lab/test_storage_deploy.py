@@ -20,7 +20,7 @@ BRICK, MOUNT, STILL = "/data/homes", "/srv/homes", "still"
 WRITER = (
     f"mkdir -p {MOUNT}/moving; n=0; while :; do n=$((n+1)); "
     f"dd if=/dev/zero of={MOUNT}/moving/$n bs=4k count=1 conv=fsync status=none && echo $n > /run/written; "
-    "sleep 0.05; done"
+    "sleep 0.2; done"
 )
 
 

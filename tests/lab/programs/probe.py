@@ -11,32 +11,35 @@ import sys
 import threading
 import time
 
-WRITERS = 64
+WRITERS = 12  # what is due beyond that waits, and its waiting counts
 
 
-def write(path: str, directory: int) -> int:
-    """Errno (0: none) of one durable write as an editor makes it: new file, fsync, rename, fsync of the directory."""
+def write(directory: str, name: str) -> int:
+    """Errno (0: none) of one durable write: new file, fsync, rename, fsync of the directory."""
     try:
-        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        new, final = os.path.join(directory, f".{name}"), os.path.join(directory, name)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             os.write(handle, b"probe" * 800)
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.rename(path + ".new", path)
-        os.fsync(directory)
+        os.rename(new, final)
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
         return error.errno or -1
     return 0
 
 
-def writer(number: int, directory: str, due_writes: "queue.SimpleQueue[float]", log: int) -> None:
+def writer(directory: str, due_writes: "queue.SimpleQueue[float]", log: int) -> None:
     """Serve the queue for ever; a line shorter than a page is appended whole."""
-    path = os.path.join(directory, f"probe-{number}")
-    handle = os.open(directory, os.O_RDONLY)
     while True:
         due = due_writes.get()
-        errno = write(path, handle)
+        errno = write(directory, f"{due:.3f}")
         os.write(log, f"{due:.4f} {time.time():.4f} {errno}\n".encode())
 
 
@@ -46,7 +49,9 @@ def main() -> None:
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     due_writes: queue.SimpleQueue[float] = queue.SimpleQueue()
     for number in range(WRITERS):
-        threading.Thread(target=writer, args=(number, directory, due_writes, log), daemon=True).start()
+        shelf = os.path.join(directory, str(number))  # a directory has one writer, so that nobody waits for its lock
+        os.makedirs(shelf, exist_ok=True)
+        threading.Thread(target=writer, args=(shelf, due_writes, log), daemon=True).start()
     due = (time.time() // period + 1) * period
     while True:
         time.sleep(max(0.0, due - time.time()))

@@ -87,7 +87,7 @@ def test_a_client_has_a_synthetic_user_of_every_volume() -> None:
         "vm": "worker-002",
         "listen": 9812,
         "every": 0.5,
-        "keep": 180.0,
+        "keep": 60.0,
         "audit": 5.0,
         "peers": {"worker-001": "http://worker-001:9812"},
         "sets": [{f"brick-00{n}": f"http://brick-00{n}:9810" for n in (1, 2, 3)}],
