@@ -45,7 +45,10 @@ STORAGE_READ = Metric(
 )
 STORAGE_WRITES = Metric("chaosjc_storage_writes_total", "counter", "Writes that were acknowledged.", ("volume",))
 STORAGE_ERRORS = Metric(
-    "chaosjc_storage_errors_total", "counter", "Writes that failed, by errno's name.", ("volume", "errno")
+    "chaosjc_storage_errors_total",
+    "counter",
+    "Writes that failed, by errno's name; `other` is in the log.",
+    ("volume", "errno"),
 )
 STORAGE_READ_ERRORS = Metric(
     "chaosjc_storage_read_errors_total",

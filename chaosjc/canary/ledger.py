@@ -28,6 +28,8 @@ RECORD = re.compile(
 )
 BLOCK = 1000  # numbers reserved at once: a restart skips what is left of them
 SLACK = 20_000  # records, beyond those that count, before the log is rewritten
+EPOCH = 1_767_225_600  # 2026 began
+PACE = 20  # numbers for each second since then: more than are written by default, and ten digits last until 2041
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,25 @@ def plus(entry: Entry) -> str:
     return f"+ {entry.seq:010d} {entry.sha256} {entry.due:.6f} {entry.acked:.6f}"
 
 
+def beginning(now: float) -> int:
+    """The first number of a ledger that begins now.
+
+    A VM that was made anew has no ledger, and the volume still has what it wrote before: under numbers that are lower.
+    """
+    return max(0, int((now - EPOCH) * PACE))
+
+
 class Ledger:
     """Its methods change memory and append at once, so that nothing is lost with the process.
 
     `sync` makes it survive the machine; it and `rewrite` may run in another thread than the rest.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises UsageError where the file cannot be had, or another canary writes it."""
+    def __init__(self, path: Path, beginning: int = 0) -> None:
+        """`beginning` is the first number where there is no log yet.
+
+        Raises UsageError where the file cannot be had, or another canary writes it.
+        """
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +112,8 @@ class Ledger:
                 f"{path}: {error.strerror}", hint="the ledger must lie on a disk of this machine"
             ) from error
         self.entries, self.harm = contents.entries, contents.harm
-        self.first = contents.reserved
-        self._next = self._reserved = contents.reserved
+        self.first = contents.reserved if contents.records else beginning
+        self._next = self._reserved = self.first
         self._records = contents.records
         self._reserve()
         self.sync()
@@ -115,6 +128,10 @@ class Ledger:
                     raise
         self._next += 1
         return self._next - 1
+
+    def took(self, seq: int) -> bool:
+        """Whether the number was taken since this ledger was opened."""
+        return self.first <= seq < self._next
 
     def add(self, entry: Entry) -> None:
         """A write was acknowledged. Raises OSError where that cannot be noted: it is not audited then."""

@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from chaosjc.canary import audit, files, grid, storage_metrics, web
 from chaosjc.canary.asking import Peer, errno_name
 from chaosjc.canary.children import KILLED, Pool
-from chaosjc.canary.ledger import Entry, Ledger
+from chaosjc.canary.ledger import Entry, Ledger, beginning
 from chaosjc.canary.stalls import LATE, Stalls
 from chaosjc.canary.storage_config import Config, read
 from chaosjc.canary.storage_metrics import Figures, Histogram, State
@@ -41,6 +41,7 @@ UNLINKS = 100  # files that a child unlinks at once
 TIDY = 1.0  # seconds between two rounds of making durable and clearing away
 UNAUDITED = 3.0  # times `keep` after which a write goes although no audit has found it whole
 BRICK_ANSWERS = 10.0  # seconds that a brick has for an audit
+STALE = 3  # audit periods after which what the last complete audit found behind is not known any more
 GOODBYE = 1.0  # seconds for the children to be gone
 LOG = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class Canary:
             longest=self.stalls.longest(now),
             kept=len(self.ledger.entries),
             harm=self.ledger.harm,
+            stale=time.time() > (self.figures.audited or 0.0) + STALE * self.config.audit,
         )
 
     def families(self) -> list[Family]:
@@ -147,7 +149,9 @@ class Canary:
             LOG.info("writes %s", f"fail: {error}" if error else "end well")
         self.figures.ended_well = not error
         if error:
-            self.figures.errors[error] += 1
+            self.figures.failed(error)
+            if error not in storage_metrics.EXPECTED:
+                LOG.warning("a write failed: %s", error)  # nothing else tells which
 
     async def _read_back(self, seq: int, digest: str, acked: float) -> None:
         if not self.peers:
@@ -238,7 +242,7 @@ class Canary:
     def _leftovers(self, names: Iterable[str]) -> Iterator[str]:
         for name in names:
             found = files.NUMBER.search(name)
-            if found and int(found[0]) < self.ledger.first and int(found[0]) not in self.ledger.entries:
+            if found and not self.ledger.took(int(found[0])) and int(found[0]) not in self.ledger.entries:
                 yield name
 
     # ------------------------------------------------------------------ audits
@@ -291,7 +295,7 @@ class _Scrape(Collector):
 def main(config: Path) -> None:
     """Run until SIGTERM or SIGINT. Raises UsageError for a bad configuration, ledger or port."""
     read_config = read(config)
-    ledger = Ledger(read_config.ledger_path)
+    ledger = Ledger(read_config.ledger_path, beginning(time.time()))
     try:
         asyncio.run(_serve(Canary(read_config, ledger)))
     except* OSError as failures:

@@ -1,6 +1,7 @@
 """What the storage canary exports, as Prometheus's families, computed at the instant of the scrape.
 
-Absent is absent: no latency before the first write, no finding before the first complete audit.
+Absent is absent: no latency before the first write, no finding before the first complete audit, no backlog while audits
+fail.
 """
 
 from __future__ import annotations
@@ -17,8 +18,37 @@ from chaosjc import names
 from chaosjc.canary.audit import Harm
 from chaosjc.canary.children import KILLED
 
-EXPECTED = ("EIO", "ENOSPC", "ENOTCONN", "EROFS", "ETIMEDOUT", KILLED)
-"""Errors that begin at 0, so that the first of them is an increase."""
+EXPECTED = (
+    *(
+        "EACCES",
+        "EAGAIN",
+        "EBADF",
+        "EBADFD",
+        "EBUSY",
+        "ECONNRESET",
+        "EDQUOT",
+        "EEXIST",
+        "EHOSTUNREACH",
+        "EINVAL",
+        "EIO",
+    ),
+    *(
+        "ENETUNREACH",
+        "ENODATA",
+        "ENOENT",
+        "ENOMEM",
+        "ENOSPC",
+        "ENOTCONN",
+        "EPERM",
+        "EPIPE",
+        "EPROTO",
+        "EROFS",
+        "ESTALE",
+    ),
+    *("ETIMEDOUT", KILLED),
+)
+"""Errors that begin at 0, so that the first of them is an increase; any besides counts as OTHER, which does so too."""
+OTHER = "other"
 
 Series = Iterable[tuple[tuple[str, ...], float]]
 
@@ -59,6 +89,10 @@ class Figures:
     """When the last complete audit began, in seconds since 1970."""
     behind: int = 0
 
+    def failed(self, error: str) -> None:
+        """Count a write that failed, by its errno."""
+        self.errors[error if error in EXPECTED else OTHER] += 1
+
 
 @dataclass(frozen=True)
 class State:
@@ -72,6 +106,8 @@ class State:
     longest: float
     kept: int
     harm: Mapping[int, Harm]
+    stale: bool
+    """Whether the last complete audit is so old that how many were behind then says nothing of now."""
 
 
 def families(volume: str, peers: Iterable[str], figures: Figures, state: State) -> Iterator[Family]:
@@ -82,7 +118,7 @@ def families(volume: str, peers: Iterable[str], figures: Figures, state: State) 
         yield _histogram(names.STORAGE_WRITE, {(volume,): figures.latency})
     yield _histogram(names.STORAGE_READ, {(volume, peer): each for peer, each in figures.reads.items()})
     yield _family(names.STORAGE_WRITES, _one(volume, figures.writes))
-    errors = {each: 0 for each in EXPECTED} | figures.errors
+    errors = {each: 0 for each in (*EXPECTED, OTHER)} | figures.errors
     yield _family(names.STORAGE_ERRORS, (((volume, each), count) for each, count in errors.items()))
     read_errors = {(peer, "checksum"): 0 for peer in peers} | figures.read_errors
     yield _family(names.STORAGE_READ_ERRORS, (((volume, *each), count) for each, count in read_errors.items()))
@@ -98,7 +134,8 @@ def families(volume: str, peers: Iterable[str], figures: Figures, state: State) 
 def _findings(volume: str, figures: Figures, state: State) -> Iterator[Family]:
     if figures.audited is not None:
         yield _family(names.STORAGE_AUDITED, _one(volume, figures.audited))
-        yield _family(names.STORAGE_BEHIND, _one(volume, figures.behind))
+        if not state.stale:
+            yield _family(names.STORAGE_BEHIND, _one(volume, figures.behind))
     if figures.audited is not None or state.harm:
         kinds = Counter(state.harm.values())
         yield _family(names.STORAGE_LOST, _one(volume, kinds["lost"]))

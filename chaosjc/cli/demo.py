@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import command
+from chaosjc.errors import ChaosJCError, CommandError
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "out" / "demo"
@@ -29,6 +32,7 @@ STATE, REPORTS, PROGRESS = OUT / "state", OUT / "reports", OUT / "progress.json"
 SITE = "sites/lab.yaml"
 INTERRUPTED = (5, 130)
 KEPT_BY_SUDO = ("CHAOSJC_STATE", "XDG_CACHE_HOME", "HOME")
+REFUSED = 30.0  # seconds for which what a VM refuses is tried again: somebody else may hold GlusterFS's lock
 VERDICTS = {0: "PASS", 1: "FAIL", 3: "INCONCLUSIVE", 4: "NOT-STARTED", 5: "ABORTED", 6: "UNDO-FAILED"}
 
 PLANT = """\
@@ -81,8 +85,11 @@ def must(*arguments: str, root: bool = False) -> None:
         raise Ended(code, f"chaosjc {shlex.join(arguments)} ended with {code}")
 
 
-def play(acts: tuple[Act, ...], *common: str) -> list[str]:
-    """Run each act that an interrupted demo has not shown yet; returns what went otherwise than it should."""
+def play(acts: tuple[Act, ...], *common: str, calm: Callable[[], object] = lambda: None) -> list[str]:
+    """Run each act that an interrupted demo has not shown yet; returns what went otherwise than it should.
+
+    `calm` waits, before each run, until nothing is left to see of what was done before.
+    """
     done: dict[str, str] = json.loads(PROGRESS.read_text()) if PROGRESS.exists() else {}
     wrong: list[str] = []
     for number, act in enumerate(acts, 1):
@@ -92,6 +99,7 @@ def play(acts: tuple[Act, ...], *common: str) -> list[str]:
             continue
         out.rule(f"[bold]{number}/{len(acts)}  {act.title}", align="left")
         with act.plant():
+            calm()
             code = chaosjc("run", act.experiment, *common, *act.arguments, "--html", str(REPORTS))
         if code in INTERRUPTED:
             raise Ended(code, "interrupted; `make demo` continues where it was")
@@ -110,6 +118,19 @@ def on_vm(vm: str, *argv: str, stdin: str | None = None, check: bool = True) -> 
     command.run([*ssh, *argv], stdin=stdin, check=check)
 
 
+def insist(vm: str, *argv: str, clock: Clock | None = None) -> None:
+    """The same, tried again while it is refused. Raises CommandError where it is for long."""
+    clock = clock or SystemClock()
+    until = clock.monotonic() + REFUSED
+    while True:
+        try:
+            return on_vm(vm, *argv)
+        except CommandError:
+            if clock.monotonic() >= until:
+                raise
+        clock.sleep(1)
+
+
 @contextlib.contextmanager
 def slow_boot() -> Generator[None]:
     """A unit that delays the first worker's boot, as a colleague might have left it; gone again afterwards."""
@@ -126,12 +147,12 @@ def slow_boot() -> Generator[None]:
 @contextlib.contextmanager
 def forgotten_timeout() -> Generator[None]:
     """GlusterFS's own ping-timeout, set by hand: `site plan` names it, and `site deploy` mends it."""
-    on_vm("brick-001", "gluster", "--mode=script", "volume", "set", "homes", "network.ping-timeout", "42")
+    insist("brick-001", "gluster", "--mode=script", "volume", "set", "homes", "network.ping-timeout", "42")
     chaosjc("site", "plan", SITE)
     try:
         yield
     finally:
-        chaosjc("site", "deploy", SITE)
+        must("site", "deploy", SITE)
 
 
 LAB_ACTS = (
@@ -165,7 +186,7 @@ def lab_demo(*, keep: bool) -> int:
     """On a cloud in a box. It is removed at the end, unless it is to be kept; an interrupted one waits on the disk."""
     os.environ["CHAOSJC_STATE"] = str(STATE)
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(STATE / "lab/lab/public/clouds.yaml")
-    from chaosjc.cli.demo_storage import durability
+    from chaosjc.cli.demo_storage import calm, durability
     from chaosjc.site.state import SiteState
 
     try:
@@ -174,9 +195,10 @@ def lab_demo(*, keep: bool) -> int:
         must("site", "verify", SITE)
         must("site", "status", SITE)
         must("recover")
-        wrong = play(LAB_ACTS, "--site", SITE, "--seed", "1")
-        wrong += durability(SiteState.of("lab"), out)
-    except (Ended, KeyboardInterrupt):
+        state = SiteState.of("lab")
+        wrong = play(LAB_ACTS, "--site", SITE, "--seed", "1", calm=lambda: calm(state))
+        wrong += durability(state, out)
+    except (Ended, ChaosJCError, KeyboardInterrupt):
         chaosjc("lab", "down", root=True)
         raise
     code = conclude(STATE / "site/lab/journal.db", wrong)
@@ -270,9 +292,9 @@ def main() -> int:
             each.unlink()
     try:
         return lab_demo(keep=bool(os.environ.get("KEEP"))) if lab_can_run() else local_demo()
-    except Ended as ended:
-        out.print(f"\n[bold red]{ended}[/]")
-        return ended.code
+    except (Ended, ChaosJCError) as error:
+        out.print(f"\n[bold red]{escape(str(error))}[/]")
+        return error.code if isinstance(error, Ended) else 1
     except KeyboardInterrupt:
         return INTERRUPTED[-1]
 

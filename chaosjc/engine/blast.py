@@ -15,6 +15,8 @@ from chaosjc.journal.state import RunState, StepState
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Volume
 
 MINE = "this run"
+LINKS = ("net.partition", "net.delay")
+"""Faults of the ways between their target and others, which have two ends."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Radius:
 
 
 def taken(steps: Iterable[StepPlan], topology: Topology) -> frozenset[Brick]:
-    """The bricks that these steps take down: those of each step's VM, of one volume only where the step names it."""
-    return frozenset(brick for step in steps for brick in topology.bricks_on(step.target.name) if _meant(step, brick))
+    """The bricks that these steps take down, or keep from a VM that mounts their volume."""
+    return frozenset(brick for step in steps for brick in _taken(step, topology))
 
 
 def ledger(
@@ -100,8 +102,31 @@ def _over(step: StepState, looked_at: float) -> bool:
     return step.settled and (step.verified_at or 0.0) < looked_at
 
 
-def _meant(step: StepPlan, brick: Brick) -> bool:
-    return step.options.get("volume") in (None, "", brick.volume)
+def _taken(step: StepPlan, topology: Topology) -> Iterable[Brick]:
+    """Those of the step's VM, of one volume only where the step names it; and those that it is cut off from."""
+    here = topology.bricks_on(step.target.name)
+    if step.fault == "disk.fill":
+        return [brick for brick in here if _disk(brick.path) == _disk(str(step.options.get("path", brick.path)))]
+    if step.fault in LINKS and not here:
+        return _kept_from(step, topology)
+    return [brick for brick in here if step.options.get("volume") in (None, "", brick.volume)]
+
+
+def _kept_from(step: StepPlan, topology: Topology) -> list[Brick]:
+    """What a client no longer has, though all others may: its own files have that many bricks less."""
+    mounted = [volume for volume in topology.volumes or () if step.target.name in volume.mounts]
+    return [brick for volume in mounted for brick in volume.bricks if at_the_other_end(step, brick.vm)]
+
+
+def at_the_other_end(step: StepPlan, vm: str) -> bool:
+    """Whether a step cuts or slows its target's way to this VM."""
+    peers = step.options.get("peers")
+    return step.fault in LINKS and (bool(step.options.get("everyone")) or (isinstance(peers, dict) and vm in peers))
+
+
+def _disk(path: str) -> str:
+    """The first directory of a brick's path: bricks that share it may share their disk too."""
+    return path.strip("/").partition("/")[0]
 
 
 def _observed(brick: Brick, topology: Topology) -> str:

@@ -178,8 +178,9 @@ def _unknown_layout(facts: Facts) -> Refused | None:
     """Nobody knows which VM carries what: then none is broken that may carry a brick."""
     storage = facts.site.storage if facts.site else None
     for step in facts.planned.steps:
-        role = step.target.role
-        if role and (storage is None or role == storage.role):
-            reason = f"the layout of the site's volumes is not known, and {step.target.name} may carry bricks of them"
-            return Refused(guard="blast radius", code="blast-radius-unknown", reason=reason)
+        ends = {vm.name: vm.role for vm in facts.topology.vms if blast.at_the_other_end(step, vm.name)}
+        for name, role in {step.target.name: step.target.role, **ends}.items():
+            if role and (storage is None or role == storage.role):
+                reason = f"the layout of the site's volumes is not known, and {name} may carry bricks of them"
+                return Refused(guard="blast radius", code="blast-radius-unknown", reason=reason)
     return None

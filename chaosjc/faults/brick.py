@@ -20,6 +20,7 @@ from chaosjc.faults.held import HeldEntry, HostEntry
 from chaosjc.faults.target import Chosen, Wants
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan, Target
+from chaosjc.site import discover
 from chaosjc.site.topology import Brick
 from chaosjc.spec.scalars import Duration
 
@@ -126,12 +127,27 @@ def _start(step: StepPlan, world: World) -> None:
 
 def _marked(world: World, host: str, path: str) -> bool:
     """Whether the brick has its data; one whose VM does not run will not be started either."""
+    vm = _vm(world, host)
     try:
-        return bool(held.ask(world, host, "brick", {"verb": "marked", "path": path})["marked"])
+        return bool(held.ask(world, vm, "brick", {"verb": "marked", "path": path})["marked"])
     except Unreachable as error:
-        if any(server.name == host and server.status == "ACTIVE" for server in world.cloud.servers()):
+        if any(each.name == vm and each.status == "ACTIVE" for each in discover.topology(world.site, world.cloud).vms):
             raise FaultError(f"nobody can say whether {host}:{path} has its data: {error.message}") from error
         return True
+
+
+def _vm(world: World, host: str) -> str:
+    """The VM that a layout names, by its name or its address. FaultError where it is none of the site's."""
+    for machine in world.site.machines:
+        if host in (machine.name, machine.address):
+            return machine.name
+    for vm in discover.topology(world.site, world.cloud).vms:
+        if host in (vm.name, vm.address):
+            return vm.name
+    raise FaultError(
+        f"nobody can say whether the brick on {host} has its data: no VM of the site has that name or address",
+        hint="look at it there; `gluster volume start VOLUME force` would also start a brick that lost its files",
+    )
 
 
 # ------------------------------------------------------------------ brick.freeze

@@ -25,8 +25,9 @@ CALLS = (
 class Fill(HeldEntry):
     """Take the free space of the brick's file system, with a file of our own.
 
-    GlusterFS refuses to write once less than `storage.reserve` (1%) is free. What `leave` keeps lets a brick note what
-    it has to heal; with 0% not even that.
+    GlusterFS refuses to write once less than `storage.reserve` is free: 5% on volumes that chaosjc deploys, 1% by
+    itself. What `leave` keeps lets a brick note what it has to heal; with 0% not even that. Every brick on the same
+    disk is short of space, those of other volumes too.
     """
 
     fault: Literal["disk.fill"] = "disk.fill"

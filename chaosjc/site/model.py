@@ -83,7 +83,7 @@ class Role(Model):
     `numbered` names them worker-001, worker-002, …; by default only where there are several. `address` is the first
     one's, the others count up from it; without it the cloud allots one. `disks` are data disks, mount point and GiB,
     out of the flavor's ephemeral space; they live and die with their VM. `disposable`: nothing on it would be missed,
-    so that a machine that refuses every login may be replaced.
+    so that a machine that refuses every login may be replaced; the role that carries bricks never is.
     """
 
     count: int = Field(1, ge=0, le=999)
@@ -126,8 +126,8 @@ class StorageCanary(Model):
 class Volume(Model):
     """A GlusterFS volume: `distribute` sets of `replica` bricks, of which `arbiter` (0 or 1) hold names only.
 
-    `options` are set explicitly, over those that every volume gets (`stages.storage`). A `sacrificial` volume may lose
-    its quorum: experiments of that kind have one of their own.
+    `options` are set explicitly, over those that every volume gets (`stages.volumes_plan`). A `sacrificial` volume may
+    lose its quorum: experiments of that kind have one of their own, on a disk that no other volume needs.
     """
 
     replica: int = Field(3, ge=1, le=9)
@@ -248,6 +248,8 @@ class SiteFile(Model):
         role = self.roles[self.storage.role]
         if not role.disks:
             raise ValueError(f"storage: role {self.storage.role} needs `disks` for its bricks")
+        if role.disposable:  # a deploy replaces such VMs at once, and all of them at the same time
+            raise ValueError(f"storage: role {self.storage.role} carries bricks: say `disposable: false` of it")
         for name, volume in self.storage.volumes.items():
             if volume.disk and volume.disk not in role.disks:
                 raise ValueError(f"storage: volume {name}: role {self.storage.role} has no disk {volume.disk}")
@@ -261,6 +263,19 @@ class SiteFile(Model):
             raise ValueError("storage: two volumes are mounted at the same place")
         return self
 
+    @model_validator(mode="after")
+    def _sacrifices(self) -> Self:
+        """What fills the disk of a volume that may be lost must not fill that of one that may not."""
+        volumes = self.storage.volumes if self.storage else {}
+        kept = {self._disk(name): name for name, volume in volumes.items() if not volume.sacrificial}
+        for name, volume in volumes.items():
+            if volume.sacrificial and self._disk(name) in kept:
+                raise ValueError(
+                    f"storage: volume {name} is sacrificial, and shares the disk {self._disk(name)} with "
+                    f"{kept[self._disk(name)]}: give it a `disk` of its own"
+                )
+        return self
+
     @property
     def machines(self) -> tuple[Machine, ...]:
         """Every VM that the site should have, in the order of the file."""
@@ -272,9 +287,11 @@ class SiteFile(Model):
 
     def brick_path(self, volume: str) -> str:
         """Where a volume's bricks lie, on each VM that carries one: `/data/homes`."""
+        return f"{self._disk(volume)}/{volume}"
+
+    def _disk(self, volume: str) -> str:
         assert self.storage is not None  # noqa: S101 - it has the volume
-        disk = self.storage.volumes[volume].disk or next(iter(self.roles[self.storage.role].disks))
-        return f"{disk}/{volume}"
+        return self.storage.volumes[volume].disk or next(iter(self.roles[self.storage.role].disks))
 
     def replica_sets(self, volume: str) -> tuple[tuple[str, ...], ...]:
         """The VMs that carry a volume's bricks, set by set: the first of the role, as many as it needs."""

@@ -77,6 +77,8 @@ class Canary:
         plain = {"volume": VOLUME, "mount": str(mount), "vm": VM, "listen": self.port, "every": EVERY, "keep": 60}
         plain |= {"audit": 0.3, "peers": {}, "sets": [], "types": ["tmpfs"], "ledger": str(directory / "homes.ledger")}
         config.write_text(json.dumps(plain | more))
+        with (directory / "homes.ledger").open("a") as ledger:
+            ledger.write("\n= 0000000000")  # numbers begin at 0
         argv = [sys.executable, "-m", "chaosjc.canary", "storage", "--config", str(config)]
         self.process = command.spawn(argv, log=self.log)
         try:

@@ -49,6 +49,8 @@ class Stage:
         return json.loads(done.stdout)
 
     def last(self) -> dict[str, Any]:
+        """The newest run; waits for the first."""
+        until(self.runs, 60, every=0.3)
         return self.runs()[-1]
 
     def wait_closed(self) -> dict[str, Any]:

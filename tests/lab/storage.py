@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 
@@ -30,12 +31,32 @@ def backlog(stage: Stage) -> list[str]:
 
 
 def settled(stage: Stage, within: float = 180) -> float:
-    """Seconds until nothing is left to heal, everybody is connected, and a whole audit has found every write."""
+    """Seconds until all is healed and connected, and an audit has found every write.
+
+    It returns when no stall is remembered either: the next run would take it for its own.
+    """
     began = time.monotonic()
     until(lambda: not backlog(stage), within)
     asked = time.time()
     until(lambda: Durability.of(stage).whole(asked), within)
-    return time.monotonic() - began
+    took = time.monotonic() - began
+    until(lambda: longest(stage) < 1, 120)
+    return took
+
+
+def longest(stage: Stage) -> float:
+    """The longest stall that any canary remembers; infinite where none tells."""
+    (found,) = _told(stage, f"max({names.STORAGE_LONGEST.name})")
+    return math.inf if found is None else found
+
+
+def _told(stage: Stage, *queries: str) -> list[float | None]:
+    """What the site's Prometheus answers to each now; None for nothing, or no number."""
+    state = SiteState.of("", str(stage.site.state))
+    with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
+        answers = [prometheus.query(each, at=time.time()) for each in queries]
+    found = [each[0].points[-1][1] if each and each[0].points else math.nan for each in answers]
+    return [None if math.isnan(each) else each for each in found]
 
 
 FIGURES = (
@@ -49,7 +70,10 @@ FIGURES = (
 
 @dataclass(frozen=True)
 class Durability:
-    """Of all canaries together; `audited` is when the oldest of their last complete audits began, 0 for none."""
+    """Of all canaries together; `audited` is when the oldest of their last complete audits began.
+
+    0 is also what nobody tells of yet.
+    """
 
     written: int
     behind: int
@@ -60,11 +84,8 @@ class Durability:
     @classmethod
     def of(cls, stage: Stage) -> Durability:
         """By the site's Prometheus."""
-        state = SiteState.of("", str(stage.site.state))
-        with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
-            asked = ((how, metric.name) for how, metric in FIGURES)
-            answers = [prometheus.query(f"{how}({name})", at=time.time()) for how, name in asked]
-        written, behind, lost, corrupt, audited = (each[0].points[-1][1] if each else 0.0 for each in answers)
+        told = _told(stage, *(f"{how}({metric.name})" for how, metric in FIGURES))
+        written, behind, lost, corrupt, audited = (each or 0.0 for each in told)
         return cls(int(written), int(behind), int(lost), int(corrupt), audited)
 
     def whole(self, since: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chaosjc.drivers.gluster import Gluster, Refused
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
@@ -15,7 +15,7 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.stages import volumes_plan
 from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.bricks import Bricks
-from chaosjc.site.stages.volumes_plan import STAGE, BrickFact, VolumeFacts
+from chaosjc.site.stages.volumes_plan import CREATED, REJECTED, STAGE, WELL, BrickFact, VolumeFacts
 
 FORMED = 60.0  # seconds for machines that have just started to find each other
 QUICK = 10.0  # seconds for one question where nobody is waited for: glusterd waits 120 for a peer that hangs
@@ -31,7 +31,7 @@ class Volumes(Stage[VolumeFacts]):
     requires = ("access", "bricks")
 
     def facts(self, context: Context, *, patient: bool) -> VolumeFacts:
-        """Ask any brick VM for the pool, and each for its own bricks."""
+        """Ask the brick VM that has most others beside it for the pool, and each for its own bricks."""
         vms = brick_vms(context.site)
         found = [each for each in discover.topology(context.site, context.cloud).vms if each.name in vms]
         there = frozenset(each.name for each in found)
@@ -41,16 +41,16 @@ class Volumes(Stage[VolumeFacts]):
         pool = pool_of(context, running, QUICK)
         if patient:
             wait_for_pool(context, pool, len(vms) - 1)
-        for host in running:
+        seen = views(pool, running)
+        for host in believed(seen):
             try:
                 volumes = pool.asking(host).volumes()
-                peers = pool.asking(host).peers()
             except RemoteError:
                 continue
             return VolumeFacts(
                 there=there,
                 asked=host,
-                peers={each.host: each for each in peers},
+                peers={each.host: each for each in seen[host]},
                 volumes={each.name: each for each in volumes},
                 online=_online(pool.asking(host), volumes),
                 bricks=_bricks(context, volumes, running),
@@ -92,6 +92,28 @@ def wait_for_pool(context: Context, pool: Gluster, others: int) -> None:
         if sum(_whole(each) for each in peers) >= others:
             return
         context.clock.sleep(0.5)
+
+
+def views(pool: Gluster, hosts: Sequence[str]) -> dict[str, tuple[Peer, ...]]:
+    """How each of these VMs sees all others; those that do not answer are left out."""
+
+    def ask(host: str) -> tuple[Peer, ...] | None:
+        try:
+            return pool.asking(host).peers()
+        except RemoteError:
+            return None
+
+    return {host: found for host, found in zip(hosts, in_parallel(ask, hosts), strict=True) if found is not None}
+
+
+def believed(seen: Mapping[str, Sequence[Peer]]) -> list[str]:
+    """First the VM with most others beside it, in the order of `seen` among equals: one that was rejected is alone."""
+    return sorted(seen, key=lambda each: -sum(map(_whole, seen[each])))
+
+
+def rejecting(vm: str, seen: Mapping[str, Sequence[Peer]]) -> list[str]:
+    """The VMs that say that this one's knowledge of the volumes is not theirs."""
+    return [each for each, peers in seen.items() if any(one.host == vm and one.state == REJECTED for one in peers)]
 
 
 def check_expendable(context: Context, vm: str, *, lost: bool) -> None:
@@ -139,7 +161,7 @@ def _check_copies(pool: Gluster, volume: VolumeInfo, vm: str, *, lost: bool) -> 
 
 
 def _whole(peer: Peer) -> bool:
-    return peer.connected and peer.state == "Peer in Cluster"
+    return peer.connected and peer.state == WELL
 
 
 def _online(pool: Gluster, volumes: Sequence[VolumeInfo]) -> dict[str, bool]:
@@ -187,6 +209,8 @@ class _Apply:
         for change in self._of("volume", "create"):
             self._create(change.name)
         for change in self._of("volume", "start"):
+            if change.before == CREATED:
+                self._unmark(change.name)
             self._pool.start(change.name)
         self._options()
         for vm in sorted({each.vm for each in self._of("brick", "start")}):
@@ -200,9 +224,33 @@ class _Apply:
             self._bricks.restart_glusterd(change.name)
         elif change.before == "unknown":
             self._bricks.restart_glusterd(self._facts.asked)
-        else:
-            self._bricks.forget_pool(change.name)
+        elif change.before == REJECTED:
+            self._readmit(change.name)
+            return
         wait_for_pool(self._context, self._pool, len(self._facts.peers))
+
+    def _readmit(self, vm: str) -> None:
+        """One at a time, and only one whom most reject: of two that contradict each other, nobody knows who is right.
+
+        Raises StageError where most do not, and where it does not come back: the next one is then left alone.
+        """
+        vms = brick_vms(self._context.site)
+        against = rejecting(vm, views(pool_of(self._context, vms, QUICK), vms))
+        if 2 * len(against) <= len(vms):
+            raise StageError(
+                f"{STAGE}: {self._facts.asked} rejects {vm}, and only {len(against)} of {len(vms)} brick VMs say so: "
+                "it is not known whose volumes are right",
+                hint="gluster peer status on each of them; nothing was done to any",
+            )
+        self._bricks.forget_pool(vm)
+        end = self._context.clock.monotonic() + FORMED
+        while not any(each.host == vm and _whole(each) for each in self._pool.peers()):
+            if self._context.clock.monotonic() > end:
+                raise StageError(
+                    f"{STAGE}: {vm} has forgotten its pool, and did not come back within {FORMED:g} s",
+                    hint=f"journalctl -u glusterd on {vm}; the same deploy goes on where this one stopped",
+                )
+            self._context.clock.sleep(0.5)
 
     def _create(self, name: str) -> None:
         """With its options, as far as GlusterFS allows it, before the first client comes."""
@@ -211,12 +259,16 @@ class _Apply:
         volume = site.storage.volumes[name]
         bricks = volumes_plan.brick_ids(site, name)
         self._pool.create(name, bricks, replica=volume.replica, arbiter=volume.arbiter)
+        self._unmark(name)
         options = volumes_plan.wanted_options(volume)
         granular = options.pop(GRANULAR)
         self._pool.set_options(name, options)
         self._pool.start(name)
         self._set(name, {GRANULAR: granular})
-        for brick in bricks:
+
+    def _unmark(self, volume: str) -> None:
+        """A new disk comes with the mark; of a volume that was never started there is nothing to bring back."""
+        for brick in volumes_plan.brick_ids(self._context.site, volume):
             self._bricks.mark(brick, rebuilding=False)
 
     def _options(self) -> None:

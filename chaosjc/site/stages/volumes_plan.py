@@ -11,6 +11,8 @@ from chaosjc.site.change import Change
 from chaosjc.site.model import SiteFile, Volume
 
 STAGE = "volumes"
+CREATED = "Created"  # a volume that was never started: it holds no files that could be on their way back
+WELL, REJECTED = "Peer in Cluster", "Peer Rejected"  # what a glusterd may say of another; the rest passes by itself
 
 OPTIONS: Mapping[str, str] = {
     # A silent brick stalls its clients for so long. Explicit although it is GlusterFS's own default: the file may say
@@ -146,8 +148,8 @@ def _peers(site: SiteFile, facts: VolumeFacts) -> Iterator[Change]:
             continue  # infra makes it, and it comes as a peer
         peer = facts.peers.get(machine.name)
         state = "unknown" if peer is None else peer.state if peer.connected else "disconnected"
-        if state != "Peer in Cluster":
-            yield Change(STAGE, "peer", machine.name, "update", state, "Peer in Cluster", machine.name)
+        if state != WELL:
+            yield Change(STAGE, "peer", machine.name, "update", state, WELL, machine.name)
 
 
 def _options(name: str, volume: Volume, info: VolumeInfo) -> Iterator[Change]:
@@ -184,7 +186,7 @@ def _brick(facts: VolumeFacts, info: VolumeInfo, vm: str, brick: str) -> Change 
             f"{STAGE}: {brick} belongs to another volume ({fact.volume}) than {info.name} ({info.uuid})",
             hint=f"look at it on {vm}; nothing is done to a brick with somebody else's files",
         )
-    if fact.rebuilding:
+    if fact.rebuilding and info.status != CREATED:
         return Change(STAGE, "brick", brick, "replace", "half rebuilt", "rebuilt from its replicas", vm)
     if info.status == "Started" and not facts.online.get(brick, True):
         return Change(STAGE, "brick", brick, "start", "no process", "online", vm)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaosjc.canary import ledger as module
-from chaosjc.canary.ledger import BLOCK, Entry, Ledger, parse, plus
+from chaosjc.canary.ledger import BLOCK, EPOCH, PACE, Entry, Ledger, beginning, parse, plus
 from chaosjc.errors import UsageError
 
 SHA = "ab" * 32
@@ -40,6 +40,22 @@ def test_numbers_never_repeat(tmp_path: Path) -> None:
         taken += [ledger.take() for _ in range(count)]
         os.close(ledger._lock)  # it dies: nothing is closed in order
     assert len(set(taken)) == len(taken)
+
+
+def test_a_new_ledger_begins_above_all_that_an_earlier_one_can_have_used(tmp_path: Path) -> None:
+    lost = Ledger(tmp_path / "lost.ledger", beginning(EPOCH + 1000.0))
+    written = [lost.take() for _ in range(PACE)]  # within a second
+    new = Ledger(tmp_path / "new.ledger", beginning(EPOCH + 1001.0))
+    assert written[-1] < new.first == new.take()
+    new.close()
+    again = Ledger(tmp_path / "new.ledger", beginning(EPOCH + 9999.0))
+    assert again.first == new.first + BLOCK, "a ledger that is there goes on"
+    for each in (lost, again):
+        each.close()
+
+
+def test_numbers_have_ten_digits_for_years() -> None:
+    assert beginning(EPOCH + 15 * 365 * 86400.0) < 10**10
 
 
 @given(st.integers(0, 400))

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from chaosjc import names
 from chaosjc.canary import audit
 from chaosjc.canary.asking import Peer
 from chaosjc.canary.children import Answer, Pool
-from chaosjc.canary.ledger import Ledger
+from chaosjc.canary.ledger import Entry, Ledger
 from chaosjc.canary.stalls import LATE
 from chaosjc.canary.storage import READERS, UNLINKS, Canary, children_for
 from chaosjc.canary.storage_config import Config
@@ -91,16 +92,32 @@ def test_a_peer_that_is_slow_is_asked_for_few_writes_and_others_for_theirs(canar
     assert not canary.figures.read_errors
 
 
+def test_whatever_no_number_of_this_life_or_of_the_ledger_names_is_a_leftover(canary: Canary) -> None:
+    kept, mine = canary.ledger.take(), canary.ledger.take()
+    canary.ledger.add(Entry(kept, "d", 1.0, 2.0))
+    canary.ledger.first = mine  # what was kept is an earlier life's
+    there = [audit.name(kept), audit.name(mine), audit.name(mine + 1), ".0000000900.new", "no number"]
+    assert list(canary._leftovers(there)) == [audit.name(mine + 1), ".0000000900.new"]
+
+
+def test_how_many_are_behind_is_known_for_three_audits(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary.figures.audited = 1_800_000_000.0
+    for age, known in ((29.0, True), (31.0, False)):
+        monkeypatch.setattr(time, "time", lambda age=age: 1_800_000_000.0 + age)
+        found = {each.name for each in canary.families()}
+        assert (names.STORAGE_BEHIND.name in found, names.STORAGE_AUDITED.name in found) == (known, True)
+
+
 def unlink(canary: Canary) -> None:
     asyncio.run(canary._unlink())
 
 
 def test_what_is_over_is_unlinked_in_pages(canary: Canary, cleaners: Cleaners) -> None:
     now = time.monotonic()
-    names = [audit.name(seq) for seq in range(UNLINKS + 1)]
-    canary._debris = dict.fromkeys(names, now) | {"0000009999": now + 60}
+    over = [audit.name(seq) for seq in range(UNLINKS + 1)]
+    canary._debris = dict.fromkeys(over, now) | {"0000009999": now + 60}
     unlink(canary)
-    assert cleaners.pages == [names[:UNLINKS], names[UNLINKS:]]
+    assert cleaners.pages == [over[:UNLINKS], over[UNLINKS:]]
     assert list(canary._debris) == ["0000009999"]
 
 

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric as Family
 from chaosjc import names
 from chaosjc.canary.storage_metrics import Figures, Histogram, State, families
 
-QUIET = State(mounted=True, inflight=0, oldest=0.0, stalls=0, stalled=0.0, longest=0.0, kept=0, harm={})
+QUIET = State(mounted=True, inflight=0, oldest=0.0, stalls=0, stalled=0.0, longest=0.0, kept=0, harm={}, stale=False)
 REGISTER = {each.name: each for each in names.METRICS if each.name.startswith("chaosjc_storage_")}
 
 
@@ -37,6 +37,25 @@ def test_what_is_not_known_is_absent() -> None:
     assert {name.removeprefix("chaosjc_storage_") for name in unknown} == {
         *("up", "write_seconds", "read_seconds", "audited_timestamp_seconds", "behind", "lost_total", "corrupt_total")
     }
+
+
+def test_a_first_error_is_an_increase_whatever_it_is() -> None:
+    figures = Figures()
+    before = errors(figures)
+    for error in ("EBADFD", "ESTALE", "ENOENT", "EEXIST", "ETIMEDOUT", "EAGAIN", "killed", "EUCLEAN"):
+        figures.failed(error)
+    after = errors(figures)
+    assert before.keys() == after.keys()
+    assert (before["ESTALE"], after["ESTALE"], after["other"], sum(after.values())) == (0, 1, 1, 8)
+
+
+def errors(figures: Figures) -> dict[str, float]:
+    return {each.labels["errno"]: each.value for each in told(figures)["chaosjc_storage_errors_total"].samples}
+
+
+def test_a_stale_backlog_is_absent() -> None:
+    stale = told(everything(), dataclasses.replace(QUIET, stale=True))
+    assert told(everything()).keys() - stale.keys() == {"chaosjc_storage_behind"}
 
 
 def test_findings_of_an_earlier_life_are_told_before_the_first_audit() -> None:

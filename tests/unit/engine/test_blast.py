@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,57 @@ def test_a_step_may_be_limited_to_one_volume() -> None:
     topology = site(volume("homes"), volume("scratch", sacrificial=True))
     homes, scratch = blast.ledger(topology, [breaks("brick-001", "brick.kill", volume="scratch")], ())
     assert (homes.touched, scratch.touched) == (False, True)
+
+
+class TestDiskFill:
+    """It fills the disk, whoever else's bricks lie there."""
+
+    fills = breaks("brick-001", "disk.fill", volume="scratch").model_copy(
+        update={"options": {"volume": "scratch", "path": "/data/scratch"}}
+    )
+
+    def test_bricks_of_other_volumes_on_the_same_disk_count(self) -> None:
+        topology = site(volume("homes"), volume("scratch", sacrificial=True))
+        assert [each.touched for each in blast.ledger(topology, [self.fills], ())] == [True, True]
+
+    def test_those_on_other_disks_do_not(self) -> None:
+        (homes,) = volume("homes").sets
+        moved = tuple(dataclasses.replace(each, path="/other/homes") for each in homes.bricks)
+        elsewhere = dataclasses.replace(volume("homes"), sets=(dataclasses.replace(homes, bricks=moved),))
+        topology = site(elsewhere, volume("scratch", sacrificial=True))
+        assert [each.touched for each in blast.ledger(topology, [self.fills], ())] == [False, True]
+
+
+def cuts(name: str, fault: str = "net.partition", **options: Any) -> StepPlan:
+    return breaks(name, fault, role=name[:-4]).model_copy(update={"options": options})
+
+
+BRICKS = dict.fromkeys(["brick-001", "brick-002", "monitor"], "10.0.0.1")
+
+
+class TestLinks:
+    """They have two ends."""
+
+    topology = site(volume(mounts=("worker-001",)))
+
+    @pytest.mark.parametrize(
+        ("step", "down"),
+        [
+            (cuts("worker-001", peers=BRICKS), ["brick-001", "brick-002"]),
+            (cuts("worker-001", "net.delay", peers=BRICKS), ["brick-001", "brick-002"]),
+            (cuts("worker-001", peers={}, everyone=True), ["brick-001", "brick-002", "brick-003"]),
+            (cuts("worker-001", peers={"monitor": "10.0.0.9"}, everyone=False), []),
+            (cuts("monitor-01", peers=BRICKS), []),
+            (cuts("brick-003", peers=BRICKS), ["brick-003"]),
+            (breaks("worker-001", role="worker"), []),
+        ],
+    )
+    def test_a_client_that_is_cut_off_has_so_many_bricks_less(self, step: StepPlan, down: list[str]) -> None:
+        assert [each.vm for each in radius(self.topology, step).down] == down
+
+    @pytest.mark.parametrize(("count", "writable"), [(1, True), (2, False)])
+    def test_it_may_lose_one_of_three(self, count: int, writable: bool) -> None:
+        assert radius(self.topology, cuts("worker-001", peers=dict(list(BRICKS.items())[:count]))).writable is writable
 
 
 def test_of_just_half_the_first_must_be_among_them() -> None:

@@ -223,6 +223,10 @@ class TestDetails:
         found = guards.blast_radius(facts(planned=planned(breaks("brick-001")), **about))
         assert found is not None and found.code == "blast-radius-unknown" and "brick-001" in found.reason
         assert guards.blast_radius(facts(planned=planned(breaks("worker-001", role="worker")), **about)) is None
+        cut = breaks("worker-001", "net.partition", role="worker").model_copy(update={"options": {"everyone": True}})
+        with_bricks = dataclasses.replace(facts(planned=planned(cut)), **about)
+        found = guards.blast_radius(with_bricks)
+        assert found is not None and "brick-001 may carry bricks" in found.reason
         assert guards.blast_radius(facts(**about)) is None, "what is broken is no machine of the site"
 
     def test_at_admission_the_site_is_looked_at_again(self) -> None:

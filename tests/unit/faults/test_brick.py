@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chaosjc.drivers.command import Completed
 from chaosjc.drivers.openstack import Cloud
+from chaosjc.drivers.openstack_values import Server
 from chaosjc.drivers.ssh import CONNECTION_FAILED, Ssh
 from chaosjc.errors import FaultError
 from chaosjc.faults.brick import KILL, Kill
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context, Target
+from chaosjc.site import discover
 from chaosjc.site.topology import Brick
+from tests.sites import lab_file
 from tests.unit.fakes import FakeClock
 from tests.unit.faults.test_held import NoCloud
 
@@ -26,6 +31,23 @@ ENTRY = Kill(target=TargetChoice(name="brick-001"), volume="homes", duration=20.
 BRICK = Brick("homes", "brick-001", "/data/homes")
 (STEP,) = KILL.plan(ENTRY, Chosen((Target(id="u", name="brick-001"),), (), (), 1, (BRICK,)), "f1")
 VOLUMES = (Path(__file__).parents[2] / "cases" / "gluster" / "volumes.xml").read_text()
+
+
+class SiteCloud(NoCloud):
+    """Servers of the site lab, brick-001 at 10.0.0.1 and so on."""
+
+    def servers(self) -> tuple[Server, ...]:
+        more: dict[str, Any] = {"metadata": {discover.SITE: "lab"}}
+        return tuple(replace(each, addresses=(address(each.name),), **more) for each in super().servers())
+
+
+def address(name: str) -> str:
+    return f"10.0.0.{int(name[-3:])}"
+
+
+def by_address(*names: str) -> str:
+    """The layout, with these machines named by their addresses."""
+    return functools.reduce(lambda text, each: text.replace(f"{each}:", f"{address(each)}:"), names, VOLUMES)
 
 
 @dataclass
@@ -36,10 +58,11 @@ class Pool(World):
     empty: set[str] = field(default_factory=set[str])
     unreachable: set[str] = field(default_factory=set[str])
     servers: tuple[str, ...] = ("brick-001", "brick-002", "brick-003")
+    layout: str = VOLUMES
     started: int = 0
 
     def __post_init__(self) -> None:
-        super().__init__(Context(), "run", FakeClock())
+        super().__init__(Context(site=lab_file(storage=True)), "run", FakeClock())
 
     @property
     def ssh(self) -> Ssh:
@@ -47,7 +70,7 @@ class Pool(World):
 
     @property
     def cloud(self) -> Cloud:
-        return NoCloud(*self.servers)
+        return SiteCloud(*self.servers)
 
     def answer(self, argv: Sequence[str], **_: object) -> Completed:
         host, words = argv[-2], shlex.split(argv[-1])
@@ -60,7 +83,7 @@ class Pool(World):
 
     def gluster(self, words: list[str]) -> str:
         if "info" in words:
-            return VOLUMES
+            return self.layout
         assert words[-4:] == ["volume", "start", "homes", "force"] or "start homes force" in " ".join(words), words
         self.started += 1
         self.dead.clear()
@@ -109,3 +132,24 @@ def test_a_brick_whose_vm_is_gone_hinders_nobody() -> None:
     pool = Pool(dead={"brick-001"}, unreachable={"brick-003"}, servers=("brick-001", "brick-002"))
     KILL.undo(STEP, pool)
     assert pool.started == 1
+
+
+@pytest.mark.parametrize(("state", "why"), [("empty", "has lost its data"), ("unreachable", "nobody can say")])
+def test_a_machine_that_the_layout_names_by_its_address_is_looked_at_too(state: str, why: str) -> None:
+    pool = Pool(dead={"brick-001"}, layout=by_address("brick-003"))
+    getattr(pool, state).add("brick-003")
+    with pytest.raises(FaultError, match=why):
+        KILL.undo(STEP, pool)
+    assert pool.started == 0
+
+
+def test_nothing_is_started_while_a_brick_lies_on_a_machine_that_nobody_knows() -> None:
+    pool = Pool(
+        dead={"brick-001"},
+        unreachable={"10.0.0.3", "brick-003"},
+        layout=by_address("brick-003"),
+        servers=("brick-001", "brick-002"),
+    )
+    with pytest.raises(FaultError, match=r"the brick on 10.0.0.3 .* no VM of the site"):
+        KILL.undo(STEP, pool)
+    assert pool.started == 0

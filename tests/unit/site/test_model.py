@@ -63,6 +63,9 @@ def test_a_snapshot_is_the_same_site() -> None:
         ("    count: 2\n", "    count: two\n", "whole number"),
         ("name: lab\n", "name: Lab!\n", "name"),
         ("scrape_interval: 1s", "scrape_interval: 1", "write 1s for seconds"),
+        ("/scratch: 1}\n    disposable: false", "/scratch: 1}", "carries bricks: say `disposable: false` of it"),
+        ("      disk: /scratch\n", "", "scratch is sacrificial, and shares the disk /data with homes"),
+        ("disk: /scratch", "disk: /data", "scratch is sacrificial, and shares the disk /data with homes"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:

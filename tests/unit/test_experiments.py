@@ -1,0 +1,53 @@
+"""What all storage experiments have in common, beside being correct files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosjc.spec.problems import Problems
+from chaosjc.spec.reader import load
+from chaosjc.spec.variables import substitute
+
+STORAGE = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
+    if "chaosjc_storage_" in path.read_text(encoding="utf-8")
+]
+
+
+def contents(path: Path) -> dict[str, Any]:
+    document = load(path, Problems())
+    assert document
+    return document.data
+
+
+def test_there_are_some() -> None:
+    assert len(STORAGE) == 9
+
+
+@pytest.mark.parametrize("path", STORAGE, ids=lambda path: path.stem)
+def test_every_variable_is_used(path: Path) -> None:
+    data = contents(path)
+    unused = [name for name in data["vars"] if f"${name}" not in path.read_text(encoding="utf-8")]
+    assert unused == []
+
+
+@pytest.mark.parametrize("path", STORAGE, ids=lambda path: path.stem)
+def test_a_site_that_scrapes_less_often_chooses_the_window_of_every_rate(path: Path) -> None:
+    problems = Problems()
+    document = load(path, problems)
+    assert document
+    document, _ = substitute(document, problems, site={"window": "45s"})
+    problems.check()
+    assert set(re.findall(r"\[(\w+)\]\)", str(document.data))) == {"45s"}
+
+
+@pytest.mark.parametrize("path", STORAGE, ids=lambda path: path.stem)
+def test_a_series_that_is_gone_afterwards_is_missed(path: Path) -> None:
+    asked = {each["promql"]: each.get("phases") for each in contents(path)["hypotheses"]}
+    assert asked['up{job="storage"}'] == ["before", "after"]
+    assert asked['chaosjc_gluster_split_brain{volume="$volume"}'] == ["before", "after"]
