@@ -34,7 +34,7 @@ def test_every_metric_of_the_register_is_there(storage: Stage, prometheus: Prome
     assert value(prometheus, "count(chaosjc_gluster_brick_up == 1)") == 6
     assert value(prometheus, "count(chaosjc_gluster_peer_connected == 1)") == 6, "each of three knows two"
     assert value(prometheus, "count(chaosjc_storage_up == 1)") == 4, "two volumes on each of two workers"
-    assert value(prometheus, "max(chaosjc_gluster_ping_timeout_seconds)") == 3
+    assert value(prometheus, "max(chaosjc_gluster_ping_timeout_seconds)") == 2
     site.run("verify")
 
 
