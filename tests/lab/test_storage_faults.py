@@ -12,6 +12,7 @@ import yaml
 
 from tests.lab.cloud import until
 from tests.lab.runs import Stage
+from tests.lab.storage import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 TARGET, PEER = "brick-002", "worker-001"
@@ -78,22 +79,24 @@ def test_a_fault_is_there_and_then_it_is_not(storage: Stage, name: str) -> None:
 
 def test_a_target_that_is_cut_off_from_everyone_heals_itself_by_its_deadline(storage: Stage) -> None:
     """The run and its watchdog are dead, and nobody can reach the target."""
-    fault = Fault({"from": "everyone", "margin": "10s", "target": {"name": PEER}}, "false")
+    settled(storage)
+    fault = Fault({"from": "everyone", "margin": "10s", "target": {"name": TARGET}}, "false")
     hypotheses = [{"name": "the bastion lets people in", "command": ["true"], "host": "bastion"}]
-    recovery = {"within": "1m", "until": [{"check": "vm", "target": PEER}]}
+    recovery = {"within": "1m", "until": [{"check": "vm", "target": TARGET}]}
     file = experiment(storage, "net.partition", fault, hypotheses=hypotheses, recovery=recovery)
     storage.crash(file, "injected:after", "watchdog")
-    assert storage.site.ssh(PEER, "true").returncode != 0, "it is cut off"
+    assert storage.site.ssh(TARGET, "true").returncode != 0, "it is cut off"
     assert storage.last()["state"] == "running", "and nobody puts it back"
-    until(lambda: storage.site.ssh(PEER, "true").returncode == 0, 30, every=0.3)
-    began, ended = lifetime(storage, PEER)
+    until(lambda: storage.site.ssh(TARGET, "true").returncode == 0, 30, every=0.3)
+    began, ended = lifetime(storage, TARGET)
     print(f"cut off for {ended - began:.1f} s, its deadline was 16 s")
     assert ended - began < 18
-    assert "chaosjc" not in storage.site.ssh(PEER, "sudo nft list tables").stdout
+    assert "chaosjc" not in storage.site.ssh(TARGET, "sudo nft list tables").stdout
     storage.recover()
     run = storage.show(storage.last()["run"])
     (target,) = run["faults"][0]["targets"]
     assert (run["verdict"], target["outcome"], run["debts"]) == ("ABORTED", "whole", [])
+    settled(storage)
 
 
 def lifetime(stage: Stage, vm: str) -> tuple[float, float]:
