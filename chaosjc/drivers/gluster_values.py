@@ -17,18 +17,24 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class BrickInfo:
-    """A brick in a volume's layout; `uuid` is its machine's."""
+class _OfBrick:
+    """What is said of one brick."""
 
     host: str
     path: str
-    uuid: str = ""
-    arbiter: bool = False
 
     @property
     def id(self) -> str:
         """`host:path`, as the CLI writes it."""
         return f"{self.host}:{self.path}"
+
+
+@dataclass(frozen=True)
+class BrickInfo(_OfBrick):
+    """A brick in a volume's layout; `uuid` is its machine's."""
+
+    uuid: str = ""
+    arbiter: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,48 +57,27 @@ class VolumeInfo:
 
 
 @dataclass(frozen=True)
-class BrickStatus:
+class BrickStatus(_OfBrick):
     """Whether a brick serves: its process is there, and not stopped by a signal; `pid` and `port` are 0 if unknown.
 
     `pending` are the entries in its index of what other bricks miss; None where it did not tell.
     """
 
-    host: str
-    path: str
     online: bool
     pid: int
     port: int
     pending: int | None = None
 
-    @property
-    def id(self) -> str:
-        """`host:path`, as the CLI writes it."""
-        return f"{self.host}:{self.path}"
-
 
 @dataclass(frozen=True)
-class BrickEntries:
+class BrickEntries(_OfBrick):
     """Entries that `heal info` counts on a brick; None where the brick was not reached ("-")."""
 
-    host: str
-    path: str
     entries: int | None
-
-    @property
-    def id(self) -> str:
-        """`host:path`, as the CLI writes it."""
-        return f"{self.host}:{self.path}"
 
 
 @dataclass(frozen=True)
-class BrickClients:
+class BrickClients(_OfBrick):
     """Addresses, without ports, from which clients are connected to a brick."""
 
-    host: str
-    path: str
     clients: frozenset[str]
-
-    @property
-    def id(self) -> str:
-        """`host:path`, as the CLI writes it."""
-        return f"{self.host}:{self.path}"
