@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from importlib import resources
 from typing import Any
 
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.gluster_values import BrickInfo, VolumeInfo
-from chaosjc.errors import CommandError, RemoteError, StageError
+from chaosjc.errors import RemoteError, StageError
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.roles.storage import GLUSTERD
+from chaosjc.site.stages.base import ask_program, run_on
 from chaosjc.site.stages.volumes_plan import STAGE
 
 ANSWER = 60.0  # seconds for a request
@@ -32,13 +31,11 @@ class Bricks:
 
     def ask(self, vm: str, request: dict[str, Any], timeout: float = ANSWER) -> dict[str, Any]:
         """One request to remote_bricks. Raises Unreachable, or StageError with what the program said."""
-        program = (resources.files("chaosjc.site") / "remote_bricks.py").read_text()
-        argv = ["sudo", "-n", "python3", "-c", program]
-        return json.loads(self._run(vm, argv, stdin=json.dumps(request), timeout=timeout))
+        return ask_program(self._context, STAGE, vm, "remote_bricks.py", request, timeout=timeout)
 
     def restart_glusterd(self, vm: str) -> None:
         """Its bricks go on; those that have died begin again, unless they are empty."""
-        self._run(vm, ["sudo", "-n", "systemctl", "restart", GLUSTERD])
+        run_on(self._context, STAGE, vm, ["systemctl", "restart", GLUSTERD], timeout=ANSWER)
 
     def forget_pool(self, vm: str) -> None:
         """What a machine knows of pool and volumes is no longer what the others know: it learns it anew."""
@@ -138,16 +135,6 @@ class Bricks:
 
     def _files(self, brick: BrickInfo, before: float, *, names_only: bool) -> dict[str, Any]:
         return self.ask(brick.host, {"files": brick.path, "before": before, "names_only": names_only}, FILES)
-
-    def _run(self, vm: str, argv: list[str], *, stdin: str | None = None, timeout: float = ANSWER) -> str:
-        self._context.check_cancelled()
-        try:
-            return self._context.ssh.run(vm, argv, stdin=stdin, timeout=timeout).stdout
-        except CommandError as error:
-            raise StageError(
-                f"{STAGE}: {vm}: {error.stderr.strip() or error.message}",
-                hint=f"ssh -F {self._context.state.ssh_config} {vm}; log: {self._context.state.log}",
-            ) from error
 
 
 def _replicas(info: VolumeInfo, brick: str) -> tuple[BrickInfo, ...]:

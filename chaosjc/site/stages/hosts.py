@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any
 
 from chaosjc.clock import rfc3339
 from chaosjc.drivers.ssh import Unreachable
-from chaosjc.errors import CommandError, StageError
+from chaosjc.errors import StageError
 from chaosjc.site import discover
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.keys import Validity
 from chaosjc.site.model import Machine, SiteFile
 from chaosjc.site.roles import Contents, ContentsOf, File, Surroundings
-from chaosjc.site.stages.base import Stage
+from chaosjc.site.stages.base import Stage, ask_program
 
 ANSWER = 90.0  # seconds for one request: mending restarts units
 BOOTED = 120.0  # seconds that cloud-init may take on a new VM
@@ -191,16 +189,7 @@ class Hosts(Stage[Facts]):
             )
 
     def _ask(self, context: Context, machine: Machine, request: dict[str, Any]) -> dict[str, Any]:
-        context.check_cancelled()
-        program = (resources.files("chaosjc.site") / "remote.py").read_text()
-        argv = ["sudo", "-n", "python3", "-c", program]
-        try:
-            return json.loads(context.ssh.run(machine.name, argv, stdin=json.dumps(request), timeout=ANSWER).stdout)
-        except CommandError as error:
-            raise StageError(
-                f"{self.name}: {machine.name}: {error.stderr.strip() or error.message}",
-                hint=f"ssh -F {context.state.ssh_config} {machine.name}; log: {context.state.log}",
-            ) from error
+        return ask_program(context, self.name, machine.name, "remote.py", request, timeout=ANSWER)
 
 
 def _host_facts(said: dict[str, Any], certificate: Validity | None) -> HostFacts:
