@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+from dataclasses import dataclass
+from typing import Self
 
 from rich.console import Console
 
@@ -11,13 +14,53 @@ from chaosjc import names
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.errors import RemoteError
-from chaosjc.names import Metric
 from chaosjc.site import endpoints
 from chaosjc.site.state import SiteState
 
 PATIENCE = 90.0  # seconds for an audit to which every brick answers
-
 CALM = 120.0  # seconds until no stall is remembered any more
+
+
+_FIGURES = (
+    ("sum", names.STORAGE_WRITES),
+    ("sum", names.STORAGE_KEPT),
+    ("sum", names.STORAGE_BEHIND),
+    ("sum", names.STORAGE_LOST),
+    ("sum", names.STORAGE_CORRUPT),
+    ("min", names.STORAGE_AUDITED),
+)
+
+
+@dataclass(frozen=True)
+class Durability:
+    """Of all canaries together; `audited` is when the oldest of their last complete audits began.
+
+    0 is also what nobody tells of yet.
+    """
+
+    written: int
+    kept: int
+    behind: int
+    lost: int
+    corrupt: int
+    audited: float
+
+    @classmethod
+    def of(cls, prometheus: Prometheus) -> Self:
+        """As a Prometheus has it now. Raises RemoteError where it does not answer."""
+        told = (_told(prometheus, f"{how}({metric.name})", time.time()) or 0.0 for how, metric in _FIGURES)
+        written, kept, behind, lost, corrupt, audited = told
+        return cls(int(written), int(kept), int(behind), int(lost), int(corrupt), audited)
+
+    def whole(self, since: float) -> bool:
+        """Whether all have been audited since then, and each write was found."""
+        return self.audited > since and not self.behind
+
+
+def longest_stall(prometheus: Prometheus, at: float) -> float:
+    """The longest that any canary remembers, seconds; infinite where none tells."""
+    found = _told(prometheus, f"max({names.STORAGE_LONGEST.name})", at)
+    return math.inf if found is None else found
 
 
 def calm(state: SiteState) -> bool:
@@ -34,8 +77,7 @@ def calmed(prometheus: Prometheus, clock: Clock) -> bool:
     until = clock.monotonic() + CALM
     while clock.monotonic() < until:
         with contextlib.suppress(RemoteError):
-            found = prometheus.query(f"max({names.STORAGE_LONGEST.name})", at=clock.time())
-            if found and found[0].points[-1][1] < 1:
+            if longest_stall(prometheus, clock.time()) < 1:
                 return True
         clock.sleep(1)
     return False
@@ -44,30 +86,29 @@ def calmed(prometheus: Prometheus, clock: Clock) -> bool:
 def durability(state: SiteState, out: Console) -> list[str]:
     """Print how many writes were acknowledged, and whether all are there; returns what is not as it should be."""
     with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
-        if not _audited(prometheus):
-            return ["no audit of the acknowledged writes was complete"]
-        written, kept, lost, corrupt = (
-            _total(prometheus, metric)
-            for metric in (names.STORAGE_WRITES, names.STORAGE_KEPT, names.STORAGE_LOST, names.STORAGE_CORRUPT)
-        )
-        out.print(
-            f"\n{written:.0f} writes were acknowledged since the canaries began; the last {kept:.0f} were just looked"
-            f" for on every brick's own disk. Lost: {lost:.0f}. Corrupt: {corrupt:.0f}."
-        )
-    return [f"{lost:.0f} writes lost, {corrupt:.0f} corrupt"] if lost or corrupt else []
+        found = _audited(prometheus)
+    if found is None:
+        return ["no audit of the acknowledged writes was complete"]
+    out.print(
+        f"\n{found.written} writes were acknowledged since the canaries began; the last {found.kept} were just looked"
+        f" for on every brick's own disk. Lost: {found.lost}. Corrupt: {found.corrupt}."
+    )
+    return [f"{found.lost} writes lost, {found.corrupt} corrupt"] if found.lost or found.corrupt else []
 
 
-def _audited(prometheus: Prometheus) -> bool:
-    """Wait until every canary has been told by every brick, since now, that nothing is missing."""
+def _audited(prometheus: Prometheus) -> Durability | None:
+    """Once every canary has been told by every brick, since now, that nothing is missing; None where that fails."""
     began = time.time()
     while time.time() < began + PATIENCE:
-        audited = prometheus.query(f"min({names.STORAGE_AUDITED.name})", at=time.time())
-        if audited and audited[0].points[-1][1] > began and not _total(prometheus, names.STORAGE_BEHIND):
-            return True
+        found = Durability.of(prometheus)
+        if found.whole(began):
+            return found
         time.sleep(1)
-    return False
+    return None
 
 
-def _total(prometheus: Prometheus, metric: Metric) -> float:
-    found = prometheus.query(f"sum({metric.name})", at=time.time())
-    return found[0].points[-1][1] if found else 0.0
+def _told(prometheus: Prometheus, query: str, at: float) -> float | None:
+    """The one number that answers it; None for nothing, or no number."""
+    found = prometheus.query(query, at=at)
+    value = found[0].points[-1][1] if found and found[0].points else math.nan
+    return None if math.isnan(value) else value

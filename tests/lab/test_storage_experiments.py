@@ -14,7 +14,7 @@ import pytest
 from tests.lab import probe
 from tests.lab.probe import Write, probing
 from tests.lab.runs import Stage, hypothesis
-from tests.lab.storage import Durability, settled
+from tests.lab.storage import durability, settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -81,7 +81,7 @@ def test_a_lost_brick_is_deployed_anew_and_no_write_is_lost(storage: Stage) -> N
     assert [name for name in before if before[name] != after[name]] == [saw.run["faults"][0]["targets"][0]["name"]]
     assert saw.errors == set()
     settled(storage)
-    found = Durability.of(storage)
+    found = durability(storage)
     assert (found.lost, found.corrupt, found.behind) == (0, 0, 0)
 
 

@@ -15,7 +15,7 @@ import pytest
 from chaosjc.drivers import command
 from tests.lab.runs import Stage
 from tests.lab.site import ROOT
-from tests.lab.storage import Durability, settled
+from tests.lab.storage import durability, settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 REPEATS = int(os.environ.get("SOAK", "1"))
@@ -42,7 +42,7 @@ def test_killed_at_random_instants(storage: Stage) -> None:
         storage.recover()
         assert set(storage.status().values()) == {"ACTIVE"}
         healed = settled(storage)
-        found = Durability.of(storage)
+        found = durability(storage)
         print(
             f"{repeat:3}/{REPEATS}: {'killed' if killed else 'ended'} after {time.monotonic() - began:.1f} s"
             f" → {run['verdict'] if run else 'no run'}; settled {healed:.1f} s after recover; {found}"
