@@ -73,9 +73,9 @@ STORAGE_STALLED = Metric(
     ("volume",),
 )
 STORAGE_LONGEST = Metric(
-    "chaosjc_storage_longest_stall_seconds",
+    "chaosjc_storage_longest_wait_seconds",
     "gauge",
-    "The longest stall of the last 20 s, one that still lasts included; 0 if none.",
+    "The longest wait of a write that was answered in the last 20 s, or waits still.",
     ("volume",),
 )
 STORAGE_LOST = Metric(

@@ -4,6 +4,9 @@ A write is late when it is not answered within a second of its due time. A stall
 write waits, counted from that write's due time: it begins when the first late write was due, goes on while the backlog
 is answered, and ends with the last late answer. Stretches that touch are one stall.
 
+How bad it was for a user is another figure: the longest wait of one write. Where each of many writes takes 1.2 s, the
+stall lasts for minutes and nobody waits longer than 1.2 s.
+
 An error is an answer: it ends the waiting, and is counted apart. So an outage of errors that come at once is no stall,
 and a write that hangs for 42 s before it fails is one of 42 s.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 
 LATE = 1.0  # seconds
-RECENT = 20.0  # seconds for which an ended stall counts as recent: longer than a scrape interval, so that one sees it
+RECENT = 20.0  # seconds for which an answer counts as recent: longer than a scrape interval, so that one sees it
 
 Stretch = tuple[float, float]
 
@@ -29,7 +32,7 @@ class Stalls:
         self.seconds = 0.0
         self._inflight: dict[int, float] = {}
         self._open: list[Stretch] = []  # stretches of late writes, apart from each other, that may still grow
-        self._recent: deque[Stretch] = deque()
+        self._recent: deque[Stretch] = deque()  # of all writes that were answered lately
 
     @property
     def inflight(self) -> int:
@@ -43,6 +46,7 @@ class Stalls:
     def answered(self, write: int, at: float) -> None:
         """It was acknowledged, or failed."""
         due = self._inflight.pop(write)
+        self._recent.append((due, at))
         if at - due > LATE:
             self._open = merged([*self._open, (due, at)])
         oldest = min(self._inflight.values(), default=at)
@@ -51,20 +55,17 @@ class Stalls:
         for start, end in over:
             self.count += 1
             self.seconds += end - start
-            self._recent.append((start, end))
 
     def oldest(self, now: float) -> float:
         """Age of the oldest write in flight, 0 if there is none."""
         return max(now - min(self._inflight.values(), default=now), 0.0)
 
     def longest(self, now: float) -> float:
-        """The longest stall of the last 20 s, one that lasts included; 0 if there was none."""
+        """The longest wait of a write that was answered in the last 20 s, or waits still."""
         while self._recent and self._recent[0][1] < now - RECENT:
             self._recent.popleft()
-        waiting = self.oldest(now)
-        lasting = [(now - waiting, now)] if waiting > LATE else []
-        stretches = [*self._recent, *merged([*self._open, *lasting])]
-        return max((end - start for start, end in stretches if end >= now - RECENT), default=0.0)
+        waits = (end - start for start, end in self._recent if end >= now - RECENT)
+        return max(self.oldest(now), *waits, 0.0)
 
 
 def merged(stretches: list[Stretch]) -> list[Stretch]:

@@ -57,7 +57,7 @@ class Durability:
         return self.audited > since and not self.behind
 
 
-def longest_stall(prometheus: Prometheus, at: float) -> float:
+def longest_wait(prometheus: Prometheus, at: float) -> float:
     """The longest that any canary remembers, seconds; infinite where none tells."""
     found = _told(prometheus, f"max({names.STORAGE_LONGEST.name})", at)
     return math.inf if found is None else found
@@ -77,7 +77,7 @@ def calmed(prometheus: Prometheus, clock: Clock) -> bool:
     until = clock.monotonic() + CALM
     while clock.monotonic() < until:
         with contextlib.suppress(RemoteError):
-            if longest_stall(prometheus, clock.time()) < 1:
+            if longest_wait(prometheus, clock.time()) < 1:
                 return True
         clock.sleep(1)
     return False

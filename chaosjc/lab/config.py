@@ -128,6 +128,8 @@ provider = fernet
 expiration = 86400
 [fernet_tokens]
 key_repository = {self.lab.private}/fernet
+[fernet_receipts]
+key_repository = {self.lab.private}/fernet
 [credential]
 key_repository = {self.lab.private}/credential-keys
 [identity]

@@ -1,7 +1,8 @@
 """Stalls as a user saw them, from gauges that a run asked for: how old the oldest unanswered write is.
 
 At its sample's own time t such a gauge of value v says that a write due at t - v has no answer yet: so the beginning of
-a stall is exact, however rarely it was looked at. Its length is exact where the run also asked for the longest stall.
+a stall is exact, however rarely it was looked at. Its length is the longest that one write of it waited: exact where the
+run also asked the canary for that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True)
 class Stall:
-    """Users of one series waited from `start` (seconds since 1970) on, for `least` to `most` seconds.
+    """Users of one series waited from `start` (seconds since 1970) on, one of them for `least` to `most` seconds.
 
     `most` is None where nobody saw the end. Both are the same where the canary itself told the length.
     """
@@ -91,16 +92,16 @@ def _tracks(story: Story, metric: names.Metric) -> list[Track]:
 
 
 def _bounded(found: Track) -> Iterator[Stall]:
-    """From the age of the oldest write: it ended between the last look that saw it and the next."""
+    """From the age of the oldest write: it was answered between the last look that saw it and the next."""
     for series, points in found.series.items():
         for run, following in _late(points):
             start = min(time - age for time, age in run)
             most = following - start if following is not None else None
-            yield Stall(series, labels_of(series), start, run[-1][0] - start, most)
+            yield Stall(series, labels_of(series), start, max(age for _, age in run), most)
 
 
 def _told(found: Track) -> Iterator[Stall]:
-    """From the longest stall of late: it grows while a stall lasts that is longer than those before.
+    """From the longest wait of late: it grows while a write waits longer than those before.
 
     Of one that began and ended between two looks the beginning is late by no more than the time between them.
     """

@@ -13,7 +13,7 @@ from chaosjc.drivers import command
 from tests.lab.site import DeployedSite
 
 PERIOD = 0.1  # seconds
-LATE = 1.0  # seconds: a write that takes longer is part of a stall
+LATE = 1.0  # seconds
 PROGRAM = Path(__file__).parent / "programs" / "probe.py"
 
 
@@ -30,32 +30,9 @@ class Write:
         return self.done - self.due
 
 
-@dataclass(frozen=True)
-class Stall:
-    """From when its first late write was due to when its last one was answered."""
-
-    start: float
-    end: float
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.start
-
-
-def stalls(writes: Iterable[Write]) -> list[Stall]:
-    """The union of all late writes' times, as separate stretches."""
-    found: list[Stall] = []
-    for write in sorted((each for each in writes if each.seconds > LATE), key=lambda each: each.due):
-        if found and write.due <= found[-1].end:
-            found[-1] = Stall(found[-1].start, max(found[-1].end, write.done))
-        else:
-            found.append(Stall(write.due, write.done))
-    return found
-
-
 def longest(writes: Iterable[Write]) -> float:
-    """Seconds of the longest stall, 0 if there was none."""
-    return max((each.seconds for each in stalls(writes)), default=0.0)
+    """Seconds that the longest late write waited, 0 if none was late."""
+    return max((each.seconds for each in writes if each.seconds > LATE), default=0.0)
 
 
 class Probe:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Generator
 
-from chaosjc.cli.demo_storage import Durability, longest_stall
+from chaosjc.cli.demo_storage import Durability, longest_wait
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.site import discover, endpoints
 from chaosjc.site.context import Context
@@ -37,7 +37,7 @@ def settled(stage: Stage, within: float = 180) -> float:
         asked = time.time()
         until(lambda: Durability.of(prometheus).whole(asked), within)
         took = time.monotonic() - began
-        until(lambda: longest_stall(prometheus, time.time()) < 1, 120)
+        until(lambda: longest_wait(prometheus, time.time()) < 1, 120)
     return took
 
 

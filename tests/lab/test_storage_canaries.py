@@ -35,9 +35,10 @@ def test_every_metric_of_the_register_is_there(storage: Stage, prometheus: Prome
         "count(chaosjc_gluster_brick_up == 1)": 6,
         "count(chaosjc_gluster_peer_connected == 1)": 6,  # each of three knows two
         "count(chaosjc_storage_up == 1)": 4,  # two volumes on each of two workers
+        "max(chaosjc_gluster_ping_timeout_seconds)": 2,  # as soon as the options are set, which comes after the bricks
     }
     until(lambda: {query: value(prometheus, query) for query in counts} == counts, 60, every=1)
-    assert value(prometheus, "max(chaosjc_gluster_ping_timeout_seconds)") == 2
+    assert {query: value(prometheus, query) for query in counts} == counts
     site.run("verify")
 
 

@@ -20,6 +20,7 @@ ROOT = Path("/sys/fs/cgroup")
 LEAVES = ("wrap", "guest")
 _CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 _PIDS = 8192  # a fork bomb stays inside its machine
+_WEIGHT = 10  # times that of one process beside the lab: a busy control plane or test must not slow what is measured
 _POLL = 0.01
 
 
@@ -105,13 +106,15 @@ class Cgroup:
         memory, quota = str(memory_mb << 20), vcpus * 100_000
         if not self.v1:
             limits = {"memory.max": memory, "cpu.max": f"{quota} 100000", "pids.max": str(_PIDS)}
-            return [(self.unified / key, value) for key, value in limits.items()]
+            own = [(self.unified / key, value) for key, value in limits.items()]
+            return [(self.unified.parent / "cpu.weight", str(100 * _WEIGHT)), *own]
         limits = {
             "memory": ("memory.limit_in_bytes", memory),
             "cpu": ("cpu.cfs_quota_us", str(quota)),
             "pids": ("pids.max", str(_PIDS)),
         }
-        return [(self.v1[c] / key, value) for c, (key, value) in limits.items() if c in self.v1]
+        own = [(self.v1[c] / key, value) for c, (key, value) in limits.items() if c in self.v1]
+        return [(self.v1["cpu"].parent / "cpu.shares", str(1024 * _WEIGHT)), *own] if "cpu" in self.v1 else own
 
     def leaf_directories(self, leaf: str) -> list[Path]:
         """What a process writes `0` to the `cgroup.procs` of, to live in `leaf`."""

@@ -48,11 +48,10 @@ def test_ended_stalls_are_those_of_the_whole_list(writes: list[Write]) -> None:
 
 
 @given(WRITES, st.integers(0, 110))
-def test_at_any_instant_the_longest_is_that_of_the_list_so_far(writes: list[Write], now: int) -> None:
+def test_at_any_instant_the_longest_wait_is_that_of_the_list_so_far(writes: list[Write], now: int) -> None:
     """At an instant, a write that is not answered has waited until now."""
-    so_far = [(due, min(answered, now)) for due, answered in writes if due <= now]
-    expected = max(lengths(brute_force(so_far)), default=0.0)
-    assert fed(writes, now).longest(now / UNIT) == expected
+    waits = [min(answered, now) - due for due, answered in writes if due <= now]
+    assert fed(writes, now).longest(now / UNIT) == max(waits, default=0) / UNIT
 
 
 @given(WRITES, st.integers(0, 110))
@@ -76,11 +75,16 @@ def test_answers_that_come_to_be_known_in_another_order_change_nothing(writes: l
     assert stalls.seconds == sum(lengths(brute_force(writes)))
 
 
-def test_a_stall_is_told_while_it_lasts_and_for_20_seconds_after() -> None:
+def test_a_wait_is_told_while_it_lasts_and_for_20_seconds_after() -> None:
     stalls = fed([(0, 64), (1, 68)], until=40)
     assert (stalls.longest(5.0), stalls.count) == (5.0, 0)
     stalls = fed([(0, 64), (1, 68)])
-    assert (stalls.longest(28.5), stalls.longest(28.625)) == (8.5, 0.0)
+    assert [stalls.longest(at) for at in (28.0, 28.125, 28.5, 28.625)] == [8.375, 8.375, 8.375, 0.0]
+
+
+def test_writes_that_wait_one_after_the_other_make_a_long_stall_and_no_long_wait() -> None:
+    stalls = fed([(at, at + 12) for at in range(0, 80, 8)])
+    assert (stalls.seconds, stalls.longest(12.0)) == (10.5, 1.5)
 
 
 def test_a_write_within_a_second_is_no_stall() -> None:

@@ -47,7 +47,7 @@ def observed(id: str, name: str, promql: str) -> CheckPlan:
     return CheckPlan(id=id, name=name, kind="promql", options={"promql": promql}, expect="")
 
 
-LONGEST = observed("o1", "longest stall of the last minute", 'chaosjc_storage_longest_stall_seconds{volume="homes"}')
+LONGEST = observed("o1", "longest stall of the last minute", 'chaosjc_storage_longest_wait_seconds{volume="homes"}')
 LATENCY = observed(
     "o2", "write latency, p99",
     'histogram_quantile(0.99, sum by (vm, le) (rate(chaosjc_storage_write_seconds_bucket{volume="homes"}[5s])))',
