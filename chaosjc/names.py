@@ -128,6 +128,12 @@ BRICK_FREE = Metric(
 BRICK_SIZE = Metric(
     "chaosjc_gluster_brick_size_bytes", "gauge", "Size of the brick's file system.", ("volume", "brick")
 )
+BRICK_FREE_INODES = Metric(
+    "chaosjc_gluster_brick_free_inodes", "gauge", "Free inodes of the brick's file system.", ("volume", "brick")
+)
+BRICK_INODES = Metric(
+    "chaosjc_gluster_brick_inodes", "gauge", "Inodes of the brick's file system.", ("volume", "brick")
+)
 BRICK_FOP = Metric(
     "chaosjc_gluster_fop_seconds",
     "gauge",

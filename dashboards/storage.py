@@ -229,7 +229,8 @@ def _users() -> list[Any]:
 
 def _gluster() -> list[Any]:
     brick = "{{volume}} {{brick}}"
-    used = f"{of(names.BRICK_FREE)} / {of(names.BRICK_SIZE)}"
+    free = f"{of(names.BRICK_FREE)} / {of(names.BRICK_SIZE)}"
+    inodes = f"{of(names.BRICK_FREE_INODES)} / {of(names.BRICK_INODES)}"
     return [
         states(
             "Bricks",
@@ -273,9 +274,13 @@ def _gluster() -> list[Any]:
             lines(
                 "Free space of bricks",
                 "At the dashed line (storage.reserve, 5 % unless the site file says otherwise) writes fail with ENOSPC "
-                "for all. Below 15 %: find the largest homes, or add bricks; healing needs room as well.",
+                "for all; without inodes, too. Below 15 %: find the largest homes, or add bricks; healing needs room.",
                 "percentunit",
-                {brick: f"min by (volume, brick) ({used})", "reserve": "vector(0.05)"},
+                {
+                    brick: f"min by (volume, brick) ({free})",
+                    f"{brick} inodes": f"min by (volume, brick) ({inodes})",
+                    "reserve": "vector(0.05)",
+                },
             ),
             "reserve",
         ),

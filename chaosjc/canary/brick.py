@@ -25,6 +25,16 @@ _FOP = re.compile(r'"gluster\.brick\.[^"]*\.aggr\.fop\.(\w+)\.(count|latency_ave
 
 
 @dataclass(frozen=True)
+class Space:
+    """Bytes of a file system, and inodes (0 where it does not count them); what is free is so for its files."""
+
+    free: int
+    size: int
+    free_inodes: int
+    inodes: int
+
+
+@dataclass(frozen=True)
 class Places:
     """Where GlusterFS and the kernel keep what is read; a test has its own."""
 
@@ -89,12 +99,13 @@ class LocalBrick:
             raise Unknown(f"{self.path}: no index: no brick, or its disk is not mounted") from None
         return sum(not _BASE.fullmatch(name) for name in names)
 
-    def space(self) -> tuple[int, int]:
-        """Bytes free for its files, and in all. Raises Unknown where there is no brick."""
+    def space(self) -> Space:
+        """What its file system has. Raises Unknown where there is no brick."""
         if not self._inside.is_dir():
             raise Unknown(f"{self.path}: no brick, or its disk is not mounted")
         found = os.statvfs(self.path)
-        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        return Space(free, size, found.f_favail, found.f_files)
 
     def arbiter(self) -> bool:
         """Whether it keeps names only, by its volfile. Raises Unknown where glusterd does not know the brick."""

@@ -95,10 +95,12 @@ def process_samples(brick: LocalBrick) -> Iterator[Sample]:
 
 def disk_samples(brick: LocalBrick) -> Iterator[Sample]:
     """Its backlog, and its space."""
-    labels, (free, size) = (brick.volume, brick.vm), brick.space()
+    labels, space = (brick.volume, brick.vm), brick.space()
     yield Sample(names.BRICK_PENDING, labels, brick.pending())
-    yield Sample(names.BRICK_FREE, labels, free)
-    yield Sample(names.BRICK_SIZE, labels, size)
+    yield Sample(names.BRICK_FREE, labels, space.free)
+    yield Sample(names.BRICK_SIZE, labels, space.size)
+    yield Sample(names.BRICK_FREE_INODES, labels, space.free_inodes)
+    yield Sample(names.BRICK_INODES, labels, space.inodes)
 
 
 def split_brain_samples(brick: LocalBrick, split: SplitBrain) -> Iterator[Sample]:

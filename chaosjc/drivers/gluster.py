@@ -7,6 +7,7 @@ at a time: what another one holds up is tried again while there is time.
 
 from __future__ import annotations
 
+import contextlib
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,8 +114,18 @@ class Gluster:
         return gluster_xml.peers(self._ask("peer", "status"))
 
     def volumes(self) -> tuple[VolumeInfo, ...]:
-        """Every volume's layout and options; any glusterd knows them without asking others."""
-        return gluster_xml.volumes(self._ask("volume", "info"))
+        """Every volume's layout and options.
+
+        Any glusterd knows them without asking others, but one that has just come in the place of a lost one knows of
+        none until the others have told it: that there are none is believed when all who answer say so.
+        """
+        found = gluster_xml.volumes(self._ask("volume", "info"))
+        for host in self.hosts if len(self.hosts) > 1 else ():
+            if found:
+                break
+            with contextlib.suppress(RemoteError):
+                found = self.asking(host).volumes()
+        return found
 
     def volume(self, name: str) -> VolumeInfo | None:
         """One volume; None where there is none of that name."""

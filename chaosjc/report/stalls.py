@@ -1,8 +1,8 @@
 """Stalls as a user saw them, from gauges that a run asked for: how old the oldest unanswered write is.
 
 At its sample's own time t such a gauge of value v says that a write due at t - v has no answer yet: so the beginning of
-a stall is exact, however rarely it was looked at. Its length is the longest that one write of it waited: exact where the
-run also asked the canary for that.
+a stall is exact, however rarely it was looked at. Its length is the longest that one write of it waited: exact where
+the run also asked the canary for that.
 """
 
 from __future__ import annotations

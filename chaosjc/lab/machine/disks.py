@@ -13,7 +13,8 @@ from pathlib import Path
 from chaosjc.drivers.command import run
 from chaosjc.errors import CommandError, LabError
 
-_EXT4 = ("-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
+# An inode for each block: a brick keeps a directory for each first 16 bits of its files' ids, up to 65,792 of them.
+_EXT4 = ("-q", "-F", "-m", "0", "-i", "4096", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
 _UNPACKED = ".unpacked"
 
 

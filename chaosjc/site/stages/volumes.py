@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chaosjc.drivers.gluster import Gluster, Refused
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
@@ -31,7 +31,7 @@ class Volumes(Stage[VolumeFacts]):
     requires = ("access", "bricks")
 
     def facts(self, context: Context, *, patient: bool) -> VolumeFacts:
-        """Ask the brick VM that has most others beside it for the pool, and each for its own bricks."""
+        """Ask all brick VMs for the pool, believe the one that others stand beside, and ask each for its own bricks."""
         vms = brick_vms(context.site)
         found = [each for each in discover.topology(context.site, context.cloud).vms if each.name in vms]
         there = frozenset(each.name for each in found)
@@ -42,20 +42,18 @@ class Volumes(Stage[VolumeFacts]):
         if patient:
             wait_for_pool(context, pool, len(vms) - 1)
         seen = views(pool, running)
-        for host in believed(seen):
-            try:
-                volumes = pool.asking(host).volumes()
-            except RemoteError:
-                continue
-            return VolumeFacts(
-                there=there,
-                asked=host,
-                peers={each.host: each for each in seen[host]},
-                volumes={each.name: each for each in volumes},
-                online=_online(pool.asking(host), volumes),
-                bricks=_bricks(context, volumes, running),
-            )
-        return VolumeFacts(there)
+        known = wait_until_told(context, pool, seen) if patient else told(pool, seen)
+        if not known:
+            return VolumeFacts(there)
+        asked = believed(seen, known)[0]
+        return VolumeFacts(
+            there=there,
+            asked=asked,
+            peers={each.host: each for each in seen[asked]},
+            volumes={each.name: each for each in known[asked]},
+            online=_online(pool.asking(asked), known[asked]),
+            bricks=_bricks(context, known[asked], running),
+        )
 
     def plan(self, site: SiteFile, facts: VolumeFacts) -> tuple[Change, ...]:
         """Pure; see volumes_plan."""
@@ -89,7 +87,7 @@ def wait_for_pool(context: Context, pool: Gluster, others: int) -> None:
             peers = pool.peers()
         except RemoteError:
             peers = ()
-        if sum(_whole(each) for each in peers) >= others:
+        if len(_beside(peers)) >= others:
             return
         context.clock.sleep(0.5)
 
@@ -106,9 +104,42 @@ def views(pool: Gluster, hosts: Sequence[str]) -> dict[str, tuple[Peer, ...]]:
     return {host: found for host, found in zip(hosts, in_parallel(ask, hosts), strict=True) if found is not None}
 
 
-def believed(seen: Mapping[str, Sequence[Peer]]) -> list[str]:
-    """First the VM with most others beside it, in the order of `seen` among equals: one that was rejected is alone."""
-    return sorted(seen, key=lambda each: -sum(map(_whole, seen[each])))
+def told(pool: Gluster, hosts: Iterable[str]) -> dict[str, tuple[VolumeInfo, ...]]:
+    """The volumes that each of these VMs knows; those that do not answer are left out."""
+
+    def ask(host: str) -> tuple[VolumeInfo, ...] | None:
+        try:
+            return pool.asking(host).volumes()
+        except RemoteError:
+            return None
+
+    found = zip(hosts, in_parallel(ask, hosts), strict=True)
+    return {host: volumes for host, volumes in found if volumes is not None}
+
+
+def wait_until_told(
+    context: Context, pool: Gluster, seen: Mapping[str, Sequence[Peer]]
+) -> dict[str, tuple[VolumeInfo, ...]]:
+    """The same, when a VM that has just come back has learned of the volumes; not for ever.
+
+    Those that have fewer others beside them, since they are rejected, are not waited for.
+    """
+    end = context.clock.monotonic() + FORMED
+    while True:
+        known = told(pool, seen)
+        most = max((len(_beside(seen[host])) for host in known), default=0)
+        names = {frozenset(each.name for each in known[host]) for host in known if len(_beside(seen[host])) == most}
+        if len(names) <= 1 or context.clock.monotonic() > end:
+            return known
+        context.clock.sleep(0.5)
+
+
+def believed(seen: Mapping[str, Sequence[Peer]], known: Mapping[str, Sequence[VolumeInfo]]) -> list[str]:
+    """First the VM with most others beside it: one that was rejected is alone.
+
+    Among equals the one that knows most volumes, in the order of `known`: one that has just come back knows none.
+    """
+    return sorted(known, key=lambda each: (-len(_beside(seen[each])), -len(known[each])))
 
 
 def rejecting(vm: str, seen: Mapping[str, Sequence[Peer]]) -> list[str]:
@@ -158,6 +189,10 @@ def _check_copies(pool: Gluster, volume: VolumeInfo, vm: str, *, lost: bool) -> 
             f"{STAGE}: replacing {vm} loses its bricks, and volume {volume.name} cannot spare them: {why}",
             hint=f"{vm} was left as it is; deploy again when the volume is whole",
         )
+
+
+def _beside(peers: Sequence[Peer]) -> list[Peer]:
+    return [each for each in peers if _whole(each)]
 
 
 def _whole(peer: Peer) -> bool:

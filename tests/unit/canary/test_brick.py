@@ -90,10 +90,10 @@ def test_a_disk_that_is_not_mounted_has_neither_backlog_nor_space(brick: LocalBr
 
 
 def test_space_is_what_the_file_system_says(brick: LocalBrick) -> None:
-    free, size = brick.space()
-    found = os.statvfs(brick.path)
-    assert size == found.f_blocks * found.f_frsize
-    assert 0 < free < size
+    space, found = brick.space(), os.statvfs(brick.path)
+    assert (space.size, space.inodes) == (found.f_blocks * found.f_frsize, found.f_files)
+    assert 0 < space.free < space.size
+    assert 0 < space.free_inodes < space.inodes
 
 
 def test_an_arbiter_says_so_in_its_volfile(brick: LocalBrick) -> None:

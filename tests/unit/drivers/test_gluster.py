@@ -178,6 +178,20 @@ def test_a_question_goes_on_to_the_next_host_and_begins_there_the_next_time(sile
     assert [host for host, _ in run.asked] == ["b1", "b2", "b2"]
 
 
+NONE = (
+    '<?xml version="1.0"?><cliOutput><opRet>0</opRet><volInfo><volumes><count>0</count></volumes></volInfo></cliOutput>'
+)
+
+
+def test_one_that_has_just_joined_and_knows_no_volumes_does_not_speak_for_all() -> None:
+    run = hosts(b1=NONE, b2=silent("b2"), b3=said("volumes.xml"))
+    assert [each.name for each in pool(run).volumes()] == [
+        each.name for each in pool(hosts(b3=said("volumes.xml"))).volumes()
+    ]
+    assert pool(hosts(b1=NONE, b2=NONE)).volumes() == ()
+    assert pool(run).asking("b1").volumes() == (), "it speaks for itself"
+
+
 def test_a_host_that_hangs_costs_its_share_of_the_time() -> None:
     run = hosts(b1=CommandTimeout("killed"), b2=CommandTimeout("killed"), b3=said("peers.xml"))
     pool(run, 9.0).peers()

@@ -34,6 +34,7 @@ class FakePool:
     acts: list[str] = field(default_factory=list[str])
     asked: str = "brick-001"
     broken: str = ""
+    known: dict[str, list[tuple[VolumeInfo, ...]]] = field(default_factory=dict[str, list[tuple[VolumeInfo, ...]]])
 
     def asking(self, host: str) -> FakePool:
         return replace(self, asked=host)
@@ -50,7 +51,9 @@ class FakePool:
         return self.states.get((self.asked, other), REJECTED if apart else WELL)
 
     def volumes(self) -> tuple[VolumeInfo, ...]:
-        return ()
+        """By machine, what it says from time to time; the last for ever."""
+        answers = self.known.get(self.asked, [()])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def volume(self, name: str) -> None:
         del name
@@ -146,8 +149,9 @@ def test_what_passes_by_itself_is_waited_for(context: Context, monkeypatch: pyte
 
 def test_the_machine_with_most_others_beside_it_is_believed(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, FakePool(rejected={"brick-001"}))
-    seen = volumes.views(volumes.pool_of(context, VMS, 1.0), VMS)
-    assert volumes.believed(seen) == ["brick-002", "brick-003", "brick-001"]
+    pool = volumes.pool_of(context, VMS, 1.0)
+    seen = volumes.views(pool, VMS)
+    assert volumes.believed(seen, volumes.told(pool, VMS)) == ["brick-002", "brick-003", "brick-001"]
     assert volumes.rejecting("brick-001", seen) == ["brick-002", "brick-003"]
 
 
@@ -155,10 +159,52 @@ def test_a_pool_is_told_by_one_that_the_others_do_not_reject(
     context: Context, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, FakePool(rejected={"brick-001"}))
-    cloud.server_table |= {vm: Server(vm, vm, "ACTIVE", metadata={discover.SITE: "lab"}) for vm in VMS}
+    brought_up(cloud)
     facts = Volumes().facts(replace(context, site=lab_site()), patient=False)
     assert facts.asked == "brick-002"
     assert {vm: each.state for vm, each in facts.peers.items()} == {"brick-001": REJECTED, "brick-003": WELL}
+
+
+HOMES = VolumeInfo("homes", "u", "Created", 3, 0, (), {})
+
+
+def brought_up(cloud: FakeCloud) -> None:
+    cloud.server_table |= {vm: Server(vm, vm, "ACTIVE", metadata={discover.SITE: "lab"}) for vm in VMS}
+
+
+def test_one_that_has_just_come_back_and_knows_no_volumes_is_not_believed(
+    context: Context, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its bricks would have no place, and nobody would fill them."""
+    use(monkeypatch, FakePool(known={vm: [(HOMES,)] for vm in VMS[1:]}))
+    brought_up(cloud)
+    facts = Volumes().facts(replace(context, site=lab_site()), patient=False)
+    assert (facts.asked, list(facts.volumes)) == ("brick-002", ["homes"])
+
+
+def test_a_deploy_waits_until_it_was_told(context: Context, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakePool(known={"brick-001": [(), (), (HOMES,)], "brick-002": [(HOMES,)], "brick-003": [(HOMES,)]})
+    use(monkeypatch, fake)
+    brought_up(cloud)
+    began = context.clock.monotonic()
+    assert list(Volumes().facts(replace(context, site=lab_site()), patient=True).volumes) == ["homes"]
+    assert fake.known["brick-001"] == [(HOMES,)]
+    assert 0 < context.clock.monotonic() - began < volumes.FORMED
+
+
+def test_it_does_not_wait_for_ever_nor_for_one_that_is_rejected(
+    context: Context, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought_up(cloud)
+    waits: list[float] = []
+    for rejected in (set[str](), {"brick-001"}):
+        fake = FakePool(rejected=rejected, known={vm: [(HOMES,)] for vm in VMS[1:]})
+        use(monkeypatch, fake)
+        pool, began = volumes.pool_of(context, VMS, 1.0), context.clock.monotonic()
+        volumes.wait_until_told(context, pool, volumes.views(pool, VMS))
+        waits.append(context.clock.monotonic() - began)
+    assert waits[0] >= volumes.FORMED
+    assert waits[1] == 0
 
 
 UNMARKED = [f"unmark {vm}:/data/homes" for vm in VMS]
