@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +19,8 @@ import pytest
 from chaosjc.drivers import command
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.errors import CommandError
+from chaosjc.lab.layout import default_cache
+from chaosjc.lab.machine.disks import locked
 
 CONFIG = """
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
@@ -37,17 +39,24 @@ def binary() -> Path:
     found = shutil.which("prometheus")
     if found:
         return Path(found)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chaosjc" / "prometheus-deb"
-    unpacked = cache / "usr" / "bin" / "prometheus"
-    if not unpacked.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+    cache = default_cache() / "prometheus-deb"
+    with locked(cache.with_name(".prometheus-deb.lock")):  # tests run side by side
+        if not cache.exists():
+            _unpack(cache)
+    return cache / "usr" / "bin" / "prometheus"
+
+
+def _unpack(cache: Path) -> None:
+    """All of it, or nothing is there."""
+    with tempfile.TemporaryDirectory(dir=cache.parent) as temporary:
+        new = Path(temporary)
         try:
-            command.run(["apt-get", "download", "-q", "prometheus"], cwd=cache, timeout=120)
-            package = str(next(cache.glob("prometheus_*.deb")))
-            command.run(["dpkg", "-x", package, str(cache)], timeout=120)
+            command.run(["apt-get", "download", "-q", "prometheus"], cwd=new, timeout=120)
+            package = str(next(new.glob("prometheus_*.deb")))
+            command.run(["dpkg", "-x", package, str(new / "tree")], timeout=120)
         except (CommandError, StopIteration) as error:
             pytest.skip(f"no Prometheus here, and its Debian package cannot be had: {error}")
-    return unpacked
+        (new / "tree").rename(cache)
 
 
 def promtool() -> Path:
