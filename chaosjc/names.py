@@ -78,6 +78,12 @@ STORAGE_LONGEST = Metric(
     "The longest wait of a write that was answered in the last 20 s, or waits still.",
     ("volume",),
 )
+STORAGE_UNAUDITED = Metric(
+    "chaosjc_storage_unaudited_total",
+    "counter",
+    "Acknowledged writes that were unlinked although no audit had found them whole: of them nothing is known.",
+    ("volume",),
+)
 STORAGE_LOST = Metric(
     "chaosjc_storage_lost_total",
     "counter",

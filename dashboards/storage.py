@@ -319,8 +319,13 @@ def _durability() -> list[Any]:
         ),
         lines(
             "Writes kept for the next audit",
-            "What the audits compare. Level, unless the canary cannot unlink or write.",
-            "none", {worker: f"sum by (volume, vm) ({of(names.STORAGE_KEPT)})"},
+            "What the audits compare. Level, unless the canary cannot unlink or write. What goes unaudited was there "
+            "when no brick told for long: nothing is known of it.",
+            "none",
+            {
+                worker: f"sum by (volume, vm) ({of(names.STORAGE_KEPT)})",
+                f"{worker} gone unaudited": f"sum by (volume, vm) ({of(names.STORAGE_UNAUDITED)})",
+            },
         ),
     ]  # fmt: skip
 

@@ -195,7 +195,9 @@ class Canary:
     async def _clear_away(self) -> None:
         await self._find_leftovers()
         while True:
-            gone = self._expired()
+            known, unknown = self._expired()
+            self.figures.unaudited += len(unknown)
+            gone = known + unknown
             if gone:
                 self.ledger.drop(gone)
                 async with self._disk:  # else a crash could make an unlinked write look lost
@@ -204,14 +206,20 @@ class Canary:
             await self._unlink()
             await asyncio.sleep(TIDY)
 
-    def _expired(self) -> list[int]:
-        now, (began, behind) = time.time(), self._whole
+    def _expired(self) -> tuple[list[int], list[int]]:
+        """Writes that were kept long enough: those of which an audit knows, and those that cannot be kept for ever."""
+        now, known = time.time(), list[int]()
+        unknown: list[int] = []
+        for entry in self.ledger.entries.values():
+            if self._known(entry) and entry.acked < now - self.config.keep:
+                known.append(entry.seq)
+            elif entry.acked < now - self.config.keep * UNAUDITED:
+                unknown.append(entry.seq)
+        return known, unknown
 
-        def over(entry: Entry) -> bool:
-            known = (entry.acked < began and entry.seq not in behind) or entry.seq in self.ledger.harm
-            return entry.acked < now - self.config.keep * (1.0 if known else UNAUDITED)
-
-        return [entry.seq for entry in self.ledger.entries.values() if over(entry)]
+    def _known(self, entry: Entry) -> bool:
+        began, behind = self._whole
+        return (entry.acked < began and entry.seq not in behind) or entry.seq in self.ledger.harm
 
     async def _unlink(self) -> None:
         while page := self._ripe()[:UNLINKS]:

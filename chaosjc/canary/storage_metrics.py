@@ -88,6 +88,8 @@ class Figures:
     audited: float | None = None
     """When the last complete audit began, in seconds since 1970."""
     behind: int = 0
+    unaudited: int = 0
+    """Writes that had to go before any audit found them whole."""
 
     def failed(self, error: str) -> None:
         """Count a write that failed, by its errno."""
@@ -128,6 +130,7 @@ def families(volume: str, peers: Iterable[str], figures: Figures, state: State) 
     yield _family(names.STORAGE_STALLED, _one(volume, state.stalled))
     yield _family(names.STORAGE_LONGEST, _one(volume, state.longest))
     yield _family(names.STORAGE_KEPT, _one(volume, state.kept))
+    yield _family(names.STORAGE_UNAUDITED, _one(volume, figures.unaudited))
     yield from _findings(volume, figures, state)
 
 

@@ -66,7 +66,7 @@ def test_before_anything_happened_nothing_is_told(tmp_path: Path, mount: Path) -
     with canary(tmp_path, mount, every=600, audit=600, sets=[{"b": "http://127.0.0.1:1"}]) as one:
         told = {name.split("{")[0].removeprefix("chaosjc_storage_") for name in one.scrape()}
     assert told == {
-        *("writes_total", "errors_total", "oldest_inflight_seconds", "inflight", "kept"),
+        *("writes_total", "errors_total", "oldest_inflight_seconds", "inflight", "kept", "unaudited_total"),
         *("stalls_total", "stall_seconds_total", "longest_wait_seconds"),
     }
 
@@ -199,7 +199,14 @@ def test_what_was_audited_and_kept_long_enough_is_unlinked(tmp_path: Path, mount
         told = one.scrape()
         assert told["chaosjc_storage_kept"] < 4 / EVERY
         assert 0 < len(one.written()) < 4 / EVERY
-        assert (told["chaosjc_storage_lost_total"], told["chaosjc_storage_behind"]) == (0, 0)
+        found = [told[f"chaosjc_storage_{what}"] for what in ("lost_total", "behind", "unaudited_total")]
+        assert found == [0, 0, 0]
+
+
+def test_what_no_audit_ever_found_goes_too_and_is_counted(tmp_path: Path, mount: Path) -> None:
+    with canary(tmp_path, mount, sets=[{"b": "http://127.0.0.1:1"}], keep=0.3) as one:
+        one.wait("unaudited_total", 5)
+        assert one.scrape()["chaosjc_storage_unaudited_total"] < one.scrape()["chaosjc_storage_writes_total"]
 
 
 def test_after_a_crash_numbers_go_on_and_leftovers_go(tmp_path: Path, mount: Path) -> None:
