@@ -157,13 +157,11 @@ class Gluster:
 
     # -------------------------------------------------------------- acts
 
-    def create(
-        self, volume: str, bricks: Sequence[str], *, replica: int = 1, arbiter: int = 0, force: bool = False
-    ) -> None:
-        """Make a volume of bricks (`host:path`), neighbours being replicas; `force`: also on a root file system."""
+    def create(self, volume: str, bricks: Sequence[str], *, replica: int = 1, arbiter: int = 0) -> None:
+        """Make a volume of bricks (`host:path`), neighbours being replicas."""
         layout = ["replica", str(replica)] if replica > 1 else []
         layout += ["arbiter", str(arbiter)] if arbiter else []
-        self._act("volume", "create", volume, *layout, *bricks, *(["force"] if force else []))
+        self._act("volume", "create", volume, *layout, *bricks)
 
     def set_options(self, volume: str, options: Mapping[str, str]) -> None:
         """Set several at once: clients load their new graph once."""

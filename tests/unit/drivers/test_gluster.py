@@ -239,8 +239,8 @@ def test_a_volume_that_is_not_there_is_none() -> None:
 
 ACTS: list[tuple[Callable[[Gluster], None], str]] = [
     (
-        lambda g: g.create("v", ["a:/x", "b:/x", "c:/x"], replica=3, arbiter=1, force=True),
-        "volume create v replica 3 arbiter 1 a:/x b:/x c:/x force",
+        lambda g: g.create("v", ["a:/x", "b:/x", "c:/x"], replica=3, arbiter=1),
+        "volume create v replica 3 arbiter 1 a:/x b:/x c:/x",
     ),
     (lambda g: g.create("v", ["a:/x"]), "volume create v a:/x"),
     (lambda g: g.set_options("v", {"a": "1", "b": "on"}), "volume set v a 1 b on"),
