@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from chaosjc.drivers.gluster import Gluster, Refused
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
@@ -22,6 +23,8 @@ QUICK = 10.0  # seconds for one question where nobody is waited for: glusterd wa
 ACT = 120.0  # seconds for one change of a volume, other transactions included
 DAEMONS = 60.0  # seconds for the healing daemons of all brick VMs to come back
 GRANULAR = "cluster.granular-entry-heal"
+
+T = TypeVar("T")
 
 
 class Volumes(Stage[VolumeFacts]):
@@ -92,29 +95,26 @@ def wait_for_pool(context: Context, pool: Gluster, others: int) -> None:
         context.clock.sleep(0.5)
 
 
-def views(pool: Gluster, hosts: Sequence[str]) -> dict[str, tuple[Peer, ...]]:
+def views(pool: Gluster, hosts: Iterable[str]) -> dict[str, tuple[Peer, ...]]:
     """How each of these VMs sees all others; those that do not answer are left out."""
-
-    def ask(host: str) -> tuple[Peer, ...] | None:
-        try:
-            return pool.asking(host).peers()
-        except RemoteError:
-            return None
-
-    return {host: found for host, found in zip(hosts, in_parallel(ask, hosts), strict=True) if found is not None}
+    return _answers(lambda host: pool.asking(host).peers(), hosts)
 
 
 def told(pool: Gluster, hosts: Iterable[str]) -> dict[str, tuple[VolumeInfo, ...]]:
     """The volumes that each of these VMs knows; those that do not answer are left out."""
+    return _answers(lambda host: pool.asking(host).volumes(), hosts)
 
-    def ask(host: str) -> tuple[VolumeInfo, ...] | None:
+
+def _answers(ask: Callable[[str], tuple[T, ...]], hosts: Iterable[str]) -> dict[str, tuple[T, ...]]:
+    def answer(host: str) -> tuple[T, ...] | None:
         try:
-            return pool.asking(host).volumes()
+            return ask(host)
         except RemoteError:
             return None
 
-    found = zip(hosts, in_parallel(ask, hosts), strict=True)
-    return {host: volumes for host, volumes in found if volumes is not None}
+    listed = list(hosts)
+    found = zip(listed, in_parallel(answer, listed), strict=True)
+    return {host: said for host, said in found if said is not None}
 
 
 def wait_until_told(
