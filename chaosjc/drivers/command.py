@@ -183,5 +183,11 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
     try:
         process.wait(timeout=5)
         return process.communicate(timeout=HELD)
-    except subprocess.TimeoutExpired:
-        return "", ""
+    except subprocess.TimeoutExpired as held:
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            pipe.close()
+        return _decoded(held.stdout), _decoded(held.stderr)
+
+
+def _decoded(said: bytes | None) -> str:
+    return (said or b"").decode(errors="replace")

@@ -27,6 +27,7 @@ GRACE = 1.0  # seconds that a host gets to end a program of its own at the time 
 _TIMED_OUT = (124, 137)  # what timeout(1) ends with
 _BUSY = ("transaction is in progress", "transaction could be in progress", "locking failed", "please try again")
 _NO_DAEMON = "Connection failed. Please check if gluster daemon is operational."
+_NO_HEALER = "Self-heal daemon is not running"
 _OWN_BRICKS = """\
 me=$1; shift
 while [ $# -gt 0 ]; do
@@ -154,6 +155,17 @@ class Gluster:
     def split_brain(self, volume: str) -> tuple[BrickEntries, ...]:
         """What nobody but a person can heal, brick by brick; as costly as `heal`."""
         return gluster_xml.split_brain(self._ask("volume", "heal", volume, "info", "summary"))
+
+    def holds_daemon(self, volume: str) -> bool:
+        """Whether the glusterd that is asked is connected to its own healing daemon, which then looks at its indices.
+
+        The daemon's refusal, as with a brick that is down, is an answer, too.
+        """
+        try:
+            self._act("volume", "heal", volume)
+        except Refused as refused:
+            return _NO_HEALER not in refused.reason
+        return True
 
     # -------------------------------------------------------------- acts
 

@@ -32,9 +32,9 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def list_object(runs: Iterable[Sequence[Entry]]) -> list[dict[str, Any]]:
-    """The top fields of each run, in the order given; entries may come without their samples."""
+    """The top fields of each run and what it still owes, in the order given; entries may come without their samples."""
     states = (fold(entries) for entries in runs)
-    return [_top(state) for state in states if state]
+    return [_top(state) | {"debts": [_debt(step) for step in state.debts]} for state in states if state]
 
 
 def _top(state: RunState) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from chaosjc.clock import Clock, rfc3339
 from chaosjc.drivers.command import Completed, Runner
 from chaosjc.errors import CommandError
 
-LONGEST = 1000  # characters of a command that the log keeps
+LONGEST = 1000  # characters of what a command said that the log keeps
+WORD = 160  # characters of each of a command's words: some are whole programs
 
 
 class Report(Protocol):
@@ -57,7 +58,7 @@ class Log:
             env: Mapping[str, str] | None = None,
             cwd: Path | None = None,
         ) -> Completed:
-            shown = shlex.join(argv)[:LONGEST].replace("\n", "\\n")
+            shown = shlex.join(map(_shortened, argv)).replace("\n", "\\n")
             try:
                 done = runner(argv, stdin=stdin, timeout=timeout, check=check, env=env, cwd=cwd)
             except CommandError as error:
@@ -68,3 +69,7 @@ class Log:
             return done
 
         return logged
+
+
+def _shortened(word: str) -> str:
+    return word if len(word) <= WORD else f"{word[:WORD]}…"

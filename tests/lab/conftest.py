@@ -57,7 +57,7 @@ def cloud(lab: Lab, key: Path) -> Cloud:
 
 
 @pytest.fixture(scope="session")
-def storage(lab: Lab) -> Iterator[Stage]:
+def storage_site(lab: Lab) -> Iterator[Stage]:
     """A site with bricks, volumes and canaries, for all test_storage_*: who breaks it mends it. They come last."""
     directory = Path(tempfile.mkdtemp(prefix="chaosjc-storage-", dir="/var/tmp"))
     site = DeployedSite.on(lab, directory, storage=True)
@@ -70,10 +70,18 @@ def storage(lab: Lab) -> Iterator[Stage]:
         shutil.rmtree(directory)
 
 
+@pytest.fixture
+def storage(storage_site: Stage) -> Stage:
+    """That site, put back where a test before this one failed, so that it fails alone."""
+    if storage_site.owes():
+        storage_site.recover()
+    return storage_site
+
+
 @pytest.fixture(scope="session")
-def prometheus(storage: Stage) -> Iterator[Prometheus]:
+def prometheus(storage_site: Stage) -> Iterator[Prometheus]:
     """Of that site."""
-    with endpoints.prometheus(storage.site.context().state) as url:
+    with endpoints.prometheus(storage_site.site.context().state) as url:
         client = Prometheus.connect(url)
         yield client
         client.close()

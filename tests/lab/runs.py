@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chaosjc.drivers import command
+from chaosjc.errors import CommandTimeout
 from tests.lab.cloud import until
 from tests.lab.site import ROOT, DeployedSite
 
@@ -25,7 +28,10 @@ class Stage:
 
     def run(self, experiment: str, expect: int, *arguments: str) -> dict[str, Any]:
         """Run an experiment (its name, or a file) to its end; the run as the command prints it."""
-        done = command.run(self.argv(experiment, *arguments), timeout=300, check=False, cwd=ROOT)
+        try:
+            done = command.run(self.argv(experiment, *arguments), timeout=420, check=False, cwd=ROOT)
+        except CommandTimeout as late:
+            pytest.fail(f"{late.message}\n{late.stderr[-3000:]}\n{self.site.told()}")
         assert done.returncode == expect, done.stdout[-3000:] + done.stderr
         return json.loads(done.stdout)
 
@@ -57,8 +63,12 @@ class Stage:
         until(lambda: self.last()["state"] == "closed", 120, every=0.3)
         return self.last()
 
+    def owes(self) -> bool:
+        """Whether a run has not put everything back."""
+        return any(each["state"] != "closed" or each["debts"] for each in self.runs())
+
     def recover(self, expect: int = 0) -> None:
-        done = command.run([*CHAOSJC, "recover", "--state", str(self.site.state)], cwd=ROOT, check=False, timeout=200)
+        done = command.run([*CHAOSJC, "recover", "--state", str(self.site.state)], cwd=ROOT, check=False, timeout=400)
         assert done.returncode == expect, done.stdout + done.stderr
 
     def status(self) -> dict[str, str]:

@@ -85,4 +85,9 @@ class DeployedSite:
     def by_hand(self, host: str, words: str) -> None:
         """What somebody does on a VM; must succeed."""
         done = self.ssh(host, words)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, f"{host}: {words}: {done.stdout}{done.stderr}"
+
+    def told(self) -> str:
+        """What a person would look at first when something takes too long: the log's end, and what differs."""
+        log = (self.state / "log" / "deploy.log").read_text()[-3000:]
+        return f"{log}\nplan: {self.try_run('plan').stdout}"

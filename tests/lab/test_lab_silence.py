@@ -26,6 +26,7 @@ class Ear:
 
     mac: bytes
     heard: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    open: threading.Event = field(default_factory=threading.Event)
 
     def since(self, moment: float) -> list[str]:
         return [what for when, what in self.heard if when > moment]
@@ -36,6 +37,7 @@ class Ear:
             promiscuous = struct.pack("iHH8s", socket.if_nametoindex(link), PACKET_MR_PROMISC, 0, b"")
             wire.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, promiscuous)
             wire.settimeout(0.1)
+            self.open.set()
             while not until.is_set():
                 with contextlib.suppress(TimeoutError):
                     frame = wire.recv(2048)
@@ -61,6 +63,7 @@ def listening(cloud: Cloud, server: Any) -> Generator[Ear]:
     listener = threading.Thread(target=ear.listen, args=(Names(cloud.lab.tag).bridge(network.id), end))
     listener.start()
     try:
+        assert ear.open.wait(10), "the kernel takes its time while it makes and removes links"
         yield ear
     finally:
         end.set()

@@ -25,9 +25,9 @@ WRITER = (
 
 
 @pytest.fixture(scope="module")
-def site(storage: Stage) -> Iterator[DeployedSite]:
+def site(storage_site: Stage) -> Iterator[DeployedSite]:
     """With 100 files of known content on the volume; a test that breaks it mends it."""
-    site = storage.site
+    site = storage_site.site
     make = f"mkdir {MOUNT}/{STILL}; for n in $(seq 100); do head -c 40000 /dev/urandom > {MOUNT}/{STILL}/$n; done"
     site.by_hand("worker-001", f"sudo sh -c {shlex.quote(make)}")
     yield site

@@ -16,7 +16,7 @@ from tests.lab.probe import Write, probing
 from tests.lab.runs import Stage, hypothesis
 from tests.lab.storage import durability, settled
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 WORKER = "worker-001"
 AGREEMENT = 0.1  # seconds between what the canary and the probe say of one stall

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from chaosjc.drivers.gluster import Gluster
+from chaosjc.drivers.gluster import Gluster, Refused
 from chaosjc.drivers.gluster_values import BrickInfo, VolumeInfo
 from chaosjc.errors import RemoteError, StageError
 from chaosjc.site.context import Context, in_parallel
@@ -16,6 +16,7 @@ from chaosjc.site.stages.volumes_plan import STAGE
 ANSWER = 60.0  # seconds for a request
 FILES = 6 * 3600.0  # seconds for reading all files of a brick
 ONLINE = 60.0  # seconds for a brick's process to begin
+DAEMONS = 60.0  # seconds for healing daemons to come back
 STUCK = 600.0  # seconds without any progress after which healing is given up
 PROOFS = 3  # times in a row that nothing is to be healed
 SKEW = 5.0  # seconds by which clocks may differ
@@ -60,6 +61,29 @@ class Bricks:
             if online.issuperset(bricks):
                 return
             self._context.clock.sleep(0.5)
+
+    def wait_for_daemon(self, glusterd: Gluster, volume: str) -> None:
+        """Until this glusterd has its healing daemon in hand, or for as long as that may take.
+
+        One that has just started takes 4 s to connect to it. Asked to change a volume meanwhile, it waits for it step
+        by step, 41 s were seen, and holds the pool's lock.
+        """
+        end = self._context.clock.monotonic() + DAEMONS
+        while not glusterd.holds_daemon(volume) and self._context.clock.monotonic() < end:
+            self._context.clock.sleep(0.5)
+
+    def heal_all(self, pool: Gluster, volume: str) -> None:
+        """From the root down, as soon as every healing daemon runs: the index alone takes a round for each level."""
+        end = self._context.clock.monotonic() + DAEMONS
+        while True:
+            try:
+                pool.heal_full(volume)
+            except Refused:
+                if self._context.clock.monotonic() > end:
+                    raise
+                self._context.clock.sleep(1.0)
+            else:
+                return
 
     def reset(self, pool: Gluster, info: VolumeInfo, brick: str) -> float:
         """Put an empty brick in its place, as one that has everything to learn; returns when that was.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from chaosjc.drivers.gluster import Gluster, Refused
+from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
 from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import RemoteError, StageError
@@ -21,7 +21,6 @@ from chaosjc.site.stages.volumes_plan import CREATED, REJECTED, STAGE, WELL, Bri
 FORMED = 60.0  # seconds for machines that have just started to find each other
 QUICK = 10.0  # seconds for one question where nobody is waited for: glusterd waits 120 for a peer that hangs
 ACT = 120.0  # seconds for one change of a volume, other transactions included
-DAEMONS = 60.0  # seconds for the healing daemons of all brick VMs to come back
 GRANULAR = "cluster.granular-entry-heal"
 
 T = TypeVar("T")
@@ -195,6 +194,10 @@ def _beside(peers: Sequence[Peer]) -> list[Peer]:
     return [each for each in peers if _whole(each)]
 
 
+def _sees(peers: Iterable[Peer], vm: str) -> bool:
+    return any(each.host == vm and _whole(each) for each in peers)
+
+
 def _whole(peer: Peer) -> bool:
     return peer.connected and peer.state == WELL
 
@@ -279,7 +282,7 @@ class _Apply:
             )
         self._bricks.forget_pool(vm)
         end = self._context.clock.monotonic() + FORMED
-        while not any(each.host == vm and _whole(each) for each in self._pool.peers()):
+        while not _sees(self._pool.peers(), vm):
             if self._context.clock.monotonic() > end:
                 raise StageError(
                     f"{STAGE}: {vm} has forgotten its pool, and did not come back within {FORMED:g} s",
@@ -334,32 +337,30 @@ class _Apply:
         then says that the "destination brick is new".
         """
         replaced = self._of("brick", "replace")
-        vms = sorted({each.vm for each in replaced})
-        self._restart_glusterds(vms)
-        began = [self._bricks.reset(self._pool, self._info(each.name), each.name) for each in replaced]
-        self._restart_glusterds(vms)  # of several volumes in a row, it was seen to leave one without its healing daemon
+        for vm in sorted({each.vm for each in replaced}):
+            self._bricks.restart_glusterd(vm)
+            self._wait_until_ready(vm)
+        began: list[float] = []
+        for each in replaced:
+            began.append(self._bricks.reset(self._pool, self._info(each.name), each.name))
+            self._wait_until_ready(each.vm)  # a reset has the healing daemon started anew
         for name in sorted({self._info(each.name).name for each in replaced}):
-            self._heal_all(name)
+            self._bricks.heal_all(self._pool, name)
         for change, since in zip(replaced, began, strict=True):
             self._bricks.wait_whole(self._pool, self._info(change.name), change.name, since)
 
-    def _restart_glusterds(self, vms: Sequence[str]) -> None:
-        for vm in vms:
-            self._bricks.restart_glusterd(vm)
-            wait_for_pool(self._context, self._pool, len(self._facts.peers))
-
-    def _heal_all(self, volume: str) -> None:
-        """From the root down, as soon as every healing daemon runs: the index alone takes a round for each level."""
-        end = self._context.clock.monotonic() + DAEMONS
-        while True:
-            try:
-                self._pool.heal_full(volume)
-            except Refused:
-                if self._context.clock.monotonic() > end:
-                    raise
-                self._context.clock.sleep(1.0)
-            else:
-                return
+    def _wait_until_ready(self, vm: str) -> None:
+        """Until all others see this VM, as it sees them, and its healing daemon is in its hands."""
+        others = [each for each in brick_vms(self._context.site) if each != vm]
+        pool = pool_of(self._context, others, QUICK)
+        end = self._context.clock.monotonic() + FORMED
+        while not all(_sees(peers, vm) for peers in views(pool, others).values()):
+            if self._context.clock.monotonic() > end:
+                break  # the reset then says who does not
+            self._context.clock.sleep(0.5)
+        for volume in self._facts.volumes.values():
+            if volume.status == "Started" and volume.replica > 1:
+                self._bricks.wait_for_daemon(self._pool.asking(vm), volume.name)
 
     def _info(self, brick: str) -> VolumeInfo:
         return next(each for each in self._facts.volumes.values() if any(brick == one.id for one in each.bricks))

@@ -280,6 +280,23 @@ def test_acts_of_healing_know_no_xml() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        (FULL.replace("full", "index"), True),
+        (
+            NOT_HEALED + "Glusterd Syncop Mgmt brick op 'Heal' failed. Please check glustershd log file for details.",
+            True,
+        ),
+        (NOT_HEALED + "Self-heal daemon is not running. Check self-heal daemon log file.\n", False),
+    ],
+)
+def test_a_daemon_that_answers_is_in_glusterds_hands(text: str, holds: bool) -> None:
+    run = hosts(b1=Completed((), 0 if "unsuccessful" not in text else 1, "", text, 0.1))
+    assert pool(run).holds_daemon("homes") is holds
+    assert run.words == [("volume", "heal", "homes")]
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("volume heal: success\n", "b1: volume heal: success"),

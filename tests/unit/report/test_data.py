@@ -97,10 +97,15 @@ def test_infinity_is_named_since_json_has_none() -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_the_list_has_the_top_fields_alone() -> None:
+def test_the_list_has_the_top_fields_and_debts_alone() -> None:
     found = list_object([journals.passed(), journals.running(), journals.empty()])
-    assert [list(each) for each in found] == [TOP, TOP]
+    assert [list(each) for each in found] == [[*TOP, "debts"]] * 2
     assert [each["verdict"] for each in found] == ["PASS", None]
+
+
+def test_the_list_tells_who_owes_what() -> None:
+    [found] = list_object([journals.undo_failed()])
+    assert [debt["step"] for debt in found["debts"]] == ["f1.1"]
 
 
 def test_nothing_planned_is_an_error() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from chaosjc.drivers.gluster import Gluster
-from chaosjc.drivers.gluster_values import Peer, VolumeInfo
+from chaosjc.drivers.gluster_values import BrickInfo, Peer, VolumeInfo
 from chaosjc.drivers.openstack_values import Server
 from chaosjc.errors import RemoteError, StageError
 from chaosjc.site import discover
@@ -35,6 +35,7 @@ class FakePool:
     asked: str = "brick-001"
     broken: str = ""
     known: dict[str, list[tuple[VolumeInfo, ...]]] = field(default_factory=dict[str, list[tuple[VolumeInfo, ...]]])
+    loose: list[str] = field(default_factory=list[str])
 
     def asking(self, host: str) -> FakePool:
         return replace(self, asked=host)
@@ -74,6 +75,17 @@ class FakePool:
     def start(self, volume: str) -> None:
         self._did(f"start {volume}")
 
+    def holds_daemon(self, volume: str) -> bool:
+        """No, once for each time that the machine is among the loose ones."""
+        if self.asked in self.loose:
+            self.loose.remove(self.asked)
+            return False
+        self._did(f"{self.asked} holds {volume}")
+        return True
+
+    def heal_full(self, volume: str) -> None:
+        self._did(f"full {volume}")
+
     def forget(self, vm: str) -> None:
         self._did(f"forget {vm}")
         if not self.stubborn:
@@ -94,6 +106,16 @@ def use(monkeypatch: pytest.MonkeyPatch, fake: FakePool) -> None:
                 assert not request["rebuilding"]
                 fake.acts.append(f"unmark {vm}:{request['mark']}")
             return {}
+
+        def restart_glusterd(self, vm: str) -> None:
+            fake.acts.append(f"restart {vm}")
+
+        def reset(self, pool: Gluster, info: VolumeInfo, brick: str) -> float:
+            fake.acts.append(f"reset {info.name} {brick}")
+            return 0.0
+
+        def wait_whole(self, pool: Gluster, info: VolumeInfo, brick: str, since: float) -> None:
+            fake.acts.append(f"whole {info.name} {brick}")
 
     monkeypatch.setattr(volumes, "pool_of", pool_of)
     monkeypatch.setattr(volumes, "Bricks", FakeBricks)
@@ -228,3 +250,59 @@ def test_a_volume_that_was_never_started_has_nothing_to_bring_back(
     apply(context, Change(STAGE, "volume", "homes", "start", "Created", "Started"))
     apply(context, Change(STAGE, "volume", "homes", "start", "Stopped", "Started"))
     assert fake.acts == [*UNMARKED, "start homes", "start homes"]
+
+
+LOST = ("brick-003:/data/homes", "brick-003:/scratch/scratch")
+
+
+def rebuild(context: Context) -> None:
+    """Both bricks of a machine that came in a lost one's place."""
+    layouts = {
+        name: VolumeInfo(name, name, "Started", 3, 0, tuple(BrickInfo(vm, path) for vm in VMS), {})
+        for name, path in (("homes", "/data/homes"), ("scratch", "/scratch/scratch"))
+    }
+    facts = VolumeFacts(frozenset(VMS), "brick-001", {}, layouts)
+    changes = [Change(STAGE, "brick", each, "replace", vm="brick-003") for each in LOST]
+    Volumes().apply(replace(context, site=lab_site()), facts, changes)
+
+
+def test_a_volume_is_changed_only_while_glusterd_has_its_daemon_in_hand(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each restart and each reset; asked too early it waits 41 s with the pool's lock in its hand."""
+    fake = FakePool(loose=["brick-003"] * 4)
+    use(monkeypatch, fake)
+    began = context.clock.monotonic()
+    rebuild(context)
+    ready = ["brick-003 holds homes", "brick-003 holds scratch"]
+    resets = [f"reset homes {LOST[0]}", *ready, f"reset scratch {LOST[1]}", *ready]
+    ends = ["full homes", "full scratch", f"whole homes {LOST[0]}", f"whole scratch {LOST[1]}"]
+    assert fake.acts == ["restart brick-003", *ready, *resets, *ends]
+    assert context.clock.monotonic() - began == pytest.approx(2.0)
+
+
+def test_a_daemon_that_never_comes_is_not_waited_for_for_ever(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked of the volume then says so."""
+    use(monkeypatch, fake := FakePool(loose=["brick-003"] * 1000, broken="full homes"))
+    began = context.clock.monotonic()
+    with pytest.raises(StageError, match="full homes"):
+        rebuild(context)
+    waits = 6  # two volumes, after a restart and two resets
+    assert context.clock.monotonic() - began == pytest.approx(waits * bricks.DAEMONS)
+    assert fake.acts[0] == "restart brick-003"
+
+
+def test_a_reset_waits_until_the_others_see_the_machine(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sees them before they see it, and the reset is refused: "Host brick-003 not connected"."""
+    fake = FakePool()
+    fake.states["brick-002", "brick-003"] = "Probe Sent to Peer"
+    use(monkeypatch, fake)
+    began = context.clock.monotonic()
+    rebuild(context)
+    assert context.clock.monotonic() - began >= volumes.FORMED
+    fake.states.clear()
+    began = context.clock.monotonic()
+    rebuild(context)
+    assert context.clock.monotonic() == began
