@@ -32,7 +32,7 @@ def settled(stage: Stage, within: float = 180) -> float:
     """
     began = time.monotonic()
     context = stage.site.context()  # one connection for all looks
-    until(lambda: not backlog(context), within)
+    until(lambda: not backlog(context), within, every=1.0)
     with _prometheus(stage) as prometheus:
         asked = time.time()
         until(lambda: Durability.of(prometheus).whole(asked), within)
