@@ -67,7 +67,9 @@ def destroy(context: Context) -> tuple[Change, ...]:
     """Delete whatever in the cloud carries the site's mark; returns what was deleted."""
     with context.state.writing():
         close_connections(context)
-        return tuple(Destroy(context).run())
+        done = tuple(Destroy(context).run())
+        context.state.remove_sockets()
+        return done
 
 
 def close_connections(context: Context) -> None:

@@ -77,6 +77,11 @@ class SiteState:
             return _private(Path(runtime) / f"chaosjc-{digest}")
         return _private(Path(tempfile.gettempdir()) / f"chaosjc-{os.getuid()}-{digest}")
 
+    def remove_sockets(self) -> None:
+        """The directory, once no connection is left in it."""
+        with contextlib.suppress(OSError):
+            self.sockets.rmdir()
+
     @contextlib.contextmanager
     def writing(self) -> Generator[None]:
         """Hold the site's lock; raises StageError at once while another deploy or destroy holds it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,14 +91,26 @@ def _why(change: Change) -> str:
 
 def _verify_vm(context: Context, machine: Machine, around: Surroundings) -> list[Result]:
     context.report("verify", machine.name, "looking")
+    try:
+        lines = look(_expected(context, machine, around))
+    except StageError as error:
+        raise StageError(f"verify: {machine.name}: {error.message}") from error
+    return [Result(machine.role, machine.name, each["what"], each["held"], each["why"]) for each in lines]
+
+
+def look(expected: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One {"what", "held", "why"} for each thing that `verification.test_roles` is told to expect of a VM.
+
+    Raises StageError where pytest itself fails.
+    """
     with tempfile.TemporaryDirectory() as directory:
-        expected, results = Path(directory) / "expected.json", Path(directory) / "results"
-        expected.write_text(json.dumps(_expected(context, machine, around)))
+        told, results = Path(directory) / "expected.json", Path(directory) / "results"
+        told.write_text(json.dumps(expected))
         results.touch()
         done = command.run(
             _pytest(directory),
             env={
-                "CHAOSJC_VERIFY": str(expected),
+                "CHAOSJC_VERIFY": str(told),
                 "CHAOSJC_VERIFY_RESULTS": str(results),
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTEST_ADDOPTS": "",
@@ -107,8 +120,8 @@ def _verify_vm(context: Context, machine: Machine, around: Surroundings) -> list
         )
         lines = [json.loads(line) for line in results.read_text().splitlines()]
     if done.returncode not in (0, 1) or not lines:
-        raise StageError(f"verify: {machine.name}: pytest: {(done.stdout + done.stderr).strip()[-command.TAIL :]}")
-    return [Result(machine.role, machine.name, each["what"], each["held"], each["why"]) for each in lines]
+        raise StageError(f"pytest: {(done.stdout + done.stderr).strip()[-command.TAIL :]}")
+    return lines
 
 
 def _pytest(directory: str) -> list[str]:

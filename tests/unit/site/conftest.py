@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from chaosjc.site.state import SiteState
 from tests.unit.fakes import FakeClock
 from tests.unit.site.fakes import FakeCloud, small_site
 from tests.unit.site.fakes_hosts import FakeHosts
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories for sockets, whose real places must be short, go with the test."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,24 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_sockets_fit_into_sun_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(tempfile, "tempdir", None)
     for name in ("a", "a" * 200):
         sockets = SiteState.of("lab", str(tmp_path / name)).sockets
         assert len(str(sockets / ("n" * 32))) < 108 - 17
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
         assert SiteState.of("lab", str(tmp_path / name)).sockets == sockets
         sockets.rmdir()
+
+
+def test_sockets_in_use_keep_their_directory(state: SiteState) -> None:
+    socket = state.sockets / "socket"
+    socket.touch()
+    state.remove_sockets()
+    assert socket.exists()
+    socket.unlink()
+    directory = state.sockets
+    state.remove_sockets()
+    assert not directory.exists()
 
 
 def test_a_socket_directory_of_somebody_else_is_refused(state: SiteState) -> None:

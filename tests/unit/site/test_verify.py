@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,76 @@ def no_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script.write_text("#!/bin/sh\necho 'ssh: connect to host: Connection timed out' >&2\nexit 255\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A "VM" whose commands run on this machine, and whose systemd says what is in the directory's files."""
+    (tmp_path / "bin").mkdir()
+    programs = {
+        "ssh": 'for last; do :; done; exec sh -c "$last"',
+        "sudo": 'exec "$@"',
+        "systemctl": f'for unit; do :; done; cat "{tmp_path}/$unit"',
+    }
+    for name, text in programs.items():
+        script = tmp_path / "bin" / name
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def looked(**expected: object) -> list[tuple[bool, str]]:
+    """(held, why) of each, in their order."""
+    told = {"vm": WORKER, "ssh_config": "/dev/null", "files": [], "units": [], "mounts": [], "urls": []} | expected
+    return [(each["held"], each["why"]) for each in verify.look(told)]
+
+
+def test_what_is_looked_for_in_a_file(here: Path) -> None:
+    plain, altered, link = here / "pl,a in", here / "altered", here / "link"
+    plain.write_text("text")
+    plain.chmod(0o640)
+    altered.write_text("")
+    link.symlink_to(plain)
+    right = {
+        "digest": hashlib.sha256(b"text").hexdigest(),
+        "mode": "0640",
+        "owner": f"{plain.owner()}:{plain.group()}",
+    }
+    wishes = [
+        {**right, "path": str(plain)},
+        {**right, "path": str(plain), "mode": "0600"},
+        {**right, "path": str(plain), "owner": "nobody:nogroup"},
+        {**right, "path": str(altered)},
+        {**right, "path": str(link)},
+        {**right, "path": str(here / "nothing")},
+    ]
+    assert looked(files=wishes) == [
+        (True, ""),
+        (False, "mode is 0640, should be 0600"),
+        (False, f"belongs to {right['owner']}"),
+        (False, "altered"),
+        (False, "no regular file"),
+        (False, "missing"),
+    ]
+
+
+def test_what_is_looked_for_in_a_unit(here: Path) -> None:
+    ours, by_hand = "/lib/systemd/system/a.service.d/ours.conf", "/etc/systemd/system/a.service.d/override.conf"
+    for unit, active, enabled, drop_ins in [
+        ("good.service", "active", "enabled", ""),
+        ("dead.service", "failed", "enabled", ""),
+        ("off.service", "active", "disabled", ""),
+        ("a.service", "active", "enabled", f"{ours} {by_hand}"),
+    ]:
+        (here / unit).write_text(f"DropInPaths={drop_ins}\nActiveState={active}\nUnitFileState={enabled}\n")
+    assert looked(units=["good.service", "dead.service", "off.service", "a.service", "unknown.service"]) == [
+        (True, ""),
+        (False, "not running"),
+        (False, "not enabled"),
+        (False, f"has drop-in {by_hand}"),
+        (False, "not running"),
+    ]
 
 
 def test_a_site_that_was_never_deployed_cannot_be_verified(context: Context) -> None:
