@@ -47,7 +47,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def looked(**expected: object) -> list[tuple[bool, str]]:
     """(held, why) of each, in their order."""
-    told = {"vm": WORKER, "ssh_config": "/dev/null", "files": [], "units": [], "mounts": [], "urls": []} | expected
+    nothing: dict[str, object] = {"files": [], "units": [], "mounts": [], "urls": []}
+    told = {"vm": WORKER, "ssh_config": "/dev/null", **nothing, **expected}
     return [(each["held"], each["why"]) for each in verify.look(told)]
 
 
