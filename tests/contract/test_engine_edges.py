@@ -22,6 +22,7 @@ from chaosjc.engine.watchdog import close_abandoned
 from chaosjc.errors import FaultError, UsageError
 from chaosjc.journal.events import Closed, Entry
 from chaosjc.journal.store import Store
+from tests.contract.prometheus_process import wait_for
 from tests.contract.test_run import World
 
 ROOT = Path(__file__).parents[2]
@@ -157,11 +158,15 @@ class TestRuns:
             assert session.plan(loaded[0], 1).planned.deadline > 600
 
     def test_a_person_outranks_a_reason_of_our_own(self, world: World) -> None:
-        def interrupt(run: Run) -> None:
-            time.sleep(0.5)
-            run.request_stop("signal", "interrupted by SIGINT")
+        asked = world.there / "asked"
 
-        judged = world.run(interrupt, inject="exit 3", undo=f"sleep 1; touch '{world.there}/file'")
+        def interrupt(run: Run) -> None:
+            wait_for(lambda: "undo-claimed" in world.types)
+            run.request_stop("signal", "interrupted by SIGINT")
+            asked.touch()
+
+        undo = f"until test -e '{asked}'; do sleep 0.05; done; touch '{world.there}/file'"
+        judged = world.run(interrupt, inject="exit 3", undo=undo)
         assert (judged.verdict, judged.code) == ("ABORTED", "signal")
         assert world.types.count("stopping") == 2
 
