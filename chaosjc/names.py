@@ -154,5 +154,28 @@ PEER_CONNECTED = Metric(
 )
 PING_TIMEOUT = Metric("chaosjc_gluster_ping_timeout_seconds", "gauge", "network.ping-timeout in force.", ("volume",))
 
+# ------------------------------------------------------------------ controller: what runs by itself, and what is owed
+SCHEDULE_NEXT = Metric(
+    "chaosjc_schedule_next_timestamp_seconds", "gauge", "When an entry falls due next.", ("schedule", "entry")
+)
+SCHEDULE_DUE = Metric(
+    "chaosjc_schedule_due_total",
+    "counter",
+    "Times that an entry fell due, by what became of it: begun, ended, prepare-failed, busy (another was under way).",
+    ("schedule", "entry", "outcome"),
+)
+RUNS = Metric("chaosjc_runs_total", "counter", "Runs that were closed, by verdict.", ("verdict",))
+FAULTS_ACTIVE = Metric(
+    "chaosjc_fault_deadline_timestamp_seconds",
+    "gauge",
+    "When a fault that was injected, or may have been, ends by its plan; absent once it is undone and seen whole.",
+    ("run", "fault", "target"),
+)
+UNDO_DEBTS = Metric("chaosjc_undo_debts", "gauge", "Steps of closed runs that nobody has seen whole again.")
+HALTED = Metric("chaosjc_halted", "gauge", "1 while the kill switch is pressed.")
+
 METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 """All of them, in the order above."""
+
+SITE_METRICS = tuple(each for each in METRICS if each.name.startswith(("chaosjc_storage_", "chaosjc_gluster_")))
+"""Those that the VMs of a site export."""

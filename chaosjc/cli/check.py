@@ -13,11 +13,12 @@ app = typer.Typer()
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Experiment and site files, or directories of them.")],
+    files: Annotated[list[Path], typer.Argument(help="Experiment, site and schedule files, or directories of them.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read files without touching anything. All errors of all files at once; exit code 2 if there is any."""
     from chaosjc.cli.files import experiment_files
+    from chaosjc.controller import model as schedules
     from chaosjc.engine.experiment import Experiment
     from chaosjc.site.model import SiteFile
     from chaosjc.spec import reader
@@ -26,7 +27,7 @@ def check(
     from chaosjc.spec.validate import choose, validate
     from chaosjc.spec.variables import substitute
 
-    kinds: dict[str, type[Model]] = {"Experiment": Experiment, "Site": SiteFile}
+    kinds: dict[str, type[Model]] = {"Experiment": Experiment, "Site": SiteFile, "Schedule": schedules.Schedule}
     problems = Problems()
     paths = experiment_files(files)
     for path in paths:
@@ -34,8 +35,9 @@ def check(
         model = choose(document, kinds, problems) if document else None
         if document and model is Experiment:
             document, _ = substitute(document, problems)
-        if document and model:
-            validate(document, model, problems)
+        found = validate(document, model, problems) if document and model else None
+        if document and isinstance(found, schedules.Schedule):
+            schedules.check_files(document, found, problems)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in paths], "errors": [str(each) for each in problems]}))
         if len(problems):

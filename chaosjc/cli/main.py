@@ -23,6 +23,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("chaosjc.cli.run", "Run experiments; --dry-run prints the whole plan."),
     "runs": ("chaosjc.cli.runs", "Past runs: list, show."),
     "report": ("chaosjc.cli.report", "A run as a self-contained HTML file, or JUnit."),
+    "schedule": ("chaosjc.cli.schedule", "What runs by itself: preview, list."),
+    "serve": ("chaosjc.cli.serve", "The controller of a site: run what falls due."),
     "recover": ("chaosjc.cli.recover", "Undo whatever a dead run left behind."),
     "canary": ("chaosjc.cli.canary", "Exporters: the synthetic users of storage, and GlusterFS."),
     "halt": ("chaosjc.cli.halt", "The kill switch: stop every run, start none."),

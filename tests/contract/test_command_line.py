@@ -182,5 +182,5 @@ class TestFiles:
 
 
 def test_every_file_of_ours_is_right(tmp_path: Path) -> None:
-    done = chaosjc(tmp_path, "check", "experiments", "experiments/local", "sites")
+    done = chaosjc(tmp_path, "check", "experiments", "experiments/local", "schedules", "sites")
     assert done.returncode == 0, done.stderr

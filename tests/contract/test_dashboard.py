@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chaosjc.names import METRICS, Metric
+from chaosjc.names import SITE_METRICS, Metric
 from dashboards import draw, storage
 from tests.contract.prometheus_process import Exporter, Server, scraping, wait_for
 
@@ -36,7 +36,7 @@ def exposition(metric: Metric) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Exporter]]:
     with scraping(tmp_path_factory.mktemp("dashboard")) as (server, exporter):
-        exporter.text += "\n".join(line for metric in METRICS for line in exposition(metric)) + "\n"
+        exporter.text += "\n".join(line for metric in SITE_METRICS for line in exposition(metric)) + "\n"
         wait_for(lambda: server.client.query("rate(chaosjc_storage_writes_total[2s])", at=time.time()), 30)
         yield server, exporter
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from chaosjc.drivers.prometheus import Prometheus
-from chaosjc.names import METRICS
+from chaosjc.names import SITE_METRICS
 from tests.lab.cloud import measured, until
 from tests.lab.runs import Stage
 
@@ -22,7 +22,7 @@ def value(prometheus: Prometheus, query: str) -> float | None:
 def missing(prometheus: Prometheus) -> set[str]:
     """Metrics of the register of which there is no series."""
     there = 'count({__name__="%s"}) > 0'
-    names = {each.name + ("_count" if each.kind == "histogram" else "") for each in METRICS}
+    names = {each.name + ("_count" if each.kind == "histogram" else "") for each in SITE_METRICS}
     return {name for name in names if value(prometheus, there % name) is None}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chaosjc.controller.model import Schedule
 from chaosjc.engine.experiment import Experiment
 from chaosjc.site.model import SiteFile
 from chaosjc.spec.schema import schema_text
@@ -13,6 +14,7 @@ from chaosjc.spec.schema import schema_text
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 TEXTS = {
     "experiment.json": schema_text(Experiment, variables=True),
+    "schedule.json": schema_text(Schedule),
     "site.json": schema_text(SiteFile),
 }
 

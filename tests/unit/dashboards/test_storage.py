@@ -9,7 +9,7 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from chaosjc.names import METRICS
+from chaosjc.names import SITE_METRICS
 from dashboards import draw, storage
 from tests.unit.register import Register, registered
 
@@ -35,7 +35,7 @@ def test_a_query_asks_for_what_the_register_has(panel: str, expr: str) -> None:
 
 def test_every_metric_of_the_register_is_shown() -> None:
     asked = " ".join(expr for _, expr in QUERIES)
-    assert [metric.name for metric in METRICS if f"{metric.name}" not in asked] == []
+    assert [metric.name for metric in SITE_METRICS if f"{metric.name}" not in asked] == []
 
 
 def test_panels_fill_rows_and_do_not_overlap() -> None:

@@ -1,0 +1,114 @@
+"""`chaosjc serve`: the controller of one site."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chaosjc.errors import UsageError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from chaosjc.controller.model import Loaded
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    files: Annotated[list[Path], typer.Argument(help="Schedule files of one site.")],
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where Prometheus finds it.")] = "127.0.0.1:9830",
+    state: Annotated[str, typer.Option(help="The state directory of the site.")] = "",
+) -> None:
+    """Run what falls due, one thing at a time, until it is told to end; what is under way then is put back first."""
+    import datetime
+
+    from prometheus_client import CollectorRegistry
+
+    from chaosjc.cli.state import journal_of, remember
+    from chaosjc.clock import SystemClock, rfc3339
+    from chaosjc.controller import daemon
+    from chaosjc.controller.claims import Claims
+    from chaosjc.controller.controller import Controller, Due
+    from chaosjc.controller.exporter import Exporter
+    from chaosjc.controller.model import load
+    from chaosjc.engine.recover import recover
+    from chaosjc.journal.store import Store
+
+    clock = SystemClock()
+
+    def tell(line: str) -> None:
+        typer.echo(f"{rfc3339(clock.time())} {line}")
+
+    loaded = load(files)
+    name, where = _site_of(loaded, state)
+    journal = journal_of(name, where)
+    remember(journal)
+    with _alone(journal.parent):
+        with Store(journal) as store:
+            owed = [step for each in recover(store, clock, tell) for step in each.owed]
+        if owed:
+            tell(f"STILL OWED, and until it is not, nothing begins: {', '.join(owed)}")
+        claims = Claims(journal.parent / "claims.jsonl")
+        runner = daemon.Runner(journal.parent / "controller.log")
+        controller = Controller(claims, runner, lambda: datetime.datetime.now(datetime.UTC), where)
+        dues = [Due(each, entry) for each in loaded for entry in each.schedule.entries]
+        registry = CollectorRegistry()
+        registry.register(Exporter(controller, dues, claims, journal))
+        with _listening(listen, registry):
+            daemon.serve(controller, dues, runner, tell)
+
+
+def _site_of(loaded: Sequence[Loaded], state: str) -> tuple[str, str]:
+    """Its name, and its state directory where that is not the usual one."""
+    sites = {each.site.name if each.site else "" for each in loaded}
+    if len(sites) > 1:
+        named = ", ".join(f"{each.path}: {each.schedule.site or 'none'}" for each in loaded)
+        raise UsageError(
+            f"schedules of several sites: {named}", hint="a controller serves one site: start one for each"
+        )
+    names = [each.schedule.name for each in loaded]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"two schedules have the same name: {', '.join(twice)}")
+    site = loaded[0].site
+    return sites.pop(), state or (site.state if site else "")
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Generator[None]:
+    """Raises UsageError while another controller serves the same state."""
+    import fcntl
+
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / "controller.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{directory}: another controller serves this site", hint="end that one first") from None
+        yield
+
+
+@contextlib.contextmanager
+def _listening(where: str, registry: CollectorRegistry) -> Generator[None]:
+    """Answer Prometheus. Raises UsageError where the port cannot be had."""
+    from prometheus_client import start_http_server
+
+    host, colon, port = where.rpartition(":")
+    if not colon or not port.isdigit():
+        raise UsageError(f"--listen {where}: expected HOST:PORT")
+    try:
+        server, thread = start_http_server(int(port), host or "0.0.0.0", registry)  # noqa: S104 - as it was asked for
+    except OSError as error:
+        raise UsageError(f"--listen {where}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,1 @@
+"""Experiments by themselves: when they run, and the process that runs them."""

@@ -1,0 +1,64 @@
+"""What a controller has begun: one JSON line each, durable before the first act, so that nothing is begun twice."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from chaosjc.errors import JournalError
+
+Outcome = Literal["begun", "busy", "prepare-failed", "ended"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One due time of one entry, and what became of it; `code` is the worst verdict's exit code once it has ended."""
+
+    schedule: str
+    entry: str
+    due: str
+    outcome: Outcome
+    code: int | None = None
+    why: str = ""
+
+
+class Claims:
+    """A file that only grows; a line that a crash cut short is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def all(self) -> list[Claim]:
+        """As they were written. Raises JournalError where the file cannot be read."""
+        try:
+            lines = self._path.read_text(encoding="utf-8").split("\n")[:-1]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise JournalError(f"{self._path}: {error.strerror}") from error
+        return [Claim(**json.loads(line)) for line in lines if line.endswith("}")]
+
+    def last(self, schedule: str, entry: str) -> datetime.datetime | None:
+        """The latest due time of an entry that was ever dealt with."""
+        due = [each.due for each in self.all() if (each.schedule, each.entry) == (schedule, entry)]
+        return max(map(datetime.datetime.fromisoformat, due), default=None)
+
+    def add(self, claim: Claim) -> None:
+        """Durable when it returns. Raises JournalError where it is not."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._path.open("a+b") as file:
+                file.seek(0, os.SEEK_END)
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        file.write(b"\n")
+                file.write(json.dumps(asdict(claim)).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise JournalError(f"{self._path}: cannot remember what is begun: {error.strerror}") from error

@@ -1,0 +1,103 @@
+"""When each entry of a schedule fires: a pure function of the file, so that a year ahead can be told today."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cronsim import CronSim
+
+from chaosjc.controller.model import Cron, Entry, Mtbf, Often, Schedule
+
+BEGINNING = datetime.date(2026, 1, 1)
+"""Random days are drawn one after another from here on, so that every day has the same past for everybody."""
+
+HORIZON = datetime.timedelta(days=5 * 366)
+"""Further ahead nothing is looked for: a leap day comes round within it."""
+
+
+@dataclass(frozen=True, order=True)
+class Firing:
+    """One entry, due at an instant (UTC). `seed` is that of its first run."""
+
+    at: datetime.datetime
+    entry: str
+    seed: int
+
+
+def firings(schedule: Schedule, start: datetime.datetime, end: datetime.datetime) -> list[Firing]:
+    """All that are due from `start` up to, and not at, `end`; the earliest first."""
+    return sorted(firing for entry in schedule.entries for firing in of_entry(schedule, entry, start, end))
+
+
+def next_firing(schedule: Schedule, entry: Entry, after: datetime.datetime) -> Firing | None:
+    """The first that is due later than `after`; None where none is to be expected."""
+    start = after + datetime.timedelta(microseconds=1)
+    return next(of_entry(schedule, entry, start, start + HORIZON), None)
+
+
+def of_entry(schedule: Schedule, entry: Entry, start: datetime.datetime, end: datetime.datetime) -> Iterator[Firing]:
+    """The same of one entry, one after another."""
+    times = _cron(schedule, entry, start, end) if isinstance(entry, Cron) else _random(schedule, entry, start, end)
+    for at in times:
+        yield Firing(at, entry.name, _number(schedule.seed, entry.name, "targets", at.isoformat()) >> 33)
+
+
+def probability(often: Often) -> float:
+    """That an entry fires on a working day on which it may.
+
+    After one it rests for `least` - 1 days, and then waits for 1/p on average: `mean` = `least` - 1 + 1/p. Chaos Monkey
+    itself takes 1/mean, and so its mean is longer than the one that was asked for.
+    """
+    return 1 / (often.mean - often.least + 1)
+
+
+def _cron(
+    schedule: Schedule, entry: Cron, start: datetime.datetime, end: datetime.datetime
+) -> Iterator[datetime.datetime]:
+    zone = schedule.calendar.zone
+    just_before = start.astimezone(zone) - datetime.timedelta(microseconds=1)
+    for local in CronSim(entry.cron, just_before):
+        at = local.astimezone(datetime.UTC)
+        if at >= end:
+            return
+        if at >= start and schedule.calendar.open(at):
+            yield at
+
+
+def _random(
+    schedule: Schedule, entry: Entry, start: datetime.datetime, end: datetime.datetime
+) -> Iterator[datetime.datetime]:
+    assert isinstance(entry, Mtbf)  # noqa: S101 - the other kind of entry
+    chance, rest = probability(entry.mtbf), 0
+    day, last = BEGINNING, end.astimezone(schedule.calendar.zone).date()
+    while day <= last:
+        if schedule.calendar.working(day):
+            if rest:
+                rest -= 1
+            elif _draw(schedule.seed, entry.name, "day", day.isoformat()) < chance:
+                rest = entry.mtbf.least - 1
+                at = _moment(schedule, entry, day)
+                if start <= at < end:
+                    yield at
+        day += datetime.timedelta(days=1)
+
+
+def _moment(schedule: Schedule, entry: Entry, day: datetime.date) -> datetime.datetime:
+    """A whole second of the day's hours."""
+    opens, closes = schedule.calendar.hours_of(day)
+    seconds = int((closes - opens).total_seconds())
+    since = int(_draw(schedule.seed, entry.name, "second", day.isoformat()) * seconds)
+    return opens + datetime.timedelta(seconds=since)
+
+
+def _draw(*what: object) -> float:
+    """From 0 up to, and not, 1; always the same for the same words."""
+    return _number(*what) / 2**64
+
+
+def _number(*what: object) -> int:
+    """64 bits."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, what)).encode()).digest()[:8])

@@ -1,0 +1,153 @@
+"""The controller's real process, with real runs that take a file away."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import signal
+import sys
+import urllib.request
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosjc.controller.claims import Claims
+from chaosjc.controller.model import Schedule
+from chaosjc.controller.schedule import firings
+from chaosjc.drivers import command
+from chaosjc.journal.store import Store
+from tests.contract.prometheus_process import free_port, wait_for
+from tests.contract.test_run import World
+
+ROOT = Path(__file__).parents[2]
+SOON = datetime.timedelta(seconds=8)  # a process needs one to start, and more where others do, too
+
+
+def schedule(at: datetime.datetime, experiment: Path) -> dict[str, Any]:
+    """One entry that fires at that second: hours of one minute, and a seed under which that is the one."""
+    minute = at.hour * 60 + at.minute
+    hours = "-".join(f"{each // 60:02}:{each % 60:02}" for each in (minute, minute + 1))
+    entry = {"name": "soon", "mtbf": {"mean": 1}, "experiments": [str(experiment)]}
+    raw: dict[str, Any] = {"apiVersion": "chaosjc/v1", "kind": "Schedule", "name": "s"}
+    raw |= {"calendar": {"hours": hours}, "entries": [entry]}
+    for seed in range(10_000):
+        raw["seed"] = seed
+        found = Schedule.model_validate_json(json.dumps(raw))
+        if firings(found, at, at + datetime.timedelta(seconds=1)):
+            return raw
+    raise AssertionError("no such seed")
+
+
+class Served:
+    """A schedule that fires in a few seconds, and its controllers."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.port = world, free_port()
+        self.file, self.log = world.there / "schedule.yaml", world.there / "serve.log"
+        self.claims = Claims(world.there / "claims.jsonl")
+
+    def write(self, **changes: str) -> None:
+        at = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + SOON
+        self.file.write_text(json.dumps(schedule(at, self.world.experiment(**changes))))
+
+    def argv(self, port: int) -> list[str]:
+        where = ["--listen", f"127.0.0.1:{port}", "--state", str(self.world.there)]
+        return [sys.executable, "-m", "chaosjc.cli.main", "serve", str(self.file), *where]
+
+    @contextlib.contextmanager
+    def controller(self) -> Generator[Any]:
+        process = command.spawn(self.argv(self.port), log=self.log, cwd=ROOT)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [each.outcome for each in self.claims.all()]
+
+    def verdicts(self) -> list[str]:
+        with Store(self.world.journal) as store:
+            states = [store.state(run) for run in store.runs()]
+        return [state.closed.verdict if state.closed else "RUNNING" for state in states if state]
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
+    def broken(self) -> bool:
+        return not self.world.whole
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    yield Served(World(tmp_path))
+
+
+def test_what_falls_due_runs_once_and_is_told(served: Served) -> None:
+    served.write()
+    with served.controller() as process:
+        wait_for(lambda: served.outcomes == ["begun", "ended"], 30)
+        assert served.verdicts() == ["PASS"]
+        told = served.metrics()
+        assert 'chaosjc_runs_total{verdict="PASS"} 1.0' in told
+        assert 'chaosjc_schedule_due_total{entry="soon",outcome="ended",schedule="s"} 1.0' in told
+        assert "chaosjc_undo_debts 0.0" in told
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert "s/soon: ended, exit code 0; next " in served.log.read_text()
+
+
+def test_a_signal_ends_the_run_too_and_puts_everything_back(served: Served) -> None:
+    served.write(duration="60s")
+    with served.controller() as process:
+        wait_for(served.broken, 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert served.world.whole
+    assert served.verdicts() == ["ABORTED"]
+    assert served.outcomes == ["begun", "ended"]
+
+
+def test_a_controller_that_is_killed_owes_nothing_and_begins_nothing_twice(served: Served) -> None:
+    served.write(duration="4s")
+    with served.controller() as process:
+        wait_for(served.broken, 30)
+        process.kill()
+        process.wait()
+    with served.controller() as again:
+        wait_for(lambda: served.verdicts() == ["PASS"], 30)
+        again.send_signal(signal.SIGINT)
+        assert again.wait(10) == 0
+    assert served.world.whole
+    assert served.outcomes == ["begun"]
+    assert served.verdicts() == ["PASS"]
+
+
+def test_what_a_dead_run_left_is_undone_before_anything_begins(served: Served) -> None:
+    """Run and watchdog are killed: nobody is left but the next controller."""
+    served.write(duration="60s")
+    with served.controller() as process:
+        wait_for(served.broken, 30)
+        process.kill()
+        process.wait()
+    argv = ["pgrep", "-f", f"watchdog {served.world.there}|main run {served.world.there}"]
+    pids = command.run(argv).stdout.split()
+    assert len(pids) == 2
+    command.run(["kill", "-KILL", *pids])
+    with served.controller():
+        wait_for(lambda: served.world.whole, 20)
+        wait_for(lambda: served.verdicts() == ["ABORTED"], 20)
+
+
+def test_a_site_has_one_controller(served: Served) -> None:
+    served.write()
+    with served.controller():
+        wait_for(lambda: served.log.exists() and "next" in served.log.read_text(), 20)
+        done = command.run(served.argv(free_port()), check=False, cwd=ROOT)
+    assert done.returncode == 2
+    assert "another controller serves this site" in done.stderr

@@ -1,0 +1,105 @@
+"""`chaosjc schedule` and what `chaosjc check` says of schedule files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from chaosjc.cli import check, schedule
+from chaosjc.errors import SpecError, UsageError
+
+ROOT = Path(__file__).parents[3]
+LAB = ROOT / "schedules" / "lab.yaml"
+EXPERIMENT = ROOT / "experiments" / "local" / "web-service.yaml"
+
+
+def schedule_file(directory: Path, **changes: Any) -> Path:
+    path = directory / "s.yaml"
+    entry = {"name": "a", "cron": "0 9 * * *", "experiments": [str(EXPERIMENT)]}
+    raw = {"apiVersion": "chaosjc/v1", "kind": "Schedule", "name": "s", "entries": [entry | changes]}
+    path.write_text(json.dumps(raw))
+    return path
+
+
+def invoked(*words: object) -> Result:
+    return CliRunner().invoke(schedule.app, [str(each) for each in words], catch_exceptions=False)
+
+
+def test_a_preview_is_in_the_order_of_time_and_ends_with_the_last_day() -> None:
+    done = invoked("preview", LAB, "--from", "2026-12-01", "--to", "2026-12-31", "--json")
+    rows = json.loads(done.stdout)
+    assert [each["at"] for each in rows] == sorted(each["at"] for each in rows)
+    assert (rows[0]["at"], rows[0]["entry"]) == ("2026-12-01T08:30:00.000Z", "frozen-worker")
+    assert rows[-1]["at"] < "2026-12-24", "then come the holidays"
+    assert {each["schedule"] for each in rows} == {"lab"}
+    assert all(Path(path).exists() for each in rows for path in each["experiments"])
+
+
+def test_a_year_ahead_is_told_the_same_twice() -> None:
+    words = ("preview", LAB, "--from", "2027-01-01", "--to", "2027-12-31", "--json")
+    first = json.loads(invoked(*words).stdout)
+    assert first == json.loads(invoked(*words).stdout)
+    assert {each["entry"] for each in first} == {"frozen-worker", "broken-brick", "lost-brick"}
+
+
+def test_for_people_times_are_those_of_the_place() -> None:
+    shown = invoked("preview", LAB, "--from", "2026-12-01", "--to", "2026-12-01").stdout
+    assert "Tue 2026-12-01 09:30:00 CET" in shown
+    assert "nothing falls due" in invoked("preview", LAB, "--from", "2026-12-25", "--to", "2026-12-26").stdout
+
+
+def test_the_list_has_each_entry_once(tmp_path: Path) -> None:
+    assert len(json.loads(invoked("list", LAB, "--json").stdout)) == 3
+    never = schedule_file(tmp_path)
+    never.write_text(json.dumps(json.loads(never.read_text()) | {"calendar": {"hours": "10:00-11:00"}}))
+    assert json.loads(invoked("list", never, "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--from", "tomorrow"], "expected a date such as 2026-12-24, found 'tomorrow'"),
+        (["--from", "2026-12-02", "--to", "2026-12-01"], "it ends before it begins"),
+    ],
+)
+def test_dates_that_are_none(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        invoked("preview", LAB, *words)
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        CliRunner().invoke(check.app, [str(path)], catch_exceptions=False)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cron": "61 * * * *"}, "expected five fields as crontab(5) has them, found '61 * * * *'"),
+        ({"cron": "0 9 * * * *"}, "minute, hour, day of the month, month, day of the week"),
+        ({"experiments": []}, "1 or more entries"),
+        ({"experiments": ["gone.yaml"]}, "gone.yaml"),
+        ({"vars": {"limit": "5"}}, "limit: leave the quotes out"),
+        ({"mtbf": {"mean": 5}}, "which is it?"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_told_with_its_place(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    [problem] = problems(schedule_file(tmp_path, **changes))
+    assert message in problem
+    assert problem.startswith(str(tmp_path))
+
+
+def test_the_files_that_it_names_are_read_too(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("apiVersion: chaosjc/v1\nkind: Experiment\nname: x\n")
+    path = schedule_file(tmp_path, experiments=["x.yaml"])
+    assert all(each.startswith(f"{tmp_path}/x.yaml:") for each in problems(path))
+    raw = json.loads(schedule_file(tmp_path).read_text()) | {"site": "nowhere.yaml"}
+    path.write_text(json.dumps(raw))
+    assert "nowhere.yaml" in problems(path)[0]

@@ -1,0 +1,23 @@
+"""Schedules at hand."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from chaosjc.controller.model import Schedule
+
+WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
+
+
+def schedule(*entries: dict[str, Any], seed: int = 1, **calendar: Any) -> Schedule:
+    """With these entries; what an entry says is added to a name and an experiment."""
+    named = [{"name": f"e{number}", "experiments": ["x.yaml"]} | each for number, each in enumerate(entries)]
+    raw = {"apiVersion": "chaosjc/v1", "kind": "Schedule", "name": "s", "seed": seed}
+    return Schedule.model_validate_json(json.dumps({**raw, "calendar": calendar, "entries": named}))
+
+
+def utc(text: str) -> datetime.datetime:
+    """`2026-12-01T09:30`."""
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
