@@ -15,30 +15,14 @@ from typing import Any
 import pytest
 
 from chaosjc.controller.claims import Claims
-from chaosjc.controller.model import Schedule
-from chaosjc.controller.schedule import firings
 from chaosjc.drivers import command
 from chaosjc.journal.store import Store
 from tests.contract.prometheus_process import free_port, wait_for
 from tests.contract.test_run import World
+from tests.schedules import firing_at
 
 ROOT = Path(__file__).parents[2]
 SOON = datetime.timedelta(seconds=8)  # a process needs one to start, and more where others do, too
-
-
-def schedule(at: datetime.datetime, experiment: Path) -> dict[str, Any]:
-    """One entry that fires at that second: hours of one minute, and a seed under which that is the one."""
-    minute = at.hour * 60 + at.minute
-    hours = "-".join(f"{each // 60:02}:{each % 60:02}" for each in (minute, minute + 1))
-    entry = {"name": "soon", "mtbf": {"mean": 1}, "experiments": [str(experiment)]}
-    raw: dict[str, Any] = {"apiVersion": "chaosjc/v1", "kind": "Schedule", "name": "s"}
-    raw |= {"calendar": {"hours": hours}, "entries": [entry]}
-    for seed in range(10_000):
-        raw["seed"] = seed
-        found = Schedule.model_validate_json(json.dumps(raw))
-        if firings(found, at, at + datetime.timedelta(seconds=1)):
-            return raw
-    raise AssertionError("no such seed")
 
 
 class Served:
@@ -51,7 +35,7 @@ class Served:
 
     def write(self, **changes: str) -> None:
         at = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + SOON
-        self.file.write_text(json.dumps(schedule(at, self.world.experiment(**changes))))
+        self.file.write_text(json.dumps(firing_at(at, self.world.experiment(**changes))))
 
     def argv(self, port: int) -> list[str]:
         where = ["--listen", f"127.0.0.1:{port}", "--state", str(self.world.there)]

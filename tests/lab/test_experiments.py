@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import signal
@@ -18,6 +19,7 @@ from chaosjc.lab.layout import Lab
 from tests.lab.cloud import measured, until
 from tests.lab.runs import CHAOSJC, Stage, hypothesis, seconds
 from tests.lab.site import ROOT, DeployedSite
+from tests.schedules import firing_at
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
@@ -148,3 +150,23 @@ def short(experiment: str, stage: Stage) -> Path:
     path = stage.site.state / f"{experiment}.yaml"
     path.write_text((ROOT / f"experiments/{experiment}.yaml").read_text() + "\nbaseline: 3s\n")
     return path
+
+
+class TestScheduled:
+    def test_what_falls_due_finds_a_whole_site_and_leaves_one(self, stage: Stage, tmp_path: Path) -> None:
+        """A worker was deleted by hand: the site is deployed and verified first, then the other one freezes."""
+        cloud = stage.site.context().cloud
+        cloud.delete_server(next(each.id for each in cloud.servers() if each.name == "worker-001"))
+        at = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=10)
+        raw = firing_at(at, ROOT / "experiments/worker-vm-frozen.yaml", prepare="deploy")
+        file, log, runs = tmp_path / "schedule.yaml", tmp_path / "log", len(stage.runs())
+        file.write_text(json.dumps(raw | {"site": str(stage.site.file)}))
+        where = ["--state", str(stage.site.state), "--listen", "127.0.0.1:0"]
+        process = command.spawn([*CHAOSJC, "serve", str(file), *where], log=log, cwd=ROOT)
+        try:
+            until(lambda: "ended, exit code 0" in log.read_text(), 200, every=1)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0, log.read_text()
+        assert [each["verdict"] for each in stage.runs()[runs:]] == ["PASS"]
+        stage.assert_whole()
