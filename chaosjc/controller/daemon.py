@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import types
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,17 @@ def _coming(controller: Controller, due: Due) -> str:
 
 @contextlib.contextmanager
 def _signals() -> Generator[Callable[[], str]]:
-    """A function that waits for one, by a pipe: a handler must not touch what the interrupted thread may hold."""
+    """A function that waits for one, by a pipe: a handler must not touch what the interrupted thread may hold.
+
+    One that is ignored, as under `nohup`, stays so.
+    """
     reading, writing = os.pipe()
-    before = {
-        each: signal.signal(each, lambda number, _: os.write(writing, bytes([number])) and None) for each in ENDING
-    }
+
+    def write(number: int, _: types.FrameType | None) -> None:
+        os.write(writing, bytes([number]))
+
+    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, write) for each in heard}
     try:
         yield lambda: signal.Signals(os.read(reading, 1)[0]).name
     finally:

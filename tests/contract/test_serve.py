@@ -105,7 +105,7 @@ def test_a_controller_that_is_killed_owes_nothing_and_begins_nothing_twice(serve
         process.wait()
     with served.controller() as again:
         wait_for(lambda: served.verdicts() == ["PASS"], 30)
-        again.send_signal(signal.SIGINT)
+        again.send_signal(signal.SIGTERM)
         assert again.wait(10) == 0
     assert served.world.whole
     assert served.outcomes == ["begun"]
