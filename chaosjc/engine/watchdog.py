@@ -95,7 +95,8 @@ def watch(store: Store, run: str, ready_fd: int, clock: Clock) -> None:
 
 
 def _say_ready(descriptor: int, undoer: Undoer) -> None:
-    with open(descriptor, "wb") as pipe:
+    """To a run that may have died meanwhile: it is then to be closed all the same."""
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:
         try:
             for step in undoer.state().planned.steps:
                 undoer.faults[step.fault].prepare(step, undoer.world)

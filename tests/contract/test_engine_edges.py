@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import threading
@@ -264,6 +265,18 @@ class TestOthers:
         with pytest.raises(FaultError, match="not ready: no answer"):
             hanging.wait_ready()
         assert not hanging.alive
+
+    def test_a_run_that_dies_before_its_watchdog_is_ready_is_closed_by_it(self, world: World) -> None:
+        loaded, wishes = world.session(world.experiment(claim=LOADED))
+        with open_session(wishes, loaded, print) as session:
+            run = session.run(session.plan(loaded[0], 1), world.entries.append)
+            run._record(run._planned)
+        alone = watchdog.Watchdog(world.journal, run.id)
+        os.close(alone._pipe)
+        assert alone._process.wait(20) == 0
+        with Store(world.journal) as store:
+            state = store.state(run.id)
+        assert state and state.closed and (state.closed.verdict, state.closed.code) == ("ABORTED", "death")
 
     def test_an_old_journal_opens_while_another_writes(self, world: World) -> None:
         """And so on a full disk: to open one writes nothing."""
