@@ -11,14 +11,14 @@ from chaosjc.errors import UsageError
 if TYPE_CHECKING:
     from chaosjc.site.model import SiteFile
 
-SUFFIXES = (".yaml", ".yml")
-
 
 def experiment_files(paths: Iterable[Path]) -> list[Path]:
     """Files as they are named; a directory stands for its YAML files, sorted."""
+    from chaosjc.spec.reader import files_of
+
     found: list[Path] = []
     for path in paths:
-        inside = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES) if path.is_dir() else [path]
+        inside = files_of(path)
         if not inside:
             raise UsageError(f"{path} holds no YAML file")
         found += inside

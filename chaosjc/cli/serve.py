@@ -37,6 +37,7 @@ def serve(
     from chaosjc.controller.controller import Controller, Due
     from chaosjc.controller.exporter import Exporter
     from chaosjc.controller.model import load
+    from chaosjc.engine.locks import Locks
     from chaosjc.engine.recover import recover
     from chaosjc.journal.store import Store
 
@@ -49,7 +50,9 @@ def serve(
     name, where = _site_of(loaded, state)
     journal = journal_of(name, where)
     remember(journal)
-    with _alone(journal.parent):
+    with Locks(journal).held("controller", wait=False) as alone:
+        if not alone:
+            raise UsageError(f"{journal.parent}: another controller serves this site", hint="end that one first")
         with Store(journal) as store:
             owed = [step for each in recover(store, clock, tell) for step in each.owed]
         if owed:
@@ -66,32 +69,18 @@ def serve(
 
 def _site_of(loaded: Sequence[Loaded], state: str) -> tuple[str, str]:
     """Its name, and its state directory where that is not the usual one."""
+    from chaosjc.spec.problems import repeated
+
     sites = {each.site.name if each.site else "" for each in loaded}
     if len(sites) > 1:
         named = ", ".join(f"{each.path}: {each.schedule.site or 'none'}" for each in loaded)
         raise UsageError(
             f"schedules of several sites: {named}", hint="a controller serves one site: start one for each"
         )
-    names = [each.schedule.name for each in loaded]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    if twice := repeated(each.schedule.name for each in loaded):
         raise UsageError(f"two schedules have the same name: {', '.join(twice)}")
     site = loaded[0].site
     return sites.pop(), state or (site.state if site else "")
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Generator[None]:
-    """Raises UsageError while another controller serves the same state."""
-    import fcntl
-
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (directory / "controller.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{directory}: another controller serves this site", hint="end that one first") from None
-        yield
 
 
 @contextlib.contextmanager

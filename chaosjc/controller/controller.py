@@ -12,11 +12,10 @@ from typing import Protocol
 from chaosjc.controller.claims import Claim, Claims, Outcome
 from chaosjc.controller.model import Entry, Loaded
 from chaosjc.controller.schedule import Firing, next_firing, of_entry
+from chaosjc.journal.verdict import EXIT_CODES
 
 GRACE = datetime.timedelta(seconds=60)
 """How late something may begin; what is later is not caught up with: nobody expects it any more."""
-
-NOT_STARTED = 4
 
 
 class Child(Protocol):
@@ -47,8 +46,7 @@ class Controller:
 
     def next(self, due: Due) -> Firing | None:
         """The first that is still to come, and was never dealt with."""
-        now = self._now()
-        last = self._claims.last(due.loaded.schedule.name, due.entry.name)
+        now, last = self._now(), self._last(due)
         return next_firing(due.loaded.schedule, due.entry, max(now, last) if last else now)
 
     def fire(self, due: Due) -> Claim | None:
@@ -67,10 +65,12 @@ class Controller:
             self._busy.release()
 
     def _fallen_due(self, due: Due) -> Firing | None:
-        now = self._now()
-        last = self._claims.last(due.loaded.schedule.name, due.entry.name)
+        now, last = self._now(), self._last(due)
         found = list(of_entry(due.loaded.schedule, due.entry, now - GRACE, now + datetime.timedelta(microseconds=1)))
         return found[-1] if found and (last is None or found[-1].at > last) else None
+
+    def _last(self, due: Due) -> datetime.datetime | None:
+        return self._claims.last(due.loaded.schedule.name, due.entry.name)
 
     def _run(self, due: Due, firing: Firing) -> Claim:
         self._claim(due, firing, "begun")
@@ -79,7 +79,7 @@ class Controller:
             for verb in ("deploy", "verify"):
                 if self._child(["site", verb, str(site), *self._where()]):
                     why = f"site {verb} failed"
-                    return self._claim(due, firing, "prepare-failed", code=NOT_STARTED, why=why)
+                    return self._claim(due, firing, "prepare-failed", code=EXIT_CODES["NOT-STARTED"], why=why)
         return self._claim(due, firing, "ended", code=self._child(self._words(due, firing, site)))
 
     def _words(self, due: Due, firing: Firing, site: Path | None) -> list[str]:

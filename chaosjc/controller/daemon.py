@@ -21,9 +21,9 @@ from chaosjc.controller.claims import Claim
 from chaosjc.controller.controller import GRACE, Controller, Due
 from chaosjc.drivers import command
 from chaosjc.errors import ChaosJCError
+from chaosjc.journal.verdict import EXIT_CODES
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ABORTED = 5  # the exit code of a run that was told to end
 
 
 class Runner:
@@ -38,7 +38,7 @@ class Runner:
         """Start `chaosjc WORDS` and wait for it; once all is to end, nothing is started any more."""
         with self._lock:
             if self._stopping:
-                return ABORTED
+                return EXIT_CODES["ABORTED"]
             process = command.spawn([sys.executable, "-m", "chaosjc.cli.main", *words], log=self._log)
             self._end = process.terminate
         code = process.wait()

@@ -20,7 +20,7 @@ from chaosjc.site import model as sites
 from chaosjc.site.model import SiteFile
 from chaosjc.spec import reader
 from chaosjc.spec.model import FirstWord, Model
-from chaosjc.spec.problems import Problems
+from chaosjc.spec.problems import Problems, repeated
 from chaosjc.spec.reader import Document
 from chaosjc.spec.validate import validate
 
@@ -103,9 +103,7 @@ class Schedule(Model):
     @field_validator("entries")
     @classmethod
     def _names_differ(cls, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-        names = [each.name for each in entries]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        if twice := repeated(each.name for each in entries):
             raise ValueError(f"two entries have the same name: {', '.join(twice)}")
         return entries
 
@@ -125,7 +123,7 @@ class Loaded:
 
     def experiments(self, entry: Entry) -> list[Path]:
         """What it runs, in that order; a directory stands for its YAML files."""
-        return [file for each in entry.experiments for file in _files(beside(self.path, each))]
+        return [file for each in entry.experiments for file in reader.files_of(beside(self.path, each))]
 
 
 def load(paths: Sequence[Path]) -> list[Loaded]:
@@ -146,15 +144,11 @@ def _load(path: Path, problems: Problems) -> Loaded | None:
     schedule = validate(document, Schedule, problems) if document else None
     if document is None or schedule is None:
         return None
-    check_files(document, schedule, problems)
-    if len(problems):
-        return None
-    site = sites.load(beside(path, schedule.site)) if schedule.site else None
-    return Loaded(path, schedule, site)
+    return Loaded(path, schedule, check_files(document, schedule, problems))
 
 
-def check_files(document: Document, schedule: Schedule, problems: Problems) -> None:
-    """Add every problem of the site and the experiments that it names."""
+def check_files(document: Document, schedule: Schedule, problems: Problems) -> SiteFile | None:
+    """Add every problem of the site and the experiments that it names; returns the site, if one could be read."""
     path = Path(document.path)
     site: SiteFile | None = None
     if schedule.site:
@@ -164,13 +158,14 @@ def check_files(document: Document, schedule: Schedule, problems: Problems) -> N
             _add(problems, error)
     for number, entry in enumerate(schedule.entries):
         for index, name in enumerate(entry.experiments):
-            files = _files(beside(path, name))
+            files = reader.files_of(beside(path, name))
             if not files:
                 problems.add(document.problem(("entries", number, "experiments", index), f"{name} holds no YAML file"))
             try:
                 experiments.load(files, site=site.vars if site else {}, overrides=entry.vars)
             except SpecError as error:
                 _add(problems, error)
+    return site
 
 
 def _add(problems: Problems, error: SpecError) -> None:
@@ -178,9 +173,3 @@ def _add(problems: Problems, error: SpecError) -> None:
     for each in error.problems:
         if each not in known:
             problems.add(each)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml"))

@@ -16,7 +16,7 @@ from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
 from chaosjc.spec import reader
 from chaosjc.spec.model import FirstWord, Model
-from chaosjc.spec.problems import Problems
+from chaosjc.spec.problems import Problems, repeated
 from chaosjc.spec.scalars import Duration
 from chaosjc.spec.validate import validate
 from chaosjc.spec.variables import substitute
@@ -65,9 +65,7 @@ class Experiment(Model):
     @field_validator("hypotheses", "observe")
     @classmethod
     def _names_differ(cls, checks: tuple[CheckEntry, ...], info: ValidationInfo) -> tuple[CheckEntry, ...]:
-        named = [each.name for each in checks if each.name]
-        twice = sorted({name for name in named if named.count(name) > 1})
-        if twice:
+        if twice := repeated(each.name for each in checks if each.name):
             what = "hypotheses" if info.field_name == "hypotheses" else "observations"
             raise ValueError(f"two {what} have the same name: {', '.join(twice)}")
         return checks

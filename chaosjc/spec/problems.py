@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from chaosjc.errors import Problem, SpecError
@@ -54,6 +55,11 @@ def quote(text: str, limit: int = 60) -> str:
     """`"text"` on one line, shortened in the middle of nowhere when long, control characters made visible."""
     shown = text if len(text) <= limit else text[: limit - 1] + "…"
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + '"'
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Those that come more than once, sorted."""
+    return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
 def closest(word: str, known: Collection[str]) -> str | None:

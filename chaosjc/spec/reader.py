@@ -20,6 +20,7 @@ import yaml
 from chaosjc.errors import Problem
 from chaosjc.spec.problems import Loc, Problems, field_path, quote
 
+SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 
@@ -84,6 +85,11 @@ class Document:
     def problem(self, loc: Loc, message: str, place: Place | None = None) -> Problem:
         """A problem with the value at `loc`."""
         return Problem(self.path, *(place or self.place(loc)), field_path(loc), message)
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file as it is named; a directory stands for its YAML files, sorted."""
+    return sorted(each for each in path.iterdir() if each.suffix in SUFFIXES) if path.is_dir() else [path]
 
 
 def load(path: Path, problems: Problems) -> Document | None:
