@@ -22,7 +22,6 @@ app = typer.Typer()
 WORST_FIRST = (6, 5, 1, 3, 4, 0)
 """Exit codes of the verdicts."""
 ABORTED = 5
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @app.command()
@@ -164,18 +163,15 @@ class Series:
 def _signals(run: Run) -> Generator[list[int]]:
     """Ctrl-C and SIGTERM ask the run to stop; asking again changes nothing: it undoes first, whatever happens.
 
-    Yields the list of those that came. One that is ignored, as under `nohup`, stays so.
+    Yields the list of those that came.
     """
+    from chaosjc.engine.signals import heard
+
     came: list[int] = []
 
     def stop(number: int, _: types.FrameType | None) -> None:
         came.append(number)
         run.request_stop("signal", f"interrupted by {signal.Signals(number).name}")
 
-    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heard}
-    try:
+    with heard(stop):
         yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,10 +20,9 @@ from apscheduler.triggers.base import BaseTrigger  # pyright: ignore[reportMissi
 from chaosjc.controller.claims import Claim
 from chaosjc.controller.controller import GRACE, Controller, Due
 from chaosjc.drivers import command
+from chaosjc.engine.signals import heard
 from chaosjc.errors import ChaosJCError
 from chaosjc.journal.verdict import EXIT_CODES
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Runner:
@@ -108,21 +107,15 @@ def _coming(controller: Controller, due: Due) -> str:
 
 @contextlib.contextmanager
 def _signals() -> Generator[Callable[[], str]]:
-    """A function that waits for one, by a pipe: a handler must not touch what the interrupted thread may hold.
-
-    One that is ignored, as under `nohup`, stays so.
-    """
+    """A function that waits for one, by a pipe: a handler must not touch what the interrupted thread may hold."""
     reading, writing = os.pipe()
 
     def write(number: int, _: types.FrameType | None) -> None:
         os.write(writing, bytes([number]))
 
-    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {each: signal.signal(each, write) for each in heard}
     try:
-        yield lambda: signal.Signals(os.read(reading, 1)[0]).name
+        with heard(write):
+            yield lambda: signal.Signals(os.read(reading, 1)[0]).name
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
         os.close(reading)
         os.close(writing)

@@ -66,6 +66,13 @@ class Served:
     def broken(self) -> bool:
         return not self.world.whole
 
+    def die_while_broken(self) -> None:
+        """A controller is killed as soon as its run has broken something."""
+        with self.controller() as process:
+            wait_for(self.broken, 30)
+            process.kill()
+            process.wait()
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
@@ -99,10 +106,7 @@ def test_a_signal_ends_the_run_too_and_puts_everything_back(served: Served) -> N
 
 def test_a_controller_that_is_killed_owes_nothing_and_begins_nothing_twice(served: Served) -> None:
     served.write(duration="4s")
-    with served.controller() as process:
-        wait_for(served.broken, 30)
-        process.kill()
-        process.wait()
+    served.die_while_broken()
     with served.controller() as again:
         wait_for(lambda: served.verdicts() == ["PASS"], 30)
         again.send_signal(signal.SIGTERM)
@@ -115,10 +119,7 @@ def test_a_controller_that_is_killed_owes_nothing_and_begins_nothing_twice(serve
 def test_what_a_dead_run_left_is_undone_before_anything_begins(served: Served) -> None:
     """Run and watchdog are killed: nobody is left but the next controller."""
     served.write(duration="60s")
-    with served.controller() as process:
-        wait_for(served.broken, 30)
-        process.kill()
-        process.wait()
+    served.die_while_broken()
     argv = ["pgrep", "-f", f"watchdog {served.world.there}|main run {served.world.there}"]
     pids = command.run(argv).stdout.split()
     assert len(pids) == 2
