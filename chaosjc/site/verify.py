@@ -24,6 +24,7 @@ from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
 
 LIMIT = 120.0  # seconds for one VM
+_HANDED_OVER = 5.0  # seconds: so often Prometheus's discovery hands new targets to its scrapers (discovery/manager.go)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
     }
 
 
-def _exporter_urls(context: Context, machine: Machine) -> list[dict[str, str]]:
+def _exporter_urls(context: Context, machine: Machine) -> list[dict[str, Any]]:
     """The machine's own exporters, and a series without which each has nothing to say."""
     expected = {"node": "node_load1 ", "gluster": "chaosjc_gluster_brick_up{", "storage": "chaosjc_storage_inflight{"}
     return [
@@ -157,6 +158,7 @@ def _exporter_urls(context: Context, machine: Machine) -> list[dict[str, str]]:
             "name": f"{job} exporter answers{'' if job == 'node' else f' on port {port}'}",
             "url": f"http://localhost:{port}/metrics",
             "expect": expected[job],
+            "within": 0,
         }
         for job, found in monitoring.targets(context.site).items()
         for each, port in found
@@ -174,14 +176,19 @@ def _mounts(context: Context, machine: Machine) -> list[dict[str, str]]:
     ]
 
 
-def _prometheus_urls(context: Context) -> list[dict[str, str]]:
-    """Each VM's exporters as Prometheus sees them: the value of `up` is 1."""
+def _prometheus_urls(context: Context) -> list[dict[str, Any]]:
+    """Each VM's exporters as Prometheus sees them: the value of `up` is 1.
+
+    Right after a deploy it has not scraped yet: it gets time for two scrapes of what it was told last.
+    """
+    within = 2 * (_HANDED_OVER + context.site.monitoring.scrape_interval)
     api = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?query="
     return [
         {
             "name": f"Prometheus scrapes {job + ' of ' if job != 'node' else ''}{vm}",
             "url": api + quote(f'min(up{{job="{job}",vm="{vm}"}})'),
             "expect": ',"1"]',
+            "within": within,
         }
         for job, found in monitoring.targets(context.site).items()
         for vm in dict.fromkeys(each.name for each, _ in found)

@@ -1,7 +1,8 @@
 """Every planned thing on one VM, seen through the bastion.
 
 $CHAOSJC_VERIFY names a JSON file: {"vm", "ssh_config", "files": [{path, digest, mode, owner}…], "units": [name…],
-"mounts": [{path, type}…], "urls": [{name, url, expect}…]}.
+"mounts": [{path, type}…], "urls": [{name, url, expect, within}…]}. `within`: seconds since the session began, that an
+answer may take to become the expected one.
 """
 
 # ruff: noqa: D103, S101 - these are tests
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra  # pyright: ignore[reportMissingTypeStubs]
 
+BEGUN = time.monotonic()
 EXPECTED: dict[str, Any] = json.loads(Path(os.environ["CHAOSJC_VERIFY"]).read_text())
 
 
@@ -63,7 +66,10 @@ def test_mount(vm: Any, mount: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("url", EXPECTED["urls"], ids=lambda each: each["name"])
-def test_answers(vm: Any, url: dict[str, str]) -> None:
+def test_answers(vm: Any, url: dict[str, Any]) -> None:
     found = vm.run("curl -sS -m 5 %s", url["url"])
+    while url["expect"] not in found.stdout and time.monotonic() - BEGUN < url["within"]:
+        time.sleep(0.5)
+        found = vm.run("curl -sS -m 5 %s", url["url"])
     assert found.rc == 0, found.stderr.strip()
     assert url["expect"] in found.stdout, f"says {found.stdout.strip()[:200]}"
