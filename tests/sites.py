@@ -11,6 +11,11 @@ ROOT = Path(__file__).parents[1]
 EXPORTERS = "9810-9820"
 
 
+def cloud_file() -> dict[str, Any]:
+    """sites/jupytercloud.yaml as it was read: the whole stack."""
+    return yaml.safe_load((ROOT / "sites" / "jupytercloud.yaml").read_text())
+
+
 def lab_file(*, storage: bool) -> dict[str, Any]:
     """sites/lab.yaml as it was read; without `storage`, nothing in it is about GlusterFS."""
     raw: dict[str, Any] = yaml.safe_load((ROOT / "sites" / "lab.yaml").read_text())

@@ -11,8 +11,9 @@ from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site.change import Change, concerning
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.destroy import Destroy
-from chaosjc.site.roles import access, canary, monitoring, storage
+from chaosjc.site.roles import access, canary, database, kubernetes, monitoring, storage
 from chaosjc.site.stages.base import Stage
+from chaosjc.site.stages.cluster import Cluster
 from chaosjc.site.stages.hosts import Hosts
 from chaosjc.site.stages.infra import Infra
 from chaosjc.site.stages.keys import Keys
@@ -34,6 +35,10 @@ STAGES: tuple[Stage[Any], ...] = (
     Hosts("bricks", storage.bricks),
     Volumes(),
     Hosts("mounts", storage.mounts, requires=("volumes",)),
+    Hosts("nodes", kubernetes.nodes, requires=("access",)),
+    Cluster(),
+    Hosts("kubelets", kubernetes.kubelets, requires=("cluster",)),
+    Hosts("database", database.contents),
     Hosts("canary", canary.contents, requires=("mounts",)),
     Hosts("monitoring", monitoring.contents),
 )

@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from chaosjc.site.sections import Directory, Hub, Kubernetes, Name
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Problems, did_you_mean, quote
 from chaosjc.spec.scalars import Duration
 from chaosjc.spec.validate import validate
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
-"""A name that is also a host name: lower case, digits, dashes."""
-
-Directory = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9][a-z0-9_-]*)+$")]
-"""An absolute path of plain words."""
 
 Environment = Literal["lab", "test", "pre-production", "production"]
 PRIVATE: frozenset[Environment] = frozenset({"lab", "test"})
@@ -186,6 +181,8 @@ class SiteFile(Model):
     ssh: Ssh = Ssh()
     monitoring: Monitoring = Monitoring()
     storage: Storage | None = None
+    kubernetes: Kubernetes | None = None
+    hub: Hub | None = None
     policy: Policy = Policy()
     vars: dict[str, str | int | float] = Field(default_factory=dict[str, str | int | float])
 
@@ -276,6 +273,25 @@ class SiteFile(Model):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _cluster(self) -> Self:
+        cluster = self.kubernetes
+        if cluster is None:
+            if self.hub:
+                raise ValueError("hub: it runs on `kubernetes`, which the file does not have")
+            return self
+        for name in (cluster.control_plane, *cluster.workers, *cluster.labels):
+            if name not in self.roles:
+                raise ValueError(f"kubernetes: no role {quote(name)}; {did_you_mean(name, self.roles)}")
+        if self.roles[cluster.control_plane].count != 1:
+            raise ValueError(f"kubernetes: role {cluster.control_plane} is the control plane: count 1")
+        volumes = self.storage.volumes if self.storage else {}
+        if self.hub and self.hub.homes not in volumes:
+            raise ValueError(
+                f"hub: no volume {quote(self.hub.homes)} for homes; {did_you_mean(self.hub.homes, volumes)}"
+            )
+        return self
+
     @property
     def machines(self) -> tuple[Machine, ...]:
         """Every VM that the site should have, in the order of the file."""
@@ -284,6 +300,12 @@ class SiteFile(Model):
             for role_name, role in self.roles.items()
             for index, name in enumerate(_names(role_name, role))
         )
+
+    @property
+    def control_plane(self) -> str:
+        """The name of the cluster's control plane VM; empty where there is no cluster."""
+        role = self.kubernetes.control_plane if self.kubernetes else ""
+        return next((each.name for each in self.machines if each.role == role), "")
 
     def brick_path(self, volume: str) -> str:
         """Where a volume's bricks lie, on each VM that carries one: `/data/homes`."""

@@ -66,6 +66,16 @@ class SiteState:
         return self.ssh / "config.reader"
 
     @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, of the site's Kubernetes."""
+        return self.root / "kubeconfig"
+
+    @property
+    def secrets(self) -> Path:
+        """What the site's parts share, and nobody else knows."""
+        return self.root / "secrets.json"
+
+    @property
     def sockets(self) -> Path:
         """A private directory for ssh's shared connections, whose path is short enough for a socket."""
         inside = self.root / "ctl"

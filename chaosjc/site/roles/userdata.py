@@ -8,13 +8,24 @@ import json
 
 from chaosjc.site.keys import HostIdentity
 from chaosjc.site.model import Machine, SiteFile
-from chaosjc.site.roles import Account, Contents, File, Surroundings, access, canary, monitoring, storage
+from chaosjc.site.roles import (
+    Account,
+    Contents,
+    File,
+    Surroundings,
+    access,
+    canary,
+    database,
+    kubernetes,
+    monitoring,
+    storage,
+)
 
 
 def everything(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """What all stages together put on a VM."""
-    parts = (access.contents, storage.contents, canary.contents, monitoring.contents)
-    return sum((each(site, machine, around) for each in parts), Contents())
+    parts = (access, storage, kubernetes, database, canary, monitoring)
+    return sum((each.contents(site, machine, around) for each in parts), Contents())
 
 
 def render(contents: Contents, identity: HostIdentity) -> str:

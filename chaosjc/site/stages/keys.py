@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chaosjc.clock import rfc3339
+from chaosjc.site import secrets
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context
 from chaosjc.site.keys import PRINCIPALS, Validity
@@ -15,11 +16,12 @@ from chaosjc.site.stages.base import Stage
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """Whether both authorities are there, each user's certificate, and the time in seconds since 1970."""
+    """Whether both authorities and the secrets are there, each user's certificate, the time in seconds since 1970."""
 
     authorities: bool
     certificates: Mapping[str, Validity | None]
     now: float
+    secrets: bool = False
 
 
 class Keys(Stage[KeyFacts]):
@@ -31,13 +33,16 @@ class Keys(Stage[KeyFacts]):
         """Read the state directory."""
         del patient
         certificates = {user: context.keyring.certificate(user) for user in PRINCIPALS}
-        return KeyFacts(context.keyring.public_keys() is not None, certificates, context.clock.time())
+        authorities, there = context.keyring.public_keys() is not None, secrets.load(context.state.secrets) is not None
+        return KeyFacts(authorities, certificates, context.clock.time(), there)
 
     def plan(self, site: SiteFile, facts: KeyFacts) -> tuple[Change, ...]:
         """Authorities first: what one signs depends on it."""
         changes: list[Change] = []
         if not facts.authorities:
             changes.append(Change(self.name, "authority", f"{site.name} users and hosts", "create"))
+        if site.hub and not facts.secrets:
+            changes.append(Change(self.name, "secrets", site.name, "create"))
         for user, validity in facts.certificates.items():
             if validity is None or not facts.authorities:
                 changes.append(Change(self.name, "certificate", user, "create"))
@@ -52,6 +57,8 @@ class Keys(Stage[KeyFacts]):
             context.report(self.name, change.name, f"{change.action} {change.kind}")
             if change.kind == "authority":
                 context.keyring.create_authorities()
+            elif change.kind == "secrets":
+                secrets.create(context.state.secrets)
             else:
                 context.keyring.certify_user(change.name, context.site.ssh.user_certificates)
 

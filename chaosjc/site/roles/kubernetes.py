@@ -1,0 +1,69 @@
+"""Kubernetes nodes: containerd and the kubelet on the control plane and on workers.
+
+What turns a node into a member of the cluster crosses machines and is `stages.cluster`'s; here is what a node has
+before.
+"""
+
+from __future__ import annotations
+
+from chaosjc.site.manifests import RESOLV_CONF
+from chaosjc.site.model import Machine, SiteFile
+from chaosjc.site.roles import Contents, File, Surroundings, Unit
+from chaosjc.site.roles.storage import mount_unit
+
+NOBODY = "192.0.2.1"
+"""An address of documentation (RFC 5737): a site without name servers still has a cluster with names of its own."""
+
+CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
+
+
+def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """Both parts."""
+    return nodes(site, machine, around) + kubelets(site, machine, around)
+
+
+def nodes(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """All that `kubeadm` needs to find."""
+    del around
+    if not is_node(site, machine):
+        return Contents()
+    kubelet = File(f"/etc/systemd/system/{KUBELET}", _kubelet(site, machine), live=True, restarts=KUBELET)
+    servers = site.network.nameservers or (NOBODY,)
+    resolv = File(RESOLV_CONF, "".join(f"nameserver {each}\n" for each in servers))
+    return Contents((kubelet, resolv), (Unit(CONTAINERD),))
+
+
+def kubelets(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """The kubelet itself: it has nothing to do before its node was made a member."""
+    del around
+    return Contents((), (Unit(KUBELET),)) if is_node(site, machine) else Contents()
+
+
+def is_node(site: SiteFile, machine: Machine) -> bool:
+    """Whether a machine is a member of the cluster."""
+    cluster = site.kubernetes
+    return cluster is not None and machine.role in (cluster.control_plane, *cluster.workers)
+
+
+def _kubelet(site: SiteFile, machine: Machine) -> str:
+    """After the volumes: a pod whose home is not mounted yet would wait for the kubelet's next try."""
+    storage = site.storage
+    volumes = storage.volumes if storage and machine.role in storage.clients else ()
+    after = " ".join([CONTAINERD, *(mount_unit(each) for each in volumes)])
+    return f"""\
+[Unit]
+Description=kubelet, the node's agent
+After={after}
+Wants={CONTAINERD}
+ConditionPathExists=/var/lib/kubelet/config.yaml
+StartLimitIntervalSec=0
+[Service]
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+ExecStart=/usr/bin/kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \\
+  --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+KillMode=process
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+"""

@@ -1,0 +1,205 @@
+"""Stage cluster: `kubeadm init` on the control plane, `kubeadm join` on the workers, and what every cluster needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from chaosjc.drivers.ssh import Unreachable
+from chaosjc.errors import StageError
+from chaosjc.site import discover
+from chaosjc.site.change import Change
+from chaosjc.site.context import Context, in_parallel
+from chaosjc.site.manifests import kubeadm_init, kubeadm_join, manifests
+from chaosjc.site.model import SiteFile
+from chaosjc.site.stages import cluster_plan
+from chaosjc.site.stages.base import Stage, ask_program, run_on
+from chaosjc.site.stages.cluster_plan import STAGE, ClusterFacts, MemberFact, NodeFact, node_names
+from chaosjc.site.state import write_atomically
+
+ASK = 60.0  # seconds for one question: kubectl reads the API's whole surface first
+ANSWERS = 90.0  # seconds in which a control plane that was just started must answer
+INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
+USABLE = "10m"  # how long a token admits new nodes
+_KUBECTL = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
+_QUIET = ("--v=1", "--ignore-preflight-errors=NumCPU,Mem")
+
+
+class Cluster(Stage[ClusterFacts]):
+    """See cluster_plan for what is compared."""
+
+    name = STAGE
+    requires = ("nodes",)
+
+    def facts(self, context: Context, *, patient: bool) -> ClusterFacts:
+        """Ask every node what it is, and the control plane what it has."""
+        names = node_names(context.site)
+        running = {each.name for each in discover.topology(context.site, context.cloud).vms if each.status == "ACTIVE"}
+        if context.site.control_plane not in running or (context.only is not None and not context.only & set(names)):
+            return ClusterFacts()
+        there = [each for each in names if each in running]
+        found = zip(there, in_parallel(lambda each: _look(context, each, patient=patient), there), strict=True)
+        members = {name: fact for name, fact in found if fact is not None}
+        if context.site.control_plane not in members:
+            return ClusterFacts()
+        awaited = {name for name, fact in members.items() if fact.member and _concerns(context, name)}
+        said = _ask_control_plane(context, awaited if patient else None)
+        ports = discover.ports(context.site, context.cloud)
+        return _facts(context, said, members, discover.addresses(context.site, ports))
+
+    def plan(self, site: SiteFile, facts: ClusterFacts) -> tuple[Change, ...]:
+        """Pure; see cluster_plan."""
+        return cluster_plan.plan(site, facts)
+
+    def apply(self, context: Context, facts: ClusterFacts, changes: Sequence[Change]) -> None:
+        """In the order of the plan; workers join side by side."""
+        for change in changes:
+            context.report(STAGE, change.name, f"{change.action} {change.kind}")
+        _Apply(context, facts, changes).run()
+
+
+class _Apply:
+    """One round of changes."""
+
+    def __init__(self, context: Context, facts: ClusterFacts, changes: Sequence[Change]) -> None:
+        assert context.site.kubernetes is not None  # noqa: S101 - without it nothing is planned
+        self._context, self._facts, self._changes = context, facts, changes
+        self._site, self._cluster = context.site, context.site.kubernetes
+        self._master = context.site.control_plane
+
+    def run(self) -> None:
+        """Raises StageError, which names the VM and what it said."""
+        if self._named("control plane", "create"):
+            self._init()
+        elif self._named("control plane", "update"):
+            self._fail("its API server does not answer", "sudo journalctl -u kubelet")
+        if names := self._named("manifest"):
+            self._apply_manifests(names)
+        for name in self._named("node", "delete"):
+            self._kubectl("delete", "node", name, "--wait=false")
+        if joining := self._named("node", "create"):
+            self._join(joining)
+        for name in self._named("node", "update"):
+            self._kubectl("uncordon", name)
+        for name in self._named("labels"):
+            words = [f"{key}={value}" for key, value in cluster_plan.labels(self._site, name).items()]
+            self._kubectl("label", "node", name, "--overwrite", *words)
+        self._settle()
+        if self._named("kubeconfig") or self._named("control plane"):
+            text = self._run(self._master, "cat", "/etc/kubernetes/admin.conf")
+            write_atomically(self._context.state.kubeconfig, text)
+
+    def _named(self, kind: str, action: str = "") -> list[str]:
+        return [each.name for each in self._changes if each.kind == kind and action in ("", each.action)]
+
+    def _init(self) -> None:
+        if self._facts.members[self._master].begun:
+            self._run(self._master, "kubeadm", "reset", "--force", timeout=JOIN)
+        address = self._facts.addresses[self._master]
+        config = kubeadm_init(self._site, self._cluster, address)
+        self._run(self._master, "kubeadm", "init", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=INIT)
+        self._apply_manifests(list(manifests(self._site)))
+
+    def _apply_manifests(self, names: Sequence[str]) -> None:
+        texts = manifests(self._site)
+        for name in names:
+            self._kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=texts[name])
+
+    def _join(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name in self._facts.nodes:  # kubeadm refuses a name whose node is still Ready
+                self._kubectl("delete", "node", name, "--wait=false")
+        command = self._run(self._master, "kubeadm", "token", "create", "--ttl", USABLE, "--print-join-command")
+        endpoint, token, digest = join_words(command)
+        in_parallel(lambda each: self._join_one(each, endpoint, token, digest), names)
+
+    def _join_one(self, name: str, endpoint: str, token: str, digest: str) -> None:
+        if self._facts.members[name].begun:
+            self._run(name, "kubeadm", "reset", "--force", timeout=JOIN)
+        config = kubeadm_join(self._cluster, name, endpoint, token, digest)
+        self._run(name, "kubeadm", "join", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=JOIN)
+        self._context.report(STAGE, name, "joined")
+
+    def _settle(self) -> None:
+        """Nodes, then CoreDNS on the workers, then everything of the system's own."""
+        there = [each for each in node_names(self._site) if each in self._facts.members]
+        names = [each for each in there if _concerns(self._context, each)]
+        self._wait("--for=condition=Ready", *(f"node/{each}" for each in names))
+        if self._named("add-on"):
+            self._add_coredns()
+        for kind in ("daemonset", "deployment"):
+            rollout = ("-n", "kube-system", "rollout", "status", "--watch", f"--timeout={READY:.0f}s")
+            for name in self._kubectl("-n", "kube-system", "get", kind, "-o", "name").split():
+                self._kubectl(*rollout, name, timeout=READY + 10)
+
+    def _add_coredns(self) -> None:
+        config = kubeadm_init(self._site, self._cluster, self._facts.addresses[self._master])
+        argv = ("kubeadm", "init", "phase", "addon", "coredns", "--config", "/dev/stdin")
+        self._run(self._master, *argv, stdin=config)
+
+    def _wait(self, *words: str) -> None:
+        self._kubectl("wait", f"--timeout={READY:.0f}s", *words, timeout=READY + 10)
+
+    def _kubectl(self, *words: str, stdin: str | None = None, timeout: float = ASK) -> str:
+        return self._run(self._master, *_KUBECTL, *words, stdin=stdin, timeout=timeout)
+
+    def _run(self, vm: str, *argv: str, stdin: str | None = None, timeout: float = ASK) -> str:
+        return run_on(self._context, STAGE, vm, argv, stdin=stdin, timeout=timeout)
+
+    def _fail(self, what: str, where: str) -> None:
+        hint = f"ssh -F {self._context.state.ssh_config} {self._master} {where}"
+        raise StageError(f"{STAGE}: {self._master}: {what}", hint=hint)
+
+
+def _look(context: Context, name: str, *, patient: bool) -> MemberFact | None:
+    try:
+        said = ask_program(context, STAGE, name, "remote_node.py", {"look": {}}, timeout=ASK)
+    except Unreachable:
+        if patient:
+            raise
+        return None  # stage infra has said so
+    return MemberFact(said["member"], said["begun"])
+
+
+def _concerns(context: Context, name: str) -> bool:
+    return context.only is None or name in context.only
+
+
+def _ask_control_plane(context: Context, awaited: Collection[str] | None) -> dict[str, Any]:
+    """Wait for an API server that was just started and for `awaited` nodes to come back; for nothing where None."""
+    request = {"cluster": {"manifests": manifests(context.site)}}
+    end = context.clock.monotonic() + ANSWERS
+    while True:
+        said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
+        if awaited is None or context.clock.monotonic() >= end or not _starting(said, awaited):
+            return said
+        context.clock.sleep(1)
+
+
+def _starting(said: dict[str, Any], awaited: Collection[str]) -> bool:
+    nodes: dict[str, Any] = said.get("nodes", {})
+    return said["state"] == "silent" or any(not each["ready"] for name, each in nodes.items() if name in awaited)
+
+
+def _facts(
+    context: Context, said: dict[str, Any], members: dict[str, MemberFact], addresses: dict[str, str]
+) -> ClusterFacts:
+    kept = context.state.kubeconfig
+    return ClusterFacts(
+        control_plane=said["state"],
+        members=members,
+        nodes={name: NodeFact(**each) for name, each in said.get("nodes", {}).items()},
+        unavailable=tuple(said.get("unavailable", ())),
+        differ=said.get("differ", dict.fromkeys(manifests(context.site), "missing")),
+        coredns=said.get("coredns", False),
+        kubeconfig=said.get("kubeconfig", ""),
+        kept=kept.read_text() if kept.exists() else "",
+        addresses=addresses,
+    )
+
+
+def join_words(command: str) -> tuple[str, str, str]:
+    """Endpoint, token and digest from `kubeadm join HOST:PORT --token T --discovery-token-ca-cert-hash D`."""
+    words = command.split()
+    after = {word: words[at + 1] for at, word in enumerate(words[:-1])}
+    return after["join"], after["--token"], after["--discovery-token-ca-cert-hash"]

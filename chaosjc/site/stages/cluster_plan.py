@@ -1,0 +1,129 @@
+"""What stage cluster compares: the control plane, its nodes, their labels, and what is applied to the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chaosjc.site.change import Change
+from chaosjc.site.model import SiteFile
+
+STAGE = "cluster"
+ControlPlane = Literal["unknown", "absent", "partial", "silent", "ready"]
+
+
+@dataclass(frozen=True)
+class NodeFact:
+    """A Node as the API server has it."""
+
+    ready: bool
+    schedulable: bool
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class MemberFact:
+    """What a VM itself says: whether it was made a member, and whether an attempt left something behind."""
+
+    member: bool
+    begun: bool
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """`members` by VM, of those that answered; `nodes` by name; `differ` says how each manifest differs, in words.
+
+    `kubeconfig` is the administrator's on the control plane, `kept` the one in the site's state.
+    """
+
+    control_plane: ControlPlane = "unknown"
+    members: Mapping[str, MemberFact] = field(default_factory=dict[str, MemberFact])
+    nodes: Mapping[str, NodeFact] = field(default_factory=dict[str, NodeFact])
+    unavailable: tuple[str, ...] = ()
+    differ: Mapping[str, str] = field(default_factory=dict[str, str])
+    coredns: bool = False
+    kubeconfig: str = ""
+    kept: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def node_names(site: SiteFile) -> tuple[str, ...]:
+    """Every VM that is to be a node, the control plane first."""
+    cluster = site.kubernetes
+    if cluster is None:
+        return ()
+    workers = [each.name for each in site.machines if each.role in cluster.workers]
+    return (site.control_plane, *(each for each in workers if each != site.control_plane))
+
+
+def plan(site: SiteFile, facts: ClusterFacts) -> tuple[Change, ...]:
+    """In the order in which it is done. Nothing where the control plane's VM is not there to be asked."""
+    if facts.control_plane == "unknown":
+        return ()
+    if facts.control_plane == "silent":
+        return tuple(_control_plane(site, facts))
+    return (*_control_plane(site, facts), *_nodes(site, facts), *_rest(site, facts))
+
+
+def _control_plane(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    name = site.control_plane
+    if facts.control_plane in ("absent", "partial"):
+        before = "an earlier attempt did not end" if facts.control_plane == "partial" else ""
+        yield Change(STAGE, "control plane", name, "create", before, vm=name)
+    elif facts.control_plane == "silent":
+        yield Change(STAGE, "control plane", name, "update", "does not answer", "answers", vm=name)
+
+
+def _nodes(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    for name in node_names(site):
+        if name not in facts.members:
+            continue
+        node = facts.nodes.get(name)
+        if name == site.control_plane and node is None:
+            continue  # it is made with its control plane
+        if node is None or not facts.members[name].member:
+            before = "a node of this name is no longer this VM" if node else ""
+            yield Change(STAGE, "node", name, "create", before, vm=name)
+        elif not (node.ready and node.schedulable):
+            yield Change(STAGE, "node", name, "update", _words(node), "Ready", vm=name)
+    wanted = set(node_names(site))
+    for name in facts.nodes:
+        if name not in wanted:
+            yield Change(STAGE, "node", name, "delete")
+
+
+def _words(node: NodeFact) -> str:
+    return ", ".join(
+        ["Ready" if node.ready else "not Ready", *([] if node.schedulable else ["takes no pods (cordoned)"])]
+    )
+
+
+def _rest(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    for name, differs in facts.differ.items():
+        if differs:
+            yield Change(STAGE, "manifest", name, "update", differs)
+    yield from _labels(site, facts)
+    if not facts.coredns:
+        yield Change(STAGE, "add-on", "coredns", "create")
+    if facts.unavailable and facts.coredns:
+        yield Change(STAGE, "add-ons", ", ".join(facts.unavailable), "update", "pods are not Ready", "Ready")
+    if facts.kubeconfig != facts.kept:
+        yield Change(STAGE, "kubeconfig", site.name, "update" if facts.kept else "create")
+
+
+def _labels(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    for name in node_names(site):
+        node, wanted = facts.nodes.get(name), labels(site, name)
+        if node is None:
+            continue
+        before = [f"{key}={node.labels.get(key, '(none)')}" for key in wanted if node.labels.get(key) != wanted[key]]
+        if before:
+            after = [f"{key}={value}" for key, value in wanted.items() if node.labels.get(key) != value]
+            yield Change(STAGE, "labels", name, "update", ", ".join(before), ", ".join(after), vm=name)
+
+
+def labels(site: SiteFile, node: str) -> dict[str, str]:
+    """Those that the file asks of a node."""
+    role = next(each.role for each in site.machines if each.name == node)
+    return dict(site.kubernetes.labels.get(role, {})) if site.kubernetes else {}
