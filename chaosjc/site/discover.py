@@ -1,8 +1,8 @@
-"""The cloud, and the pool of GlusterFS servers → topology."""
+"""The cloud, the pool of GlusterFS servers, and the Kubernetes cluster → topology."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -10,10 +10,12 @@ from chaosjc.checks import gluster
 from chaosjc.checks.gluster import Health
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.gluster_values import BrickInfo, VolumeInfo
+from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.drivers.openstack_values import Port, Server
 from chaosjc.drivers.ssh import Ssh
-from chaosjc.errors import RemoteError
+from chaosjc.errors import ChaosJCError, RemoteError
+from chaosjc.site import cluster_view
 from chaosjc.site.model import SiteFile
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
 
@@ -60,6 +62,17 @@ def with_volumes(found: Topology, site: SiteFile, servers: Gluster) -> Topology:
         healths = list(threads.map(health, layouts))
     look = _Look(site, found, {id: each.online for id, each in own.result()[0].items()})
     return replace(found, volumes=tuple(map(look.volume, layouts, healths)))
+
+
+def with_cluster(found: Topology, site: SiteFile, connect: Callable[[], Cluster]) -> Topology:
+    """The same with what runs on its cluster; `cluster` is None where no API server answers. Raises nothing."""
+    if site.kubernetes is None:
+        return found
+    try:
+        asked = connect().asking(timeout=LOOK)
+        return replace(found, cluster=cluster_view.look(site, asked, found.vms))
+    except ChaosJCError:
+        return replace(found, cluster=None)
 
 
 def mounting(site: SiteFile, volume: str, found: Topology) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Prometheus of a site, from where we are: through an SSH forward that is made again whenever it dies."""
+"""Prometheus and Kubernetes of a site, from where we are: through SSH forwards that are made again when they die."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from chaosjc.clock import Clock, SystemClock
-from chaosjc.drivers import command
+from chaosjc.drivers import command, kubernetes_api
+from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import RemoteError
-from chaosjc.site.model import MONITOR
+from chaosjc.site.model import BASTION, MONITOR
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.state import SiteState
 
@@ -40,23 +41,61 @@ def prometheus(state: SiteState, clock: Clock | None = None) -> Generator[str]:
     this process, however that ends.
     """
     forward = Forward(Ssh(state.ssh_config), MONITOR, PROMETHEUS_PORT, state.logs / "forward.log")
+    with _open(forward, clock) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def kubernetes(state: SiteState, clock: Clock | None = None) -> Generator[Cluster]:
+    """The site's cluster, by the kubeconfig of its state directory; the same holds for it.
+
+    Raises RemoteError also where the API server refuses the kubeconfig's user, or shows another name.
+    """
+    try:
+        kubeconfig = state.kubeconfig.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RemoteError(
+            f"{state.kubeconfig}: {error.strerror}",
+            hint="`chaosjc site deploy` writes it; of an adopted site, put it there",
+        ) from error
+    host, port = kubernetes_api.address(kubeconfig)
+    through = (host, "127.0.0.1") if host in _hosts(state.ssh_config) else (BASTION, host)
+    log = state.logs / "kubernetes.log"
+    forward = Forward(Ssh(state.ssh_config), through[0], port, log, to=through[1], what="Kubernetes API")
+    with _open(forward, clock) as local:
+        yield Cluster.connect(kubeconfig, f"https://127.0.0.1:{local}")
+
+
+@contextlib.contextmanager
+def _open(forward: Forward, clock: Clock | None) -> Generator[int]:
     try:
         forward.start(clock or SystemClock())
-        yield f"http://127.0.0.1:{forward.port}"
+        yield forward.port
     finally:
         forward.stop()
 
 
-class Forward:
-    """`ssh -L` from a free loopback port to a loopback port of a host."""
+def _hosts(ssh_config: Path) -> frozenset[str]:
+    """The VMs to which SSH has a way of its own: on them the server is asked at home, where no firewall is between."""
+    with contextlib.suppress(OSError):
+        lines = ssh_config.read_text(encoding="utf-8").splitlines()
+        return frozenset(word for line in lines if line.startswith("Host ") for word in line.split()[1:] if word != "*")
+    return frozenset()
 
-    def __init__(self, ssh: Ssh, host: str, remote_port: int, log: Path) -> None:
+
+class Forward:
+    """`ssh -L` from a free loopback port to a port that a host reaches, by default one of its own loopback."""
+
+    def __init__(
+        self, ssh: Ssh, host: str, remote_port: int, log: Path, *, to: str = "127.0.0.1", what: str = "Prometheus"
+    ) -> None:
         self.port = _free_port()
+        self._what = what
         self._argv = ssh.argv(
             host,
             ["cat"],  # reads our pipe, and so ends with us
             *("-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes"),
-            *("-L", f"127.0.0.1:{self.port}:127.0.0.1:{remote_port}"),
+            *("-L", f"127.0.0.1:{self.port}:{to}:{remote_port}"),
         )
         self._host, self._log = host, log
         self._stopped = threading.Event()
@@ -70,7 +109,7 @@ class Forward:
         while not _answers(self.port):
             if self._child.poll() is not None or clock.monotonic() > end:
                 raise RemoteError(
-                    f"{self._host}: no way to its Prometheus: {self._last_words()}", hint=f"log: {self._log}"
+                    f"{self._host}: no way to its {self._what}: {self._last_words()}", hint=f"log: {self._log}"
                 )
             clock.sleep(0.05)
         self._keeper.start()

@@ -156,11 +156,21 @@ class Storage(Model):
         return self.volumes[volume].canary or self.canary
 
 
+PODS = re.compile(r"pods/(?:[a-z0-9][a-z0-9-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")
+"""How a policy names pods: `pods/hub` in the hub's namespace and in those of Kubernetes, `pods/NAMESPACE/NAME`."""
+
+
 class Policy(Model):
-    """What may be broken: roles or VMs by name. Nothing is a target by default, and protected wins."""
+    """What may be broken: roles or VMs by name, and pods by what they are for (`pods/hub`, `pods/kube-proxy`).
+
+    Nothing is a target by default, and protected wins, for a VM with all pods on it. Pods of the canaries' users are
+    always targets; those of people with `pods/singleuser-server`.
+    """
 
     targets: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    users: Annotated[int, Field(ge=0)] = 0
+    """How many people, besides canaries, a run may take the servers from, or cut off from them."""
 
 
 class SiteFile(Model):
@@ -229,7 +239,7 @@ class SiteFile(Model):
             raise ValueError("two VMs have the same address")
         known = {*self.roles, *(each.name for each in machines)}
         for name in (*self.policy.targets, *self.policy.protected):
-            if name not in known:
+            if name not in known and not PODS.fullmatch(name):
                 raise ValueError(f"policy: no role or VM {quote(name)}; {did_you_mean(name, known)}")
         if self.environment not in PRIVATE and not (self.controller or self.state):
             raise ValueError(f"a {self.environment} site has one writer: name its `controller` or a shared `state`")
@@ -329,6 +339,19 @@ class SiteFile(Model):
     def protected(self, name: str, role: str) -> bool:
         """Whether the policy forbids it whatever else is said."""
         return bool({name, role} & set(self.policy.protected))
+
+    def pods_opted_in(self, namespace: str, component: str) -> bool:
+        """Whether a fault may break pods of this kind at all."""
+        return bool(self._pods(namespace, component) & set(self.policy.targets))
+
+    def pods_protected(self, namespace: str, component: str) -> bool:
+        """Whether the policy forbids it whatever else is said."""
+        return bool(self._pods(namespace, component) & set(self.policy.protected))
+
+    def _pods(self, namespace: str, component: str) -> set[str]:
+        """How the policy may call them: a short name is of namespaces that are the site's own."""
+        own = namespace.startswith("kube-") or (self.hub is not None and namespace == self.hub.namespace)
+        return {f"pods/{namespace}/{component}", *([f"pods/{component}"] if own else [])}
 
     def snapshot(self) -> str:
         """The file as JSON, for the journal."""

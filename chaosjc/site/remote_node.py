@@ -16,6 +16,7 @@ from typing import Any
 
 ADMIN = "/etc/kubernetes/admin.conf"
 KUBELET = "/etc/kubernetes/kubelet.conf"
+MADE = "/etc/kubernetes/made"  # by kubeadm, to the end
 SILENT = "--request-timeout=5s"
 DIFFERS = 1  # kubectl diff's exit code
 
@@ -27,16 +28,16 @@ def look() -> dict[str, Any]:
 
 
 def cluster(manifests: dict[str, str]) -> dict[str, Any]:
-    """The control plane: absent, silent, partial (kubeadm did not end) or ready; nodes, add-ons, what differs."""
-    if not os.path.exists(ADMIN):
-        return {"state": "absent"}
+    """The control plane: absent, partial (kubeadm did not end), silent or ready; nodes, add-ons, what differs."""
+    if not os.path.exists(MADE):
+        return {"state": "partial" if look()["begun"] else "absent"}
     said = kubectl("get", "nodes,daemonsets,deployments", "--all-namespaces", "-o", "json", SILENT)
     if said.returncode:
         return {"state": "silent", "why": said.stderr.strip().splitlines()[-1:]}
     items = json.loads(said.stdout)["items"]
     names = {(each["kind"], each["metadata"]["name"]) for each in items}
     return {
-        "state": "ready" if ("DaemonSet", "kube-proxy") in names else "partial",
+        "state": "ready",
         "nodes": {each["metadata"]["name"]: node(each) for each in items if each["kind"] == "Node"},
         "coredns": ("Deployment", "coredns") in names,
         "unavailable": sorted(each["metadata"]["name"] for each in items if unavailable(each)),

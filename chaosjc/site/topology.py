@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from chaosjc.site.cluster import NOT_LOOKED_AT, ClusterView
+
 
 @dataclass(frozen=True)
 class Vm:
@@ -79,10 +81,14 @@ class Volume:
 
 @dataclass(frozen=True)
 class Topology:
-    """Everything that was found, sorted by name. `volumes` is None where the site has storage that did not answer."""
+    """Everything that was found, sorted by name.
+
+    `volumes` is None where the site has storage that did not answer, and `cluster` where it has one that did not.
+    """
 
     vms: tuple[Vm, ...]
     volumes: tuple[Volume, ...] | None = ()
+    cluster: ClusterView | None = NOT_LOOKED_AT
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from chaosjc.site.state import write_atomically
 ASK = 60.0  # seconds for one question: kubectl reads the API's whole surface first
 ANSWERS = 90.0  # seconds in which a control plane that was just started must answer
 INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
+MADE = "/etc/kubernetes/made"  # remote_node.py believes it
 USABLE = "10m"  # how long a token admits new nodes
 _KUBECTL = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
 _QUIET = ("--v=1", "--ignore-preflight-errors=NumCPU,Mem")
@@ -93,12 +94,18 @@ class _Apply:
         return [each.name for each in self._changes if each.kind == kind and action in ("", each.action)]
 
     def _init(self) -> None:
-        if self._facts.members[self._master].begun:
-            self._run(self._master, "kubeadm", "reset", "--force", timeout=JOIN)
+        self._run(self._master, "rm", "-f", MADE)
+        self._reset(self._master)
         address = self._facts.addresses[self._master]
         config = kubeadm_init(self._site, self._cluster, address)
         self._run(self._master, "kubeadm", "init", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=INIT)
+        self._run(self._master, "touch", MADE)
         self._apply_manifests(list(manifests(self._site)))
+
+    def _reset(self, name: str) -> None:
+        """What an attempt that was killed left behind, or a membership that ended."""
+        if self._facts.members[name].begun:
+            self._run(name, "kubeadm", "reset", "--force", timeout=JOIN)
 
     def _apply_manifests(self, names: Sequence[str]) -> None:
         texts = manifests(self._site)
@@ -114,8 +121,7 @@ class _Apply:
         in_parallel(lambda each: self._join_one(each, endpoint, token, digest), names)
 
     def _join_one(self, name: str, endpoint: str, token: str, digest: str) -> None:
-        if self._facts.members[name].begun:
-            self._run(name, "kubeadm", "reset", "--force", timeout=JOIN)
+        self._reset(name)
         config = kubeadm_join(self._cluster, name, endpoint, token, digest)
         self._run(name, "kubeadm", "join", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=JOIN)
         self._context.report(STAGE, name, "joined")
