@@ -15,6 +15,7 @@ from chaosjc.site.roles import access, canary, database, kubernetes, monitoring,
 from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.cluster import Cluster
 from chaosjc.site.stages.hosts import Hosts
+from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import Infra
 from chaosjc.site.stages.keys import Keys
 from chaosjc.site.stages.volumes import Volumes
@@ -39,6 +40,7 @@ STAGES: tuple[Stage[Any], ...] = (
     Cluster(),
     Hosts("kubelets", kubernetes.kubelets, requires=("cluster",)),
     Hosts("database", database.contents),
+    Hub(),
     Hosts("canary", canary.contents, requires=("mounts",)),
     Hosts("monitoring", monitoring.contents),
 )

@@ -51,19 +51,33 @@ def kubernetes(state: SiteState, clock: Clock | None = None) -> Generator[Cluste
 
     Raises RemoteError also where the API server refuses the kubeconfig's user, or shows another name.
     """
+    with _api_server(state, clock) as (kubeconfig, url):
+        yield Cluster.connect(kubeconfig, url)
+
+
+@contextlib.contextmanager
+def kubeconfig(state: SiteState, clock: Clock | None = None) -> Generator[str]:
+    """The text of one with which other programs reach the site's cluster until the block ends."""
+    with _api_server(state, clock) as (text, url):
+        yield kubernetes_api.through(text, url)
+
+
+@contextlib.contextmanager
+def _api_server(state: SiteState, clock: Clock | None) -> Generator[tuple[str, str]]:
+    """The kubeconfig as it is, and the URL of the forward to its server."""
     try:
-        kubeconfig = state.kubeconfig.read_text(encoding="utf-8")
+        text = state.kubeconfig.read_text(encoding="utf-8")
     except OSError as error:
         raise RemoteError(
             f"{state.kubeconfig}: {error.strerror}",
             hint="`chaosjc site deploy` writes it; of an adopted site, put it there",
         ) from error
-    host, port = kubernetes_api.address(kubeconfig)
+    host, port = kubernetes_api.address(text)
     through = (host, "127.0.0.1") if host in _hosts(state.ssh_config) else (BASTION, host)
     log = state.logs / "kubernetes.log"
     forward = Forward(Ssh(state.ssh_config), through[0], port, log, to=through[1], what="Kubernetes API")
     with _open(forward, clock) as local:
-        yield Cluster.connect(kubeconfig, f"https://127.0.0.1:{local}")
+        yield text, f"https://127.0.0.1:{local}"
 
 
 @contextlib.contextmanager

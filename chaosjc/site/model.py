@@ -380,7 +380,15 @@ def load(path: Path) -> SiteFile:
     site = validate(document, SiteFile, problems) if document else None
     problems.check()
     assert site is not None  # noqa: S101 - what yields None has added a problem
-    return site
+    return _beside(path, site)
+
+
+def _beside(path: Path, site: SiteFile) -> SiteFile:
+    """With the chart's path as it is seen from anywhere: a relative one begins at the file."""
+    if not (site.hub and site.hub.chart):
+        return site
+    chart = str((path.parent / site.hub.chart).resolve())
+    return site.model_copy(update={"hub": site.hub.model_copy(update={"chart": chart})})
 
 
 def _names(role_name: str, role: Role) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 from chaosjc.drivers import command
 from chaosjc.errors import StageError
-from chaosjc.site import discover, verification
+from chaosjc.site import discover, hub_values, verification
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
 from chaosjc.site.roles import Surroundings, monitoring, userdata
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
-from chaosjc.site.stages import infra_plan
+from chaosjc.site.stages import cluster_plan, infra_plan
+from chaosjc.site.stages.cluster import Cluster
+from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
 
@@ -57,7 +59,7 @@ def verify(context: Context) -> tuple[Result, ...]:
         Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
         for each in changes
     ]
-    cloud += _volumes(context)
+    cloud += [*_volumes(context), *_cluster(context), *_hub(context)]
     there = {each.name for each in facts.servers}
     machines = [each for each in context.machines if each.name in there]
     found = in_parallel(lambda each: _verify_vm(context, each, around), machines)
@@ -70,15 +72,48 @@ def _volumes(context: Context) -> list[Result]:
         return []
     stage = Volumes()
     facts = stage.facts(context, patient=False)
+    expected = [("-", f"volume {name}") for name in context.site.storage.volumes]
+    why = "" if facts.asked else "no brick VM tells"
+    return _of_stage(context, stage.plan(context.site, facts), expected, why)
+
+
+def _cluster(context: Context) -> list[Result]:
+    """The control plane, each node, and what is applied to the cluster."""
+    if context.site.kubernetes is None:
+        return []
+    stage = Cluster()
+    facts = stage.facts(context, patient=False)
+    names = cluster_plan.node_names(context.site)
+    expected = [(context.site.control_plane, f"control plane {context.site.control_plane}"), ("-", "add-ons")]
+    expected += [*((each, f"node {each}") for each in names), *(("-", f"manifest {each}") for each in facts.differ)]
+    why = "" if facts.control_plane == "ready" else "the control plane does not tell"
+    return _of_stage(context, stage.plan(context.site, facts), expected, why)
+
+
+def _hub(context: Context) -> list[Result]:
+    """The hub's account, the folder of all homes, the release and what it has in the cluster."""
+    if context.site.hub is None:
+        return []
+    stage = Hub()
+    facts = stage.facts(context, patient=False)
+    folder = hub_values.homes(context.site, context.site.hub)
+    expected = [("-", "account hub in the database"), ("-", f"folder {folder}")]
+    expected.append(("-", f"release {context.site.hub.release}"))
+    why = "" if facts.asked else "database, volume or cluster do not tell"
+    return _of_stage(context, stage.plan(context.site, facts), expected, why)
+
+
+def _of_stage(
+    context: Context, changes: Iterable[Change], expected: Iterable[tuple[str, str]], why: str
+) -> list[Result]:
+    """What the stage would change, and each (VM, thing) that it would not; `why` nobody can tell, if so."""
     found = [
         Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
-        for each in stage.plan(context.site, facts)
+        for each in changes
     ]
-    wrong = {word for each in found for word in each.what.split()}
+    wrong = {each.what for each in found} | {f"volume {word}" for each in found for word in each.what.split()}
     return found + [
-        Result("-", "-", f"volume {name}", held=bool(facts.asked), why="" if facts.asked else "no brick VM tells")
-        for name in context.site.storage.volumes
-        if name not in wrong
+        Result(_role(context, vm), vm, what, held=not why, why=why) for vm, what in expected if what not in wrong
     ]
 
 

@@ -25,8 +25,14 @@ MODULES = {
     ),
     "storage": (
         *_COMMON,
-        *(f"canary/{each}" for each in ("asking", "audit", "children", "files", "grid", "ledger", "stalls")),
+        *(f"canary/{each}" for each in ("asking", "audit", "children", "files", "grid", "ledger", "series", "stalls")),
         *(f"canary/{each}" for each in ("storage", "storage_config", "storage_metrics")),
+    ),
+    "hub": (
+        *_COMMON,
+        *(f"canary/{each}" for each in ("grid", "outages", "series", "stalls", "hub", "hub_api", "hub_channels")),
+        *(f"canary/hub_{each}" for each in ("config", "figures", "http", "kernel", "ladder", "life", "live", "pace")),
+        *(f"canary/hub_{each}" for each in ("probe", "tally")),
     ),
 }
 """What each canary imports, all of it and no more; a test holds it against the imports."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import prometheus_client
 import pytest
 
+import chaosjc
 from chaosjc import names
 from chaosjc.drivers import command
 from chaosjc.site.keys import HostIdentity, PublicKeys
@@ -52,15 +53,33 @@ def test_what_is_put_on_a_vm_runs_there_and_nothing_is_superfluous(tmp_path: Pat
     packages = tmp_path / "packages"
     packages.mkdir()
     (packages / "prometheus_client").symlink_to(Path(prometheus_client.__file__).parent)
+    assert imported(tmp_path, packages, kind) == shipped(kind)
+
+
+def test_the_hub_s_canary_runs_with_its_modules_and_aiohttp(tmp_path: Path) -> None:
+    """Which brings packages of its own: any may be there, but none of them is chaosjc's or its dependencies'."""
+    for module in MODULES["hub"]:
+        path = tmp_path / "chaosjc" / f"{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((Path(chaosjc.__file__).parent / f"{module}.py").read_text())
+    found = imported(tmp_path, Path(prometheus_client.__file__).parent.parent, "hub")
+    assert found == shipped("hub")
+
+
+def imported(code: Path, packages: Path, kind: str) -> set[str]:
+    """The modules of chaosjc that its canary loads, without pydantic, typer or any other of chaosjc's."""
     program = f"""
 import sys
-sys.path[:0] = {[str(tmp_path), str(packages)]!r}
+sys.path[:0] = {[str(code), str(packages)]!r}
 import chaosjc.canary.__main__, chaosjc.canary.{kind}
+assert not sys.modules.keys() & {{"pydantic", "typer", "yaml", "httpx", "kubernetes", "openstack"}}
 print(*sorted(name for name in sys.modules if name.partition(".")[0] == "chaosjc"))
 """
-    done = command.run([sys.executable, "-I", "-S", "-B", "-c", program])
-    shipped = {("chaosjc/" + each).removesuffix("/__init__").replace("/", ".") for each in MODULES[kind]}
-    assert set(done.stdout.split()) == shipped
+    return set(command.run([sys.executable, "-I", "-S", "-B", "-c", program]).stdout.split())
+
+
+def shipped(kind: str) -> set[str]:
+    return {("chaosjc/" + each).removesuffix("/__init__").replace("/", ".") for each in MODULES[kind]}
 
 
 def test_a_brick_vm_tells_of_its_own_bricks() -> None:

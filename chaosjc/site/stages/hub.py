@@ -1,0 +1,137 @@
+"""Stage hub: JupyterHub by Helm, with its account in the database and the folder of all homes on the volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaosjc.drivers import helm
+from chaosjc.drivers.helm import Helm
+from chaosjc.errors import ChaosJCError, RemoteError, StageError
+from chaosjc.site import discover, endpoints, hub_values, secrets
+from chaosjc.site.change import Change
+from chaosjc.site.context import Context
+from chaosjc.site.model import MONITOR, SiteFile
+from chaosjc.site.roles import database
+from chaosjc.site.sections import Hub as HubSection
+from chaosjc.site.stages.base import Stage, ask_program, run_on
+
+STAGE = "hub"
+ASK, DEPLOY = 30.0, 300.0  # seconds for one question, and for the hub to be ready
+HOMES = "711 root"  # mode and owner of the folder of all homes: everybody passes, nobody lists
+
+_VERIFIER = "select rolpassword from pg_authid where rolname = 'hub'"
+_CREATE = """\
+select 'create role hub login' where not exists (select from pg_roles where rolname = 'hub') \\gexec
+alter role hub login password :'verifier';
+select 'create database hub owner hub' where not exists (select from pg_database where datname = 'hub') \\gexec
+"""
+
+
+@dataclass(frozen=True)
+class HubFacts:
+    """`asked`: there is a cluster to ask. `release` says how what is deployed differs, in words; empty if it does not.
+
+    `revision` is 0 where nothing is deployed.
+    """
+
+    asked: bool = False
+    account: bool = False
+    homes: str = ""
+    revision: int = 0
+    release: str = ""
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Hub(Stage[HubFacts]):
+    """The database's account, the folder of all homes, then the release, which needs both."""
+
+    name = STAGE
+    requires = ("cluster", "kubelets", "mounts", "database")
+
+    def facts(self, context: Context, *, patient: bool) -> HubFacts:
+        """Ask the database, a worker, and the cluster."""
+        hub, known = context.site.hub, secrets.load(context.state.secrets)
+        if hub is None or known is None or context.only is not None or not context.state.kubeconfig.exists():
+            return HubFacts()
+        ports = discover.ports(context.site, context.cloud)
+        values = hub_values.values(context.site, hub, known, discover.addresses(context.site, ports))
+        try:
+            return self._ask(context, hub, known, values)
+        except RemoteError:
+            if patient:
+                raise
+            return HubFacts()  # the stages before it have said why
+
+    def plan(self, site: SiteFile, facts: HubFacts) -> tuple[Change, ...]:
+        """In the order in which it is done."""
+        if site.hub is None or not facts.asked:
+            return ()
+        changes: list[Change] = []
+        if not facts.account:
+            changes.append(Change(STAGE, "account", f"{database.NAME} in the database", "create"))
+        if facts.homes != HOMES:
+            action = "update" if facts.homes else "create"
+            changes.append(Change(STAGE, "folder", hub_values.homes(site, site.hub), action, facts.homes, HOMES))
+        if facts.release:
+            action = "update" if facts.revision else "create"
+            changes.append(Change(STAGE, "release", site.hub.release, action, facts.release))
+        return tuple(changes)
+
+    def apply(self, context: Context, facts: HubFacts, changes: Sequence[Change]) -> None:
+        """Raises StageError with what Helm or the database said."""
+        hub, known = context.site.hub, secrets.load(context.state.secrets)
+        assert hub is not None and known is not None  # noqa: S101 - else nothing was planned
+        for change in changes:
+            context.report(STAGE, change.name, f"{change.action} {change.kind}")
+        kinds = {each.kind for each in changes}
+        if "account" in kinds:
+            _psql(context, f"\\set verifier '{known.verifier()}'\n{_CREATE}")
+        if "folder" in kinds:
+            folder = hub_values.homes(context.site, hub)
+            _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
+        if "release" in kinds:
+            self._deploy(context, hub, facts.values)
+
+    def _ask(self, context: Context, hub: HubSection, known: secrets.Secrets, values: dict[str, Any]) -> HubFacts:
+        verifier = _psql(context, _VERIFIER)
+        found = _on_worker(context, hub, "sh", "-c", f"stat -c '%a %U' {hub_values.homes(context.site, hub)} || true")
+        release, revision = _release(context, hub, values)
+        return HubFacts(True, verifier.strip() == known.verifier(), found.strip(), revision, release, values)
+
+    def _deploy(self, context: Context, hub: HubSection, values: dict[str, Any]) -> None:
+        try:
+            with endpoints.kubeconfig(context.state, context.clock) as text:
+                Helm.connect(text, hub.namespace).deploy(hub.release, hub_values.chart(hub), values, DEPLOY)
+        except ChaosJCError as error:
+            hint = f"ssh -F {context.state.ssh_config} {context.site.control_plane} sudo kubectl --kubeconfig "
+            hint += f"/etc/kubernetes/admin.conf --namespace {hub.namespace} get pods,events"
+            raise StageError(f"{STAGE}: {error.message}", hint=hint) from error
+
+
+def _release(context: Context, hub: HubSection, values: dict[str, Any]) -> tuple[str, int]:
+    """How the release differs, in words, and its revision: its values, then what somebody changed in the cluster."""
+    with endpoints.kubeconfig(context.state, context.clock) as text:
+        found = Helm.connect(text, hub.namespace).release(hub.release)
+    if found is None:
+        return "missing", 0
+    if found.digest != helm.digest(hub_values.chart(hub), values):
+        names = helm.altered(values, found.values)
+        if found.status != "deployed":
+            return f"{found.status}: {found.said}", found.revision
+        return f"other values: {', '.join(names)}" if names else "another chart", found.revision
+    request = {"cluster": {"manifests": {hub.release: found.manifest}}}
+    said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
+    return said.get("differ", {}).get(hub.release, "the API server is silent"), found.revision
+
+
+def _psql(context: Context, statements: str) -> str:
+    """What the hub's database says, as its administrator."""
+    argv = ("runuser", "-u", "postgres", "--", "psql", "--host=/run/postgresql", "-qAtX", "-v", "ON_ERROR_STOP=1")
+    return run_on(context, STAGE, MONITOR, argv, stdin=statements, timeout=ASK)
+
+
+def _on_worker(context: Context, hub: HubSection, *argv: str) -> str:
+    """On the first worker: the volume is the same on all."""
+    return run_on(context, STAGE, hub_values.workers(context.site)[0], argv, timeout=ASK)

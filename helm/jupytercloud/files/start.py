@@ -1,0 +1,52 @@
+"""Waits until the proxy's API and the database accept connections, then becomes the command that it was given.
+
+A hub that cannot reach either at its start exits, and the kubelet's back-off then costs more than the wait.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PAUSE = 0.5  # seconds between two tries
+REMIND = 60  # tries between two lines of the log
+PORTS = {"postgresql": 5432, "mysql": 3306}
+
+
+def needed(db_url: str) -> list[tuple[str, int]]:
+    """Host and port of all that must answer first; a database without a host is none of them."""
+    url = urlsplit(db_url)
+    port = url.port or PORTS.get(url.scheme.partition("+")[0], 0)
+    return [("proxy-api", 8001), *([(url.hostname, port)] if url.hostname and port else [])]
+
+
+def wait_for(host: str, port: int) -> None:
+    """Return once something accepts a connection there; names are asked for anew each time."""
+    tries = 0
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=2).close()
+        except OSError as error:
+            if tries % REMIND == 0:
+                print(f"waiting for {host}:{port}: {error}", flush=True)  # noqa: T201 - the container's log
+        else:
+            return
+        tries += 1
+        time.sleep(PAUSE)
+
+
+def main(command: list[str]) -> None:
+    """Never returns."""
+    values = json.loads(Path(__file__).with_name("values.json").read_text())
+    for host, port in needed(values["hub"]["db"]["url"]):
+        wait_for(host, port)
+    os.execvp(command[0], command)  # noqa: S606 - the container's own arguments
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,231 @@
+"""The hub's configuration, executed: what it sets for the values that the chart hands it."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.helm.charts import FEWEST, LAB, TOKEN, Object, merged, mounted
+
+
+class Section(dict[str, Any]):
+    """Traits of one class, set as traitlets has it: by attribute or by key."""
+
+    __getattr__ = dict[str, Any].__getitem__
+    __setattr__ = dict[str, Any].__setitem__
+
+
+class Config(dict[str, Section]):
+    """Records what is set; a class exists as soon as it is named."""
+
+    def __missing__(self, name: str) -> Section:
+        self[name] = Section()
+        return self[name]
+
+    def __getattr__(self, name: str) -> Section:
+        return self[name]
+
+
+@pytest.fixture
+def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run jupyterhub_config.py beside its values, as the hub's pod has both."""
+    monkeypatch.setenv("POD_NAMESPACE", "jhub")
+    monkeypatch.setenv("PGPASSWORD", "")
+
+    def run(values: Mapping[str, Any]) -> Config:
+        config = Config()
+        for name, text in mounted(values).items():
+            (tmp_path / name).write_text(text)
+        runpy.run_path(str(tmp_path / "jupyterhub_config.py"), {"get_config": lambda: config})
+        return config
+
+    return run
+
+
+def test_defaults(execute: Any) -> None:
+    c = execute(FEWEST)
+    assert (
+        c.JupyterHub.items()
+        >= {
+            "spawner_class": "kubespawner.KubeSpawner",
+            "authenticator_class": "dummy",
+            "db_url": FEWEST["hub"]["db"]["url"],
+            "base_url": "/",
+            "hub_connect_url": "http://hub:8081",
+            "cleanup_servers": False,
+            "last_activity_interval": 60,
+            "init_spawners_timeout": 1,
+            "concurrent_spawn_limit": 64,
+            "authenticate_prometheus": True,
+        }.items()
+    )
+    assert c.ConfigurableHTTPProxy == {"should_start": False, "api_url": "http://proxy-api:8001", "auth_token": TOKEN}
+    assert "active_server_limit" not in c.JupyterHub
+    assert (
+        c.KubeSpawner.items()
+        >= {
+            "namespace": "jhub",
+            "image": "quay.io/jupyterhub/k8s-singleuser-sample:4.4.0",
+            "mem_guarantee": "1G",
+            "start_timeout": 300,
+            "http_timeout": 30,
+            "delete_grace_period": 1,
+            "automount_service_account_token": False,
+            "delete_pvc": False,
+        }.items()
+    )
+    assert "mem_limit" not in c.KubeSpawner
+    assert c.KubeSpawner.common_labels.items() >= {"app": "jupyterhub", "release": "hub"}.items()
+
+
+def test_sqlite_and_what_dies_with_the_pod_is_not_in_the_home(execute: Any) -> None:
+    environment = execute(FEWEST).KubeSpawner.environment
+    assert set(environment) >= {"IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR"}
+    assert all(value.startswith("/tmp/") for value in environment.values())
+    changed = execute(LAB).KubeSpawner.environment
+    assert changed["COURSE"] == "physics"
+    assert "IPYTHONDIR" not in changed
+
+
+def test_the_labs_values(execute: Any) -> None:
+    c = execute(LAB)
+    assert c.JupyterHub.authenticator_class == "generic-oauth"
+    assert c.JupyterHub.last_activity_interval == 30
+    assert c.GenericOAuthenticator == LAB["hub"]["config"]["GenericOAuthenticator"]
+    assert c.KubeSpawner.image == "lab.local/singleuser:1"
+    assert c.KubeSpawner.image_pull_policy == "Never"
+    assert (c.KubeSpawner.mem_limit, c.KubeSpawner.start_timeout) == ("1G", 120)
+    assert c.JupyterHub.order == [1, 2]
+    assert os.environ["PGPASSWORD"] == "secret-of-the-database"
+    assert c.JupyterHub.db_kwargs["connect_args"]["connect_timeout"] == 5
+
+
+def test_services_and_roles(execute: Any) -> None:
+    c = execute(LAB)
+    services = {each["name"]: each for each in c.JupyterHub.services}
+    assert services["canary"] == {"name": "canary", "api_token": "secret-of-the-canary"}
+    assert services["dashboard"] == {"name": "dashboard", "url": "http://dashboard:8080"}
+    roles = {each["name"]: each for each in c.JupyterHub.load_roles}
+    assert roles["canary"] == {"name": "canary", **LAB["hub"]["loadRoles"]["canary"]}
+    assert roles["jupyterhub-idle-culler"]["services"] == ["jupyterhub-idle-culler"]
+    assert "admin:users" not in roles["jupyterhub-idle-culler"]["scopes"]
+
+
+@pytest.mark.parametrize(
+    ("cull", "has", "has_not"),
+    [
+        ({}, "--timeout=3600", "--cull-users"),
+        ({"users": True, "every": 60, "adminUsers": False}, "--cull-users", "--remove-named-servers"),
+        ({"adminUsers": False}, "--cull-admin-users=false", "--cull-users"),
+    ],
+)
+def test_culler(execute: Any, cull: Object, has: str, has_not: str) -> None:
+    c = execute(merged(FEWEST, {"hub": {"baseUrl": "/jupyter/"}, "cull": cull}))
+    (service,) = c.JupyterHub.services
+    assert "--url=http://localhost:8081/jupyter/hub/api" in service["command"]
+    assert has in service["command"]
+    assert has_not not in service["command"]
+    assert ("admin:users" in c.JupyterHub.load_roles[0]["scopes"]) == cull.get("users", False)
+    off = execute(merged(FEWEST, {"cull": {"enabled": False}}))
+    assert (off.JupyterHub.services, off.JupyterHub.load_roles) == ([], [])
+
+
+def test_secrets_are_the_same_at_every_start_and_different_from_each_other(execute: Any) -> None:
+    first, second = execute(FEWEST), execute(FEWEST)
+    cookies, (state,) = first.JupyterHub.cookie_secret, first.CryptKeeper["keys"]
+    assert (cookies, [state]) == (second.JupyterHub.cookie_secret, second.CryptKeeper["keys"])
+    assert (len(cookies), len(state)) == (32, 32)
+    assert len({cookies, state, bytes.fromhex(TOKEN)}) == 3
+    assert execute(merged(FEWEST, {"hub": {"cookieSecret": "ab" * 32}})).JupyterHub.cookie_secret == b"\xab" * 32
+
+
+def test_a_home_is_one_folder_and_its_owner_is_set_before_anything_runs(execute: Any) -> None:
+    spawner = execute(FEWEST).KubeSpawner
+    assert spawner.volumes == [{"name": "homes", "persistentVolumeClaim": {"claimName": "homes"}}]
+    assert spawner.volume_mounts == [{"name": "homes", "mountPath": "/home/jovyan", "subPath": "{username}"}]
+    (own,) = spawner.init_containers
+    assert own["image"] == spawner.image
+    assert own["volumeMounts"] == spawner.volume_mounts
+    assert own["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["CHOWN"]}
+    assert own["command"][-3:] == ["/home/jovyan", "1000", "1000"]
+    assert not any(brace in text for text in own["command"] for brace in "{}")
+    assert "init_containers" not in execute(merged(FEWEST, {"singleuser": {"storage": {"type": "none"}}})).KubeSpawner
+
+
+@pytest.mark.parametrize(
+    ("user", "options", "selector"),
+    [
+        ("canary-1", {"node": "worker-002"}, {"disk": "fast", "kubernetes.io/hostname": "worker-002"}),
+        ("canary-1", {}, {"disk": "fast"}),
+        ("alice", {"node": "worker-002"}, {"disk": "fast"}),
+    ],
+)
+def test_only_canaries_name_their_node(execute: Any, user: str, options: Object, selector: Object) -> None:
+    pod = SimpleNamespace(spec=SimpleNamespace(node_selector={"disk": "fast"}))
+    spawner = SimpleNamespace(user_options=options, user=SimpleNamespace(name=user))
+    assert execute(LAB).KubeSpawner.modify_pod_hook(spawner, pod).spec.node_selector == selector
+
+
+def test_without_a_prefix_nobody_names_a_node(execute: Any) -> None:
+    pod = SimpleNamespace(spec=SimpleNamespace(node_selector=None))
+    spawner = SimpleNamespace(user_options={"node": "worker-002"}, user=SimpleNamespace(name="canary-1"))
+    assert execute(FEWEST).KubeSpawner.modify_pod_hook(spawner, pod).spec.node_selector is None
+
+
+class Started(Exception):
+    """The command that the container became."""
+
+
+def test_the_hub_starts_once_proxy_and_database_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in mounted(FEWEST).items():
+        (tmp_path / name).write_text(text)
+    start = runpy.run_path(str(tmp_path / "start.py"))
+    refused = [OSError("no such name"), OSError("connection refused")]
+    asked: list[tuple[str, int]] = []
+    slept: list[float] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> SimpleNamespace:
+        assert timeout > 0
+        asked.append(address)
+        if refused:
+            raise refused.pop()
+        return SimpleNamespace(close=lambda: None)
+
+    def become(program: str, arguments: list[str]) -> None:
+        raise Started(program, *arguments)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(start["time"], "sleep", slept.append)
+    monkeypatch.setattr(os, "execvp", become)
+    with pytest.raises(Started) as started:
+        start["main"](["jupyterhub", "--config", "x"])
+    assert started.value.args == ("jupyterhub", "jupyterhub", "--config", "x")
+    assert asked == [("proxy-api", 8001)] * 3 + [("monitor", 5432)]
+    assert len(slept) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "database"),
+    [
+        ("postgresql+psycopg2://hub@monitor/hub", [("monitor", 5432)]),
+        ("mysql+pymysql://hub:secret@db:3307/hub", [("db", 3307)]),
+        ("postgresql+psycopg2:///hub?host=/run/postgresql", []),
+        ("sqlite:///:memory:", []),
+    ],
+)
+def test_what_is_waited_for(tmp_path: Path, url: str, database: list[tuple[str, int]]) -> None:
+    (tmp_path / "start.py").write_text(mounted(FEWEST)["start.py"])
+    assert runpy.run_path(str(tmp_path / "start.py"))["needed"](url) == [("proxy-api", 8001), *database]
+
+
+def test_the_values_have_what_the_file_reads() -> None:
+    stored = json.loads(mounted(FEWEST)["values.json"])
+    assert set(stored) == {"release", "hub", "singleuser", "cull", "canary", "secrets", "imagePullSecrets"}
