@@ -11,7 +11,7 @@ from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site.change import Change, concerning
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.destroy import Destroy
-from chaosjc.site.roles import access, canary, database, kubernetes, monitoring, storage
+from chaosjc.site.roles import access, backup, canary, database, kubernetes, monitoring, storage
 from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.cluster import Cluster
 from chaosjc.site.stages.hosts import Hosts
@@ -36,9 +36,10 @@ STAGES: tuple[Stage[Any], ...] = (
     Hosts("bricks", storage.bricks),
     Volumes(),
     Hosts("mounts", storage.mounts, requires=("volumes",)),
-    Hosts("nodes", kubernetes.nodes, requires=("access",)),
+    Hosts("nodes", kubernetes.nodes),
     Cluster(),
     Hosts("kubelets", kubernetes.kubelets, requires=("cluster",)),
+    Hosts("backup", backup.contents),
     Hosts("database", database.contents),
     Hub(),
     Hosts("canary", canary.contents, requires=("mounts",)),

@@ -38,6 +38,8 @@ class Kubernetes(Model):
     pull: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     grace: Annotated[Duration, Field(ge=4)] = 50.0
     eviction: Annotated[Duration, Field(ge=0)] = 300.0
+    backup: Annotated[Duration, Field(ge=0)] = 30.0
+    """How often the monitor VM takes a snapshot of etcd; 0 for never."""
     cgroup_driver: Literal["systemd", "cgroupfs"] = "systemd"
     labels: dict[Name, dict[Label, str]] = Field(default_factory=dict[str, dict[str, str]])
     """Of the nodes of a role."""

@@ -14,6 +14,7 @@ from chaosjc.site.roles import (
     File,
     Surroundings,
     access,
+    backup,
     canary,
     database,
     kubernetes,
@@ -24,7 +25,7 @@ from chaosjc.site.roles import (
 
 def everything(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """What all stages together put on a VM."""
-    parts = (access, storage, kubernetes, database, canary, monitoring)
+    parts = (access, storage, kubernetes, database, backup, canary, monitoring)
     return sum((each.contents(site, machine, around) for each in parts), Contents())
 
 

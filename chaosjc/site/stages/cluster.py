@@ -14,6 +14,7 @@ from chaosjc.site.manifests import kubeadm_init, kubeadm_join, manifests
 from chaosjc.site.model import SiteFile
 from chaosjc.site.stages import cluster_plan
 from chaosjc.site.stages.base import Stage, ask_program, run_on
+from chaosjc.site.stages.cluster_backup import Backup
 from chaosjc.site.stages.cluster_plan import STAGE, ClusterFacts, MemberFact, NodeFact, node_names
 from chaosjc.site.state import write_atomically
 
@@ -23,7 +24,7 @@ INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
 MADE = "/etc/kubernetes/made"  # remote_node.py believes it
 USABLE = "10m"  # how long a token admits new nodes
 _KUBECTL = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
-_QUIET = ("--v=1", "--ignore-preflight-errors=NumCPU,Mem")
+_QUIET = ("--v=1", "--ignore-preflight-errors=NumCPU,Mem,DirAvailable--var-lib-etcd")
 
 
 class Cluster(Stage[ClusterFacts]):
@@ -67,6 +68,7 @@ class _Apply:
         self._context, self._facts, self._changes = context, facts, changes
         self._site, self._cluster = context.site, context.site.kubernetes
         self._master = context.site.control_plane
+        self._backup = Backup(context, STAGE)
 
     def run(self) -> None:
         """Raises StageError, which names the VM and what it said."""
@@ -89,6 +91,10 @@ class _Apply:
         if self._named("kubeconfig") or self._named("control plane"):
             text = self._run(self._master, "cat", "/etc/kubernetes/admin.conf")
             write_atomically(self._context.state.kubeconfig, text)
+        if self._named("authorities") or self._named("control plane"):
+            self._backup.keep()
+        if self._named("backup key") or self._named("control plane"):
+            self._backup.give_key()
 
     def _named(self, kind: str, action: str = "") -> list[str]:
         return [each.name for each in self._changes if each.kind == kind and action in ("", each.action)]
@@ -98,6 +104,8 @@ class _Apply:
         self._reset(self._master)
         address = self._facts.addresses[self._master]
         config = kubeadm_init(self._site, self._cluster, address)
+        restored = self._backup.restore(address)
+        self._context.report(STAGE, self._master, "restored from its snapshot" if restored else "new, and empty")
         self._run(self._master, "kubeadm", "init", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=INIT)
         self._run(self._master, "touch", MADE)
         self._apply_manifests(list(manifests(self._site)))
@@ -190,7 +198,8 @@ def _starting(said: dict[str, Any], awaited: Collection[str]) -> bool:
 def _facts(
     context: Context, said: dict[str, Any], members: dict[str, MemberFact], addresses: dict[str, str]
 ) -> ClusterFacts:
-    kept = context.state.kubeconfig
+    kept, backup = context.state.kubeconfig, Backup(context, STAGE)
+    wanted = context.site.kubernetes and context.site.kubernetes.backup
     return ClusterFacts(
         control_plane=said["state"],
         members=members,
@@ -200,6 +209,8 @@ def _facts(
         coredns=said.get("coredns", False),
         kubeconfig=said.get("kubeconfig", ""),
         kept=kept.read_text() if kept.exists() else "",
+        authorities=backup.kept.exists(),
+        backup_key=said["state"] != "ready" or not wanted or backup.key_is_given(),
         addresses=addresses,
     )
 

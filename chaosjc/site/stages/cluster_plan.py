@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chaosjc.site.change import Change
-from chaosjc.site.model import SiteFile
+from chaosjc.site.model import MONITOR, SiteFile
 
 STAGE = "cluster"
 ControlPlane = Literal["unknown", "absent", "partial", "silent", "ready"]
@@ -34,7 +34,8 @@ class MemberFact:
 class ClusterFacts:
     """`members` by VM, of those that answered; `nodes` by name; `differ` says how each manifest differs, in words.
 
-    `kubeconfig` is the administrator's on the control plane, `kept` the one in the site's state.
+    `kubeconfig` is the administrator's on the control plane, `kept` the one in the site's state; `authorities`: so are
+    its certificate authorities. `backup_key`: the monitor has the one with which it takes etcd's snapshots, if it does.
     """
 
     control_plane: ControlPlane = "unknown"
@@ -45,6 +46,8 @@ class ClusterFacts:
     coredns: bool = False
     kubeconfig: str = ""
     kept: str = ""
+    authorities: bool = True
+    backup_key: bool = True
     addresses: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -110,6 +113,10 @@ def _rest(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
         yield Change(STAGE, "add-ons", ", ".join(facts.unavailable), "update", "pods are not Ready", "Ready")
     if facts.kubeconfig != facts.kept:
         yield Change(STAGE, "kubeconfig", site.name, "update" if facts.kept else "create")
+    if not facts.authorities:
+        yield Change(STAGE, "authorities", site.name, "create")
+    if not facts.backup_key:
+        yield Change(STAGE, "backup key", MONITOR, "create", vm=MONITOR)
 
 
 def _labels(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:

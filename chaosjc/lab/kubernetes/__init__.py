@@ -1,0 +1,1 @@
+"""The Kubernetes programs of the lab's nodes: which they are, and how they are downloaded or built."""
