@@ -111,7 +111,7 @@ soak: $(VENV) ## Kill runs at random instants, again and again (SOAK=20), on a l
 lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all
 	@$(COMPILE) --universal locks/tools.in -o locks/tools.txt
 	@$(COMPILE) --universal pyproject.toml --group dev -o locks/chaosjc.txt
-	@$(COMPILE) locks/openstack.in -o locks/openstack.txt    # Debian 12 alone
+	@for name in openstack hub singleuser nodejs; do $(COMPILE) locks/$$name.in -o locks/$$name.txt; done    # Debian 12 alone
 
 .PHONY: clean
 clean: ## Remove what was made in this tree: .venv, .tools, out, caches of tools

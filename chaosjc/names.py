@@ -154,6 +154,108 @@ PEER_CONNECTED = Metric(
 )
 PING_TIMEOUT = Metric("chaosjc_gluster_ping_timeout_seconds", "gauge", "network.ping-timeout in force.", ("volume",))
 
+# ------------------------------------------------------------------ canary hub: what a user of JupyterHub feels
+# A rung is one of proxy, hub, api, login, spawn, kernel, cell, home, stop; an entry is a way into the hub.
+HUB_UP = Metric("chaosjc_hub_up", "gauge", "1 while no outage of the rung is under way.", ("rung", "entry"))
+HUB_LATENCY = Metric(
+    "chaosjc_hub_seconds",
+    "histogram",
+    "Attempts that went well, from the time they were due, or from the end of the rung below.",
+    ("rung", "entry"),
+    LATENCY,
+)
+HUB_SUCCESSES = Metric("chaosjc_hub_successes_total", "counter", "Attempts that went well.", ("rung", "entry"))
+HUB_FAILURES = Metric(
+    "chaosjc_hub_failures_total",
+    "counter",
+    "Attempts that failed; `unreached` where the rung below did, `wrong` for an answer that makes no sense.",
+    ("rung", "entry", "reason"),
+)
+HUB_THROTTLED = Metric(
+    "chaosjc_hub_throttled_total",
+    "counter",
+    "Attempts answered with 429, which count neither as well nor as failed.",
+    ("rung", "entry"),
+)
+HUB_OUTAGES = Metric("chaosjc_hub_outages_total", "counter", "Outages that began.", ("rung", "entry"))
+HUB_OUTAGE_SECONDS = Metric(
+    "chaosjc_hub_outage_seconds_total",
+    "counter",
+    "Length of all outages, the present one included: from when the first failed attempt was due to a good answer.",
+    ("rung", "entry"),
+)
+HUB_OUTAGE_AGE = Metric(
+    "chaosjc_hub_outage_age_seconds",
+    "gauge",
+    "How long the present outage lasts; 0 if there is none.",
+    ("rung", "entry"),
+)
+HUB_OLDEST = Metric(
+    "chaosjc_hub_oldest_inflight_seconds",
+    "gauge",
+    "Age of the oldest attempt that is due and not answered; 0 if none.",
+    ("rung", "entry"),
+)
+HUB_STOOD_STILL = Metric(
+    "chaosjc_hub_stood_still_seconds_total",
+    "counter",
+    "Time in which the canary itself did not run: attempts of then are not counted.",
+)
+LIVE_OK = Metric(
+    "chaosjc_hub_live_ok",
+    "gauge",
+    "1 while the last good answer of the live server's kernel is no older than two periods of its cells.",
+    ("worker",),
+)
+LIVE_AGE = Metric(
+    "chaosjc_hub_live_age_seconds",
+    "gauge",
+    "Time since the last good answer of the live server's kernel, or since the canary began.",
+    ("worker",),
+)
+LIVE_LATENCY = Metric(
+    "chaosjc_hub_live_seconds",
+    "histogram",
+    "Cells that were answered, from the time they were due.",
+    ("worker",),
+    LATENCY,
+)
+LIVE_CELLS = Metric("chaosjc_hub_live_cells_total", "counter", "Cells that were answered in time.", ("worker",))
+LIVE_FAILURES = Metric(
+    "chaosjc_hub_live_failures_total",
+    "counter",
+    "Cells that were not; `unreached` without a connection, `wrong` where the kernel had lost its state.",
+    ("worker", "reason"),
+)
+LIVE_OUTAGES = Metric("chaosjc_hub_live_outages_total", "counter", "Outages of cells that began.", ("worker",))
+LIVE_OUTAGE_SECONDS = Metric(
+    "chaosjc_hub_live_outage_seconds_total",
+    "counter",
+    "Length of all outages of cells, the present one included.",
+    ("worker",),
+)
+LIVE_OUTAGE_AGE = Metric(
+    "chaosjc_hub_live_outage_age_seconds",
+    "gauge",
+    "How long the present outage of cells lasts; 0 if there is none.",
+    ("worker",),
+)
+LIVE_LOST_CONNECTIONS = Metric(
+    "chaosjc_hub_live_lost_connections_total",
+    "counter",
+    "Connections to the live kernel that were closed, or silent for long.",
+    ("worker",),
+)
+LIVE_LOST_KERNELS = Metric(
+    "chaosjc_hub_live_lost_kernels_total",
+    "counter",
+    "Live kernels that ended, or forgot a variable; those of lost servers included.",
+    ("worker",),
+)
+LIVE_LOST_SERVERS = Metric(
+    "chaosjc_hub_live_lost_servers_total", "counter", "Live servers that the hub does not list any more.", ("worker",)
+)
+
 # ------------------------------------------------------------------ controller: what runs by itself, and what is owed
 SCHEDULE_NEXT = Metric(
     "chaosjc_schedule_next_timestamp_seconds", "gauge", "When an entry falls due next.", ("schedule", "entry")
@@ -179,3 +281,6 @@ METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if
 
 SITE_METRICS = tuple(each for each in METRICS if each.name.startswith(("chaosjc_storage_", "chaosjc_gluster_")))
 """Those that the VMs of a site export."""
+
+HUB_METRICS = tuple(each for each in METRICS if each.name.startswith("chaosjc_hub_"))
+"""Those of the hub's canary."""

@@ -16,21 +16,21 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.registry import Collector
 
 from chaosjc.canary import audit, files, grid, storage_metrics, web
 from chaosjc.canary.asking import Peer, errno_name
 from chaosjc.canary.children import KILLED, Pool
 from chaosjc.canary.ledger import Entry, Ledger, beginning
+from chaosjc.canary.series import Histogram, Scrape
 from chaosjc.canary.stalls import LATE, Stalls
 from chaosjc.canary.storage_config import Config, read
-from chaosjc.canary.storage_metrics import Figures, Histogram, State
+from chaosjc.canary.storage_metrics import Figures, State
 from chaosjc.errors import ChaosJCError
 
 PATIENCE = 1.2  # seconds: more than LATE. Writes that take as long have a child each, others wait for one: that counts
@@ -285,21 +285,6 @@ class Canary:
             return None
 
 
-class _Scrape(Collector):
-    """Fetches the families from the loop, since a scrape comes in a thread."""
-
-    def __init__(self, fetch: Callable[[], list[Family]]) -> None:
-        self._fetch = fetch
-
-    def describe(self) -> Iterable[Family]:
-        """Nothing, so that registering asks for no values."""
-        return ()
-
-    def collect(self) -> Iterable[Family]:
-        """All of them, at this instant."""
-        return self._fetch()
-
-
 def main(config: Path) -> None:
     """Run until SIGTERM or SIGINT. Raises UsageError for a bad configuration, ledger or port."""
     read_config = read(config)
@@ -331,7 +316,7 @@ async def _serve(canary: Canary) -> None:
         return canary.families()
 
     registry = CollectorRegistry()
-    registry.register(_Scrape(lambda: wait_for(families())))
+    registry.register(Scrape(lambda: wait_for(families())))
     server = web.serve(canary.config.listen, registry, {"/read/": read_route})
     try:
         with contextlib.suppress(asyncio.CancelledError):

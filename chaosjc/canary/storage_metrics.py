@@ -6,17 +6,16 @@ fail.
 
 from __future__ import annotations
 
-import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from chaosjc import names
 from chaosjc.canary.audit import Harm
 from chaosjc.canary.children import KILLED
+from chaosjc.canary.series import Histogram, Series, family, histogram
 
 EXPECTED = (
     *(
@@ -49,29 +48,6 @@ EXPECTED = (
 )
 """Errors that begin at 0, so that the first of them is an increase; any besides counts as OTHER, which does so too."""
 OTHER = "other"
-
-Series = Iterable[tuple[tuple[str, ...], float]]
-
-
-class Histogram:
-    """Seconds, counted by the register's buckets."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(names.LATENCY) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        self._counts[bisect.bisect_left(names.LATENCY, seconds)] += 1
-        self._sum += seconds
-
-    def add_to(self, family: HistogramMetricFamily, labels: list[str]) -> None:
-        """Buckets as Prometheus has them: cumulated, the last without a bound."""
-        total, buckets = 0, list[tuple[str, float]]()
-        for bound, count in zip((*map(str, names.LATENCY), "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((bound, total))
-        family.add_metric(labels, buckets, self._sum)
 
 
 @dataclass
@@ -115,50 +91,35 @@ class State:
 def families(volume: str, peers: Iterable[str], figures: Figures, state: State) -> Iterator[Family]:
     """Everything, labelled with the volume."""
     if figures.ended_well is not None or not state.mounted:
-        yield _family(names.STORAGE_UP, _one(volume, state.mounted and bool(figures.ended_well)))
+        yield family(names.STORAGE_UP, _one(volume, state.mounted and bool(figures.ended_well)))
     if figures.writes:
-        yield _histogram(names.STORAGE_WRITE, {(volume,): figures.latency})
-    yield _histogram(names.STORAGE_READ, {(volume, peer): each for peer, each in figures.reads.items()})
-    yield _family(names.STORAGE_WRITES, _one(volume, figures.writes))
+        yield histogram(names.STORAGE_WRITE, {(volume,): figures.latency})
+    yield histogram(names.STORAGE_READ, {(volume, peer): each for peer, each in figures.reads.items()})
+    yield family(names.STORAGE_WRITES, _one(volume, figures.writes))
     errors = {each: 0 for each in (*EXPECTED, OTHER)} | figures.errors
-    yield _family(names.STORAGE_ERRORS, (((volume, each), count) for each, count in errors.items()))
+    yield family(names.STORAGE_ERRORS, (((volume, each), count) for each, count in errors.items()))
     read_errors = {(peer, "checksum"): 0 for peer in peers} | figures.read_errors
-    yield _family(names.STORAGE_READ_ERRORS, (((volume, *each), count) for each, count in read_errors.items()))
-    yield _family(names.STORAGE_OLDEST, _one(volume, state.oldest))
-    yield _family(names.STORAGE_INFLIGHT, _one(volume, state.inflight))
-    yield _family(names.STORAGE_STALLS, _one(volume, state.stalls))
-    yield _family(names.STORAGE_STALLED, _one(volume, state.stalled))
-    yield _family(names.STORAGE_LONGEST, _one(volume, state.longest))
-    yield _family(names.STORAGE_KEPT, _one(volume, state.kept))
-    yield _family(names.STORAGE_UNAUDITED, _one(volume, figures.unaudited))
+    yield family(names.STORAGE_READ_ERRORS, (((volume, *each), count) for each, count in read_errors.items()))
+    yield family(names.STORAGE_OLDEST, _one(volume, state.oldest))
+    yield family(names.STORAGE_INFLIGHT, _one(volume, state.inflight))
+    yield family(names.STORAGE_STALLS, _one(volume, state.stalls))
+    yield family(names.STORAGE_STALLED, _one(volume, state.stalled))
+    yield family(names.STORAGE_LONGEST, _one(volume, state.longest))
+    yield family(names.STORAGE_KEPT, _one(volume, state.kept))
+    yield family(names.STORAGE_UNAUDITED, _one(volume, figures.unaudited))
     yield from _findings(volume, figures, state)
 
 
 def _findings(volume: str, figures: Figures, state: State) -> Iterator[Family]:
     if figures.audited is not None:
-        yield _family(names.STORAGE_AUDITED, _one(volume, figures.audited))
+        yield family(names.STORAGE_AUDITED, _one(volume, figures.audited))
         if not state.stale:
-            yield _family(names.STORAGE_BEHIND, _one(volume, figures.behind))
+            yield family(names.STORAGE_BEHIND, _one(volume, figures.behind))
     if figures.audited is not None or state.harm:
         kinds = Counter(state.harm.values())
-        yield _family(names.STORAGE_LOST, _one(volume, kinds["lost"]))
-        yield _family(names.STORAGE_CORRUPT, _one(volume, kinds["corrupt"]))
+        yield family(names.STORAGE_LOST, _one(volume, kinds["lost"]))
+        yield family(names.STORAGE_CORRUPT, _one(volume, kinds["corrupt"]))
 
 
 def _one(volume: str, value: float) -> Series:
     return [((volume,), value)]
-
-
-def _family(metric: names.Metric, series: Series) -> Family:
-    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, value in series:
-        family.add_metric(list(labels), value)
-    return family
-
-
-def _histogram(metric: names.Metric, series: Mapping[tuple[str, ...], Histogram]) -> Family:
-    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-    for labels, each in series.items():
-        each.add_to(family, list(labels))
-    return family

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from chaosjc.checks import command, gluster, http, promql, vm
+from chaosjc.checks import command, gluster, http, kubernetes, promql, vm
 from chaosjc.checks.entry import CheckEntry, Names, observed
 from chaosjc.checks.sources import Sources, bounded
 from chaosjc.errors import ChaosJCError
@@ -35,6 +35,8 @@ KINDS: Mapping[str, Kind] = {
     "gluster.split_brain": Kind(gluster.ask_split_brain, frozenset({"gluster", "ssh"})),
     "gluster.writable": Kind(gluster.ask_writable, frozenset({"gluster", "ssh"})),
     "gluster.peers": Kind(gluster.ask_peers, frozenset({"gluster", "ssh"})),
+    "node.ready": Kind(kubernetes.ask_nodes, frozenset({"kubernetes", "ssh"})),
+    "pod.ready": Kind(kubernetes.ask_pods, frozenset({"kubernetes", "ssh"})),
 }
 
 NAMED: Mapping[str, type[CheckEntry]] = {
@@ -44,6 +46,8 @@ NAMED: Mapping[str, type[CheckEntry]] = {
     "gluster.split_brain": gluster.SplitBrainCheck,
     "gluster.writable": gluster.WritableCheck,
     "gluster.peers": gluster.PeersCheck,
+    "node.ready": kubernetes.NodeCheck,
+    "pod.ready": kubernetes.PodCheck,
 }
 """The model of each `check: NAME`."""
 
@@ -96,7 +100,7 @@ def hypothesis_plan(entry: CheckEntry, id: str, names: Names) -> HypothesisPlan:
 
 
 def needs(plans: Iterable[CheckPlan]) -> frozenset[str]:
-    """Which of `prometheus`, `http`, `ssh`, `cloud` and `gluster` these checks are asked through."""
+    """Which of `prometheus`, `http`, `ssh`, `cloud`, `gluster` and `kubernetes` these checks are asked through."""
     found: set[str] = set()
     for plan in plans:
         found |= KINDS[plan.kind].needs

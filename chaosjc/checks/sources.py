@@ -13,6 +13,7 @@ from chaosjc.drivers import command
 from chaosjc.drivers.command import Runner
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.http import Http
+from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.drivers.ssh import Ssh
@@ -26,7 +27,8 @@ class Sources:
     """Whatever a run's checks need; None is what it has not got, and a check that needs it has no data.
 
     `marks` is the metadata of the site's servers in the cloud, `bastion` the host through which all others are reached,
-    `mounting` tells which VMs ought to mount a volume: name → address, empty where it has none. It may raise.
+    `mounting` tells which VMs ought to mount a volume: name → address, empty where it has none. `kubernetes` connects
+    at first use. Both may raise.
     """
 
     prometheus: Prometheus | None = None
@@ -34,6 +36,7 @@ class Sources:
     ssh: Ssh | None = None
     cloud: Cloud | None = None
     gluster: Gluster | None = None
+    kubernetes: Callable[[], Cluster] | None = None
     mounting: Callable[[str], Mapping[str, str]] = lambda _: {}
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
     bastion: str = "bastion"

@@ -28,3 +28,11 @@ def gluster(config: Config) -> None:
     from chaosjc.canary import gluster as canary
 
     canary.main(config)
+
+
+@app.command()
+def hub(config: Config) -> None:
+    """The synthetic user of JupyterHub: logs in, spawns, executes, stops; serves metrics until it is killed."""
+    from chaosjc.canary import hub as canary
+
+    canary.main(config)

@@ -17,22 +17,37 @@ if TYPE_CHECKING:
     from chaosjc.lab.status import Status
 
 app = typer.Typer(help="The OpenStack in a box.", no_args_is_help=True)
-images = typer.Typer(help="The image that all servers are made of.", no_args_is_help=True)
+images = typer.Typer(help="The images that servers are made of.", no_args_is_help=True)
 app.add_typer(images, name="image")
 
 Name = Annotated[str, typer.Option("--name", help="Name of the lab; its cloud is chaosjc-NAME.")]
 State = Annotated[Path | None, typer.Option("--state", help="Root of all state, instead of $CHAOSJC_STATE.")]
+Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="The image of Kubernetes nodes too.")]
+Binaries = Annotated[
+    Path | None,
+    typer.Option(
+        "--binaries",
+        envvar="CHAOSJC_BINARIES",
+        help="Directory with Kubernetes' programs for that image, instead of its releases or modules.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
-def up(name: Name = "lab", state: State = None, as_json: Json = False) -> None:
+def up(
+    name: Name = "lab",
+    kubernetes: Kubernetes = False,
+    binaries: Binaries = None,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
     """Bring the lab up, or on from wherever it is; what ran before `down` runs again."""
     from chaosjc.lab import up as steps
 
     lab = _lab(name, state)
     with _progress() as progress:
-        steps.up(lab, progress)
+        steps.up(lab, progress, kubernetes, binaries)
     if as_json:
         _print(
             {"schema": 1, "name": lab.name, "cloud": lab.cloud, "clouds": str(lab.clouds), "state": str(lab.directory)}
@@ -112,17 +127,22 @@ def list_images(as_json: Json = False) -> None:
 
 
 @images.command("build")
-def build_image(as_json: Json = False) -> None:
-    """Build the image of the current recipe, if it is not there yet."""
-    from chaosjc.lab import image
+def build_image(kubernetes: Kubernetes = False, binaries: Binaries = None, as_json: Json = False) -> None:
+    """Build the images of the current recipes, if they are not there yet."""
+    from chaosjc.drivers.command import run
+    from chaosjc.lab import image, node
     from chaosjc.lab.layout import default_cache
 
+    cache = default_cache()
     with _progress() as progress:
-        built = image.build(image.default_recipe(), default_cache() / "images", progress=progress)
+        built = [image.build(image.default_recipe(), cache / "images", progress=progress)]
+        if kubernetes:
+            built.append(node.build(cache, binaries, run, progress))
     if as_json:
-        _print({"name": built.name, "digest": built.digest, "path": str(built.path), "bytes": built.bytes})
+        _print([{"name": i.name, "digest": i.digest, "path": str(i.path), "bytes": i.bytes} for i in built])
     else:
-        typer.echo(str(built.path))
+        for each in built:
+            typer.echo(str(each.path))
 
 
 def _print_status(now: Status) -> None:

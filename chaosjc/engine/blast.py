@@ -1,4 +1,5 @@
-"""The ledger of the blast radius: which bricks are down, or will be, whoever broke them, set by set. Pure.
+"""The ledger of the blast radius: which bricks are down, or will be, whoever broke them, set by set; and whom it
+reaches. Pure.
 
 All steps of a plan count at once, also such as follow one another: what the first took down is healed long after its
 undo, and until then the set has one brick less that it can rely on.
@@ -12,11 +13,14 @@ from dataclasses import dataclass
 
 from chaosjc.journal.events import StepPlan
 from chaosjc.journal.state import RunState, StepState
+from chaosjc.site.cluster import ClusterView, Pod
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Volume
 
 MINE = "this run"
 LINKS = ("net.partition", "net.delay")
 """Faults of the ways between their target and others, which have two ends."""
+PROXY = "proxy"
+"""Every user's way to his server leads through it, as zero-to-jupyterhub calls it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,31 @@ def told(topology: Topology, radii: Iterable[Radius]) -> list[tuple[str, str, bo
         return [("volumes", "their layout is not known", False)]
     sets = [(each.set.name, each.told, each.writable) for each in radii]
     return sets + [(each.name, _health(each), not each.backlog) for each in topology.volumes]
+
+
+def people(steps: Iterable[StepPlan], topology: Topology) -> frozenset[str]:
+    """The hub's users, canaries apart, whose servers these steps take away, stop, or make hard to reach.
+
+    Of a cluster that is not known (`cluster` is None) it is empty: see that first.
+    """
+    cluster = topology.cluster
+    return frozenset(user for step in steps for user in _people(step, cluster)) if cluster else frozenset()
+
+
+def _people(step: StepPlan, cluster: ClusterView) -> Iterable[str]:
+    """Who has a server on the VM, in the pod, or anywhere behind the proxy that it is."""
+    if step.target.kind == "vm":
+        here = cluster.pods_on(step.target.name)
+    else:
+        here = tuple(each for each in cluster.pods if each.uid == step.target.id)
+    proxied = {each.namespace for each in here if each.component == PROXY}
+    if step.target.role == PROXY:
+        proxied.add(str(step.options.get("namespace")))
+    return _servers([*here, *(each for each in cluster.pods if each.namespace in proxied)])
+
+
+def _servers(pods: Iterable[Pod]) -> list[str]:
+    return [pod.real_user for pod in pods if pod.real_user]
 
 
 def _health(volume: Volume) -> str:

@@ -13,6 +13,7 @@ from chaosjc.journal.events import Planned, Refused, Target
 from chaosjc.journal.live import Steady
 from chaosjc.journal.store import View
 from chaosjc.site.model import SiteFile
+from chaosjc.site.sections import Kubernetes
 from chaosjc.site.topology import EMPTY, Topology
 
 
@@ -102,6 +103,20 @@ def blast_radius(facts: Facts) -> Refused | None:
     return None
 
 
+def users(facts: Facts) -> Refused | None:
+    """No more people lose their servers, or the way to them, than the site's policy allows; no canary is one."""
+    if facts.site is None or facts.site.kubernetes is None:
+        return None
+    if facts.topology.cluster is None:
+        return _unknown_cluster(facts, facts.site.kubernetes)
+    hit, most = sorted(blast.people(facts.planned.steps, facts.topology)), facts.site.policy.users
+    if len(hit) <= most:
+        return None
+    named = ", ".join(hit[:3]) + (" and others" if len(hit) > 3 else "")
+    reason = f"the servers of {len(hit)} people are behind what it breaks ({named}); the site's policy allows {most}"
+    return Refused(guard="users", code="users", reason=reason)
+
+
 def related_run(facts: Facts) -> Refused | None:
     """One target, one run at a time."""
     mine = {step.target.id for step in facts.planned.steps}
@@ -133,7 +148,7 @@ def steady_state(facts: Facts) -> Refused | None:
 
 
 GUARDS: tuple[Guard, ...] = (
-    halted, undo_debt, targets, lost_data, blast_radius, related_run, backlog, steady_state,
+    halted, undo_debt, targets, lost_data, blast_radius, users, related_run, backlog, steady_state,
 )  # fmt: skip
 
 
@@ -183,4 +198,14 @@ def _unknown_layout(facts: Facts) -> Refused | None:
             if role and (storage is None or role == storage.role):
                 reason = f"the layout of the site's volumes is not known, and {name} may carry bricks of them"
                 return Refused(guard="blast radius", code="blast-radius-unknown", reason=reason)
+    return None
+
+
+def _unknown_cluster(facts: Facts, cluster: Kubernetes) -> Refused | None:
+    """Nobody knows who has a server where: then no node is broken, and no pod."""
+    nodes = {cluster.control_plane, *cluster.workers}
+    for step in facts.planned.steps:
+        if step.target.role in nodes or step.target.kind not in ("vm", "command"):
+            reason = f"the site's cluster does not answer, and people may have their servers on {step.target.name}"
+            return Refused(guard="users", code="users-unknown", reason=reason)
     return None

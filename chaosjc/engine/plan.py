@@ -12,7 +12,7 @@ from chaosjc.engine.experiment import Experiment, Loaded
 from chaosjc.errors import UsageError
 from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
-from chaosjc.faults.target import Chosen, choose
+from chaosjc.faults.target import Chosen
 from chaosjc.journal.events import Context, HypothesisPlan, Planned, RecoveryPlan, StepPlan
 from chaosjc.site.topology import EMPTY, Topology
 
@@ -88,7 +88,7 @@ def _choose(entry: FaultEntry, topology: Topology | None, rng: random.Random) ->
         return Chosen((), (), (), 0)
     if topology is None:
         raise UsageError("this experiment breaks a part of a site", hint="name the site with --site FILE")
-    return choose(entry.choice, topology, rng, entry.wants)
+    return entry.choice.draw(topology, rng, entry.wants)
 
 
 def _steps(experiment: Experiment, chosen: Sequence[Chosen]) -> tuple[StepPlan, ...]:

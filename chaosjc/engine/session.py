@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from pydantic import JsonValue
 
@@ -32,16 +32,19 @@ from chaosjc.engine.watchdog import Watchdog
 from chaosjc.errors import ChaosJCError, UsageError
 from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
+from chaosjc.faults.target import TargetChoice
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context, Entry
 from chaosjc.journal.store import Store, View
 from chaosjc.site import discover, endpoints
+from chaosjc.site.cluster import NOT_LOOKED_AT
 from chaosjc.site.model import BASTION, SiteFile
 from chaosjc.site.topology import EMPTY, Topology
 
 ENVIRONMENT = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 """Variables that tell where credentials lie; a later `recover` in another shell needs them."""
 
+Part = Literal["storage", "cluster"]
 LOOK = 60.0  # seconds that a look at the whole site may take
 
 
@@ -60,7 +63,12 @@ class Session:
     """Plans and runs experiments against one site, or against none."""
 
     def __init__(
-        self, wishes: Wishes, store: Store, topology: Callable[[bool], Topology | None], sources: Sources, clock: Clock
+        self,
+        wishes: Wishes,
+        store: Store,
+        topology: Callable[[frozenset[Part]], Topology | None],
+        sources: Sources,
+        clock: Clock,
     ) -> None:
         self._wishes = wishes
         self._topology = topology
@@ -71,13 +79,13 @@ class Session:
     def plan(self, loaded: Loaded, seed: int) -> Plan:
         """By the site as it is now: an earlier run may have changed it. UsageError where it is needed and missing."""
         wishes = self._wishes
-        if wishes.site is None and needs(loaded.experiment) & {"site", "ssh", "cloud"}:
+        if wishes.site is None and needs(loaded.experiment) & {"site", "ssh", "cloud", "kubernetes"}:
             raise UsageError(f"{loaded.path} needs a site", hint="name it with --site FILE")
         if wishes.site is None and not wishes.prometheus and "prometheus" in needs(loaded.experiment):
             raise UsageError(f"{loaded.path} asks Prometheus", hint="name it with --prometheus URL, or a site")
         name = wishes.site.name if wishes.site else ""
-        volumes = wishes.site is not None and touches_storage(wishes.site, loaded.experiment)
-        return plan(loaded, Circumstances(seed, self.context, name, self._topology(volumes)))
+        parts = touches(wishes.site, loaded.experiment) if wishes.site else frozenset[Part]()
+        return plan(loaded, Circumstances(seed, self.context, name, self._topology(parts)))
 
     @property
     def context(self) -> Context:
@@ -100,7 +108,7 @@ class Session:
 
     def look(self, planned: Plan) -> Topology:
         """What a plan looked at, as it is now; empty without a site. Raises ChaosJCError where nobody can say."""
-        return bounded(lambda: self._topology(planned.topology.volumes != ()), LOOK) or EMPTY
+        return bounded(lambda: self._topology(_looked_at(planned.topology)), LOOK) or EMPTY
 
     def dry_run(self, planned: Plan) -> Facts:
         """What the guards would look at now; touches nothing."""
@@ -137,43 +145,81 @@ def open_session(
         url = wishes.prometheus
         if site and not url and any("prometheus" in needs(each.experiment) for each in experiments):
             url = _forward(stack, world, tell)
+        if site and site.kubernetes and any("kubernetes" in needs(each.experiment) for each in experiments):
+            _connect(world, tell)
         sources = Sources(
             prometheus=Prometheus.connect(url) if url else None,
             http=Http.connect(),
             ssh=world.ssh if site else None,
             cloud=world.cloud if site else None,
             gluster=discover.pool(site, world.ssh) if site else None,
+            kubernetes=(lambda: world.kubernetes) if site and site.kubernetes else None,
             mounting=_mounting(site, world) if site else lambda _: {},
             marks={discover.SITE: site.name} if site else {},
             bastion=BASTION,
             clock=clock,
         )
-        yield Session(wishes, store, lambda volumes: _topology(world, sources.gluster, volumes), sources, clock)
+        yield Session(wishes, store, lambda parts: _topology(world, sources.gluster, parts), sources, clock)
 
 
-def touches_storage(site: SiteFile, experiment: Experiment) -> bool:
-    """Whether it may break a VM that carries bricks or mounts volumes: then their state is asked for, else not."""
-    if site.storage is None:
-        return False
-    roles = {site.storage.role, *site.storage.clients}
+def touches(site: SiteFile, experiment: Experiment) -> frozenset[Part]:
+    """The parts that it may break, or a VM that they need: their state is asked for, that of others is not.
+
+    `storage` with VMs that carry bricks or mount volumes, `cluster` with its nodes and all that runs on them.
+    """
+    found: set[Part] = set()
+    faults = [entry for entry in experiment.faults if entry.choice]
+    if site.storage and any(_touches(site, (site.storage.role, *site.storage.clients), each) for each in faults):
+        found.add("storage")
+    cluster = site.kubernetes
+    if cluster and any(
+        _inside(each) or _touches(site, (cluster.control_plane, *cluster.workers), each) for each in faults
+    ):
+        found.add("cluster")
+    return frozenset(found)
+
+
+def _inside(entry: FaultEntry) -> bool:
+    """Whether it breaks what runs on VMs, and no VM."""
+    return not isinstance(entry.choice, TargetChoice)
+
+
+def _touches(site: SiteFile, roles: Sequence[str], entry: FaultEntry) -> bool:
+    """Whether a fault may break a VM of these roles."""
     about = {*roles, *(each.name for each in site.machines if each.role in roles)}
     others = {*site.roles, *(each.name for each in site.machines)} - about
-    return any(not _meant(entry) or _meant(entry) - others for entry in experiment.faults if entry.choice)
+    meant = _meant(entry)
+    return not _inside(entry) and bool(not meant or meant - others)
 
 
 def _meant(entry: FaultEntry) -> frozenset[str]:
     """Roles and names of VMs that a fault names; none where it says it otherwise, by a replica set or a volume."""
     choice = entry.choice
-    if choice is None or choice.replica_set or entry.wants.volume:
+    if not isinstance(choice, TargetChoice) or choice.replica_set or entry.wants.volume:
         return frozenset()
     return frozenset((*choice.names, *([choice.role] if choice.role else []), *entry.wants.peers))
 
 
-def _topology(world: World, servers: Gluster | None, volumes: bool) -> Topology | None:
+def _looked_at(topology: Topology) -> frozenset[Part]:
+    found: dict[Part, bool] = {"storage": topology.volumes != (), "cluster": topology.cluster != NOT_LOOKED_AT}
+    return frozenset(part for part, looked_at in found.items() if looked_at)
+
+
+def _topology(world: World, servers: Gluster | None, parts: frozenset[Part]) -> Topology | None:
     if not world.has_site:
         return None
     found = discover.topology(world.site, world.cloud)
-    return discover.with_volumes(found, world.site, servers) if servers and volumes else found
+    if servers and "storage" in parts:
+        found = discover.with_volumes(found, world.site, servers)
+    return discover.with_cluster(found, world.site, lambda: world.kubernetes) if "cluster" in parts else found
+
+
+def _connect(world: World, tell: Callable[[str], None]) -> None:
+    """Now, since it takes longer than a check may; without it they have no data until it answers."""
+    try:
+        _ = world.kubernetes
+    except ChaosJCError as error:
+        tell(f"the site's Kubernetes cannot be reached: {error.message}")
 
 
 def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, str]]:

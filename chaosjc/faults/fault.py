@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from chaosjc.faults.target import NO_WANTS, Chosen, TargetChoice, Wants
+from chaosjc.faults.target import NO_WANTS, Choice, Chosen, Wants
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan
 from chaosjc.spec.model import Model
@@ -23,8 +23,8 @@ class FaultEntry(Model):
     """How long it lasts before it is undone."""
 
     @property
-    def choice(self) -> TargetChoice | None:
-        """How its targets are chosen among the site's VMs; None where it names what it breaks itself."""
+    def choice(self) -> Choice | None:
+        """How its targets are chosen among what the site has; None where it names what it breaks itself."""
         return None
 
     @property

@@ -44,7 +44,7 @@ class HostEntry(FaultEntry):
         return self.target
 
 
-class HeldEntry(HostEntry):
+class TimedEntry(FaultEntry):
     """One whose fault the target itself ends, if nobody else does."""
 
     margin: Duration = Field(30.0, ge=5)
@@ -56,12 +56,20 @@ class HeldEntry(HostEntry):
         return self.duration + self.margin
 
 
+class HeldEntry(HostEntry, TimedEntry):
+    """One of VMs."""
+
+
 def step(
-    entry: HeldEntry, fault: str, target: Target, words: tuple[str, str, str], options: Mapping[str, JsonValue]
+    entry: TimedEntry, fault: str, target: Target, words: tuple[str, str, str], options: Mapping[str, JsonValue]
 ) -> StepPlan:
-    """The plan of one; `words` are the step's id, and what inject and undo do, for people."""
+    """The plan of one; `words` are the step's id, and what inject and undo do, for people.
+
+    The option `host` is the VM that holds it, where that is not the target itself.
+    """
     id, inject, undo = words
-    alone = f"without help {target.name} does it itself {format_duration(entry.deadline)} after the inject"
+    vm, deadline = options.get("host") or target.name, format_duration(entry.deadline)
+    alone = f"without help {vm} does it itself {deadline} after the inject"
     return StepPlan(
         id=id,
         fault=fault,
@@ -76,6 +84,11 @@ def step(
         undo_timeout=HEAL,
         gone_is_clean=True,  # nothing of it outlives the VM
     )
+
+
+def host(step: StepPlan) -> str:
+    """The VM that holds it."""
+    return str(step.options.get("host") or step.target.name)
 
 
 def unit(step: StepPlan, world: World) -> str:
@@ -97,7 +110,7 @@ def hold(step: StepPlan, world: World, family: Family, request: Mapping[str, Any
     ]
     done = _run(step, world, argv)
     if done.returncode:
-        raise FaultError(f"{step.target.name}: {_last_words(step, world) or done.stderr.strip() or 'no reason given'}")
+        raise FaultError(f"{host(step)}: {_last_words(step, world) or done.stderr.strip() or 'no reason given'}")
 
 
 def end(step: StepPlan, world: World, release: Sequence[Argv]) -> None:
@@ -107,20 +120,20 @@ def end(step: StepPlan, world: World, release: Sequence[Argv]) -> None:
         _run(step, world, argv)  # what is not there cannot be taken away, and `look` tells what is
 
 
-def ask(world: World, host: str, family: Family, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One question to a host's program. FaultError with its last words where it fails; Unreachable, CommandTimeout."""
+def ask(world: World, vm: str, family: Family, request: Mapping[str, Any]) -> dict[str, Any]:
+    """One question to a VM's program. FaultError with its last words where it fails; Unreachable, CommandTimeout."""
     argv = ["sudo", "-n", "--", "python3", "-", json.dumps(request)]
-    done = world.ssh.run(host, argv, stdin=program(family), timeout=ACT, check=False)
+    done = world.ssh.run(vm, argv, stdin=program(family), timeout=ACT, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise FaultError(f"{host}: {said[-1] if said else f'exit code {done.returncode}'}")
+        raise FaultError(f"{vm}: {said[-1] if said else f'exit code {done.returncode}'}")
     return json.loads(done.stdout)
 
 
 def look(step: StepPlan, world: World, family: Family, request: Mapping[str, Any]) -> Answer:
     """Whole where the program finds nothing left; gone where the VM is, and no other has its name."""
     try:
-        said = ask(world, step.target.name, family, {"verb": "look", "unit": unit(step, world), **request})
+        said = ask(world, host(step), family, {"verb": "look", "unit": unit(step, world), **request})
     except Unreachable as error:
         return _missing(step, world) or Answer("unknown", error.message)
     except ChaosJCError as error:
@@ -132,13 +145,15 @@ def prepare(step: StepPlan, world: World) -> None:
     """The way to the target is open, and root can be had there."""
     done = _run(step, world, ["true"])
     if done.returncode:
-        raise FaultError(f"{step.target.name}: no command runs as root: {done.stderr.strip()}")
+        raise FaultError(f"{host(step)}: no command runs as root: {done.stderr.strip()}")
 
 
 def _missing(step: StepPlan, world: World) -> Answer | None:
     try:
-        if any(server.name == step.target.name for server in world.cloud.servers()):
+        if any(server.name == host(step) for server in world.cloud.servers()):
             return None
+        if host(step) != step.target.name:
+            return Answer("gone", f"Nova knows no server {host(step)}")
         world.cloud.server(step.target.id)
     except NotFound:
         return Answer("gone", f"Nova knows no server {step.target.id}")
@@ -148,7 +163,7 @@ def _missing(step: StepPlan, world: World) -> Answer | None:
 
 
 def _run(step: StepPlan, world: World, argv: Argv) -> Completed:
-    return world.ssh.run(step.target.name, ["sudo", "-n", "--", *argv], timeout=ACT + START, check=False)
+    return world.ssh.run(host(step), ["sudo", "-n", "--", *argv], timeout=ACT + START, check=False)
 
 
 def _last_words(step: StepPlan, world: World) -> str:

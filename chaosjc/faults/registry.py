@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaosjc.faults import brick, command, disk, net, vm
+from chaosjc.faults import brick, command, disk, net, node, pod, service, vm
 from chaosjc.faults.fault import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -13,6 +13,10 @@ FAULTS: dict[str, Fault] = {
     "disk.slow": disk.SLOW,
     "net.delay": net.DELAY,
     "net.partition": net.PARTITION,
+    "node.drain": node.DRAIN,
+    "pod.delete": pod.DELETE,
+    "pod.freeze": pod.FREEZE,
+    "service.scale": service.SCALE,
     "vm.delete": vm.DELETE,
     "vm.pause": vm.PAUSE,
     "vm.stop": vm.STOP,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -11,6 +12,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from chaosjc.journal.events import Target
+from chaosjc.site.cluster import Node, Pod, Workload
 from chaosjc.site.model import BASTION, MONITOR
 from chaosjc.site.topology import Brick, Topology, Vm
 from chaosjc.spec.model import Model
@@ -24,7 +26,20 @@ EVERYONE = "everyone"
 """In the place of peers: all that is not the target itself."""
 
 
-class TargetChoice(Model):
+PROTECTED = "the site's policy protects it"
+NOT_OPTED_IN = "the site's policy does not name it as a target"
+CLUSTER_UNKNOWN = "the site's cluster does not answer"
+
+
+class Choice(Model, ABC):
+    """The `target` of a fault, whatever it breaks."""
+
+    @abstractmethod
+    def draw(self, topology: Topology, rng: random.Random, wants: Wants) -> Chosen:
+        """The same for the same input; what may not be broken is never drawn, but told with its reason."""
+
+
+class TargetChoice(Choice):
     """The `target` of a fault: by name, or some of a role, or some that carry a brick of a replica set (`homes/0`)."""
 
     name: str | tuple[str, ...] | None = None
@@ -52,13 +67,24 @@ class TargetChoice(Model):
             return ()
         return (self.name,) if isinstance(self.name, str) else self.name
 
+    def draw(self, topology: Topology, rng: random.Random, wants: Wants) -> Chosen:
+        """See Choice."""
+        return choose(self, topology, rng, wants)
+
 
 @dataclass(frozen=True)
 class Wants:
-    """What else a fault needs to know: each target's brick of `volume`, and the VMs that `peers` (roles, names) are."""
+    """What else a fault needs to know: each target's brick of `volume`, and the VMs that `peers` (roles, names) are.
+
+    With `node` a VM must be one of the cluster's nodes, and all on it of a kind that somebody makes again. Of pods,
+    somebody must make another (`recreated`), or SSH must lead to the node (`reached`).
+    """
 
     volume: str = ""
     peers: tuple[str, ...] = ()
+    node: bool = False
+    recreated: bool = False
+    reached: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +100,8 @@ class Refusal:
 class Chosen:
     """Targets and eligible peers left alone, both sorted by name; refusals; and how many were asked for.
 
-    `bricks` are those that the targets carry, of all volumes; `peers` the VMs that the fault is about besides.
+    `bricks` are those that the targets carry, of all volumes; `peers` the VMs that the fault is about besides; `nodes`,
+    `pods` and `workloads` what the targets are in the cluster.
     """
 
     targets: tuple[Target, ...]
@@ -83,6 +110,9 @@ class Chosen:
     wanted: int
     bricks: tuple[Brick, ...] = ()
     peers: tuple[Target, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    workloads: tuple[Workload, ...] = ()
 
     def bricks_of(self, target: Target, volume: str = "") -> tuple[Brick, ...]:
         """Those of one target, of one volume where it is named."""
@@ -102,11 +132,12 @@ def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: 
             _refusal(vm, named=bool(choice.names))
             or _without_brick(vm, topology, wants.volume)
             or (_alone(vm, peers) if wants.peers else None)
+            or (_without_node(vm, topology) if wants.node else None)
         )
 
     refused = [*unknown, *missing, *(r for vm in candidates if (r := refusal(vm)) is not None)]
     eligible = [] if unknown else sorted((vm for vm in candidates if refusal(vm) is None), key=_name)
-    wanted = len(choice.names) or _wanted(choice, len(eligible))
+    wanted = len(choice.names) or how_many(choice.count, choice.percent, len(eligible))
     drawn = eligible if choice.names else sorted(rng.sample(eligible, min(wanted, len(eligible))), key=_name)
     names = {vm.name for vm in drawn}
     among = f"role {choice.role}" if choice.role else choice.replica_set
@@ -118,6 +149,7 @@ def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: 
         wanted,
         tuple(brick for vm in drawn for brick in topology.bricks_on(vm.name)),
         tuple(_target(vm, "the file's `from`") for vm in peers),
+        tuple(node for vm in drawn if (node := _node_of(vm, topology)) is not None),
     )
 
 
@@ -167,6 +199,21 @@ def _without_brick(vm: Vm, topology: Topology, volume: str) -> Refusal | None:
     return Refusal(vm.name, "target-missing", f"it carries no brick of a volume {volume}")
 
 
+def _node_of(vm: Vm, topology: Topology) -> Node | None:
+    return topology.cluster.node_of(vm.name) if topology.cluster else None
+
+
+def _without_node(vm: Vm, topology: Topology) -> Refusal | None:
+    if topology.cluster is None:
+        return Refusal(vm.name, "cluster-unknown", CLUSTER_UNKNOWN)
+    if _node_of(vm, topology) is None:
+        return Refusal(vm.name, "target-missing", "it is no node of the cluster")
+    bare = [pod.name for pod in topology.cluster.pods_on(vm.name) if not (pod.owner or pod.user or pod.static)]
+    if bare:
+        return Refusal(vm.name, "not-recreated", f"nobody would make another {bare[0]}, which runs there")
+    return None
+
+
 def _named(names: tuple[str, ...], topology: Topology) -> tuple[list[Vm], list[Refusal]]:
     found = [vm for name in names if (vm := topology.named(name)) is not None]
     known = {vm.name for vm in found}
@@ -177,16 +224,17 @@ def _refusal(vm: Vm, *, named: bool = False) -> Refusal | None:
     if not named and vm.role in ESSENTIAL:
         return Refusal(vm.name, "protected", f"{ESSENTIAL[vm.role]}: name it to break it all the same")
     if vm.protected:
-        return Refusal(vm.name, "protected", "the site's policy protects it")
+        return Refusal(vm.name, "protected", PROTECTED)
     if not vm.opted_in:
-        return Refusal(vm.name, "not-opted-in", "the site's policy does not name it as a target")
+        return Refusal(vm.name, "not-opted-in", NOT_OPTED_IN)
     return None
 
 
-def _wanted(choice: TargetChoice, eligible: int) -> int:
-    if choice.percent is not None:
-        return max(1, math.floor(eligible * choice.percent / 100))
-    return choice.count or 1
+def how_many(count: int | None, percent: float | None, eligible: int) -> int:
+    """Some percent are at least one; without either it is one."""
+    if percent is not None:
+        return max(1, math.floor(eligible * percent / 100))
+    return count or 1
 
 
 def _peers(drawn: list[Vm], topology: Topology) -> list[Vm]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 
 from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import FaultError
 from chaosjc.journal.events import Context, Outcome
+from chaosjc.site import endpoints
 from chaosjc.site.model import SiteFile
 from chaosjc.site.state import SiteState
 
@@ -34,6 +38,7 @@ class World:
         self.deploying = threading.Lock()  # a site has one writer: of several undos, each waits for its turn
         self._lock = threading.RLock()
         self._cloud: Cloud | None = None
+        self._cluster: Cluster | None = None
         self._site = SiteFile.restore(json.dumps(context.site)) if context.site else None
 
     @property
@@ -62,6 +67,18 @@ class World:
                 os.environ.update({k: v for k, v in self.context.environment.items() if k not in os.environ})
                 self._cloud = Cloud.connect(self.site.cloud)
             return self._cloud
+
+    @property
+    def kubernetes(self) -> Cluster:
+        """The site's cluster, through a forward that lasts as long as this world. RemoteError while nobody answers."""
+        if self.site.kubernetes is None:
+            raise FaultError(f"site {self.site.name} has no cluster", hint="its file has no section `kubernetes`")
+        with self._lock:
+            if self._cluster is None:
+                with contextlib.ExitStack() as stack:
+                    self._cluster = stack.enter_context(endpoints.kubernetes(self.state))
+                    weakref.finalize(self, stack.pop_all().close)
+            return self._cluster
 
     @property
     def ssh(self) -> Ssh:

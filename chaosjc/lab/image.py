@@ -1,12 +1,12 @@
-"""The golden image: one Debian root file system as a squashfs, from which every server of the lab starts.
+"""Golden images: Debian root file systems as squashfs files, from which the lab's servers start.
 
-    CACHE/DIGEST.squashfs   the image; DIGEST is that of its recipe
+    CACHE/DIGEST.squashfs   an image; DIGEST is that of its recipe
     CACHE/DIGEST.json       its name and the version of each package in it
-    CACHE/build-*/          a build under way, or what a killed one left: the next build removes it
+    CACHE/build-NAME-*/     a build under way, or what a killed one left: the next build of that image removes it
 
-The digest covers what we decide: suite, architecture, package list, files, customisation. It does not cover what the
-Debian mirror held on the day of the build; the versions beside the image tell. To get newer packages, delete the image.
-Deleting the whole cache is always safe.
+The digest covers what we decide: suite, architecture, package list, files, customisation, and what else is put in. It
+does not cover what the Debian mirror held on the day of the build; the versions beside the image tell. To get newer
+packages, delete the image. Deleting the whole cache is always safe.
 
     image = build(default_recipe(), lab.cache / "images")
 """
@@ -29,7 +29,7 @@ import pydantic
 from chaosjc.drivers import command
 from chaosjc.errors import CommandError, LabError
 
-BUILDER = 1  # to be raised when build() makes something else of the same recipe
+BUILDER = 2  # to be raised when build() makes something else of the same recipe
 RECIPES = Path(__file__).with_name("recipes")
 APT = Path("/etc/apt")
 SAID = 2000  # characters of a failed builder that an error carries
@@ -40,37 +40,55 @@ CONTAINED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "-
 NOT_PACKED = ("dev/*", "proc/*", "sys/*", "run/*", "tmp/*")
 
 
+Progress = Callable[[str], None]
+Furnish = Callable[[Path, Path], None]
+"""Puts more into the root (its first argument) before it is packed; the second is a directory for its own use."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What decides an image.
 
-    `directory` holds packages.txt, files/ (copied over the root) and customize.sh (run in the image last).
+    Each of `directories` holds packages.txt, files/ (copied over the root) and customize.sh (run in the image last),
+    all of which take effect in the order of the directories. `content` is the digest of what our own code puts in
+    besides, `binaries` that of programs which come from elsewhere.
     """
 
     name: str
     suite: str
     architecture: str  # as uname says: x86_64
-    directory: Path
+    directories: tuple[Path, ...]
+    content: str = ""
+    binaries: str = ""
 
     @property
     def packages(self) -> tuple[str, ...]:
         """The Debian packages, without what they depend on."""
-        lines = (self.directory / "packages.txt").read_text(encoding="utf-8").splitlines()
+        texts = ((directory / "packages.txt").read_text(encoding="utf-8") for directory in self.directories)
+        lines = (line for text in texts for line in text.splitlines())
         return tuple(name for line in lines if (name := line.partition("#")[0].strip()))
 
     @property
-    def digest(self) -> str:
-        """16 hexadecimal digits; the same for the same content, wherever the recipe lies and whoever owns its files."""
-        total = hashlib.sha256(f"{BUILDER} {self.suite} {self.architecture} {self.packages}".encode())
-        for path in sorted(self._sources()):
-            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(self.directory)} {mode:o} {content}\n".encode())
+    def own(self) -> str:
+        """16 hexadecimal digits of all but `binaries`; the same wherever the recipe lies and whoever owns its files."""
+        words = f"{BUILDER} {self.suite} {self.architecture} {self.packages} {self.content}"
+        total = hashlib.sha256(words.encode())
+        for directory in self.directories:
+            for path in sorted(_sources(directory)):
+                mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                total.update(f"{path.relative_to(directory)} {mode:o} {content}\n".encode())
         return total.hexdigest()[:16]
 
-    def _sources(self) -> Iterator[Path]:
-        yield self.directory / "customize.sh"
-        yield from (path for path in (self.directory / "files").rglob("*") if path.is_file())
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of all that decides the image."""
+        return hashlib.sha256(f"{self.own} {self.binaries}".encode()).hexdigest()[:16]
+
+
+def _sources(directory: Path) -> Iterator[Path]:
+    """Packages count as names, whatever is said about them."""
+    yield from (path for path in directory.rglob("*") if path.is_file() and path.name != "packages.txt")
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,7 @@ class Image:
     bytes: int
     built_at: float
     packages: Mapping[str, str]  # name → version
+    own: str  # its recipe's, which leaves open whose binaries it has
 
 
 class _Record(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -90,11 +109,12 @@ class _Record(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     name: str
     packages: dict[str, str]
+    own: str = ""
 
 
 def default_recipe() -> Recipe:
-    """The image of every role."""
-    return Recipe("chaosjc-golden", "bookworm", os.uname().machine, RECIPES / "golden")
+    """The image of every role that is no Kubernetes node."""
+    return Recipe("chaosjc-golden", "bookworm", os.uname().machine, (RECIPES / "golden",))
 
 
 def images(cache: Path) -> list[Image]:
@@ -107,11 +127,12 @@ def build(
     recipe: Recipe,
     cache: Path,
     run: command.Runner = command.run,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda _: None,
+    furnish: Furnish = lambda _root, _work: None,
 ) -> Image:
     """Return the image of `recipe`, building it first if the cache lacks it.
 
-    That takes about a minute and 130 MB, root and a Debian mirror. Builders of one cache wait for each other.
+    That takes about a minute and 130 MB, root and a Debian mirror. Builders of one image wait for each other.
     Raises LabError if the image cannot be built.
     """
     path = cache / f"{recipe.digest}.squashfs"
@@ -119,8 +140,8 @@ def build(
         return image
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _only_builder(cache, progress):
-            return _load(path) or _build(recipe, path, run, progress)
+        with _only_builder(cache / f"lock-{recipe.name}", recipe.name, progress):
+            return _load(path) or _build(recipe, path, run, progress, furnish)
     except CommandError as error:
         said = (error.stderr.strip() or error.message)[-SAID:]
         hint = "`make setup` says what this machine lacks; is its Debian mirror up?"
@@ -129,28 +150,36 @@ def build(
         raise LabError(f"image {recipe.name}: {error}", hint=f"is {cache} writable, and its disk not full?") from error
 
 
-def _build(recipe: Recipe, path: Path, run: command.Runner, progress: Callable[[str], None]) -> Image:
-    for left in path.parent.glob("build-*"):
+def _build(
+    recipe: Recipe, path: Path, run: command.Runner, progress: Progress, furnish: Furnish = lambda _root, _work: None
+) -> Image:
+    for left in path.parent.glob(f"build-{recipe.name}-*"):
         run(["rm", "--recursive", "--one-file-system", "--", str(left)], timeout=300)
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=path.parent))
+    work = Path(tempfile.mkdtemp(prefix=f"build-{recipe.name}-", dir=path.parent))
     try:
         root, packed = work / "root", work / "image.squashfs"
-        sources = work / "sources.list"
-        sources.write_text("".join(f"{line}\n" for line in debian_sources(APT, recipe.suite)), encoding="utf-8")
-        progress(f"installing {len(recipe.packages)} Debian packages and what they need")
-        run(_mmdebstrap(recipe, sources, root), timeout=1800, env={"TMPDIR": str(work)})
+        progress(f"{recipe.name}: installing {len(recipe.packages)} Debian packages and what they need")
+        bootstrap(recipe, root, work, run)
         versions = run(_versions(root)).stdout
-        progress("packing")
+        furnish(root, work)
+        progress(f"{recipe.name}: packing")
         run(_mksquashfs(root, packed), timeout=600)
         return _publish(recipe, versions, packed, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def bootstrap(recipe: Recipe, root: Path, work: Path, run: command.Runner) -> None:
+    """Make the recipe's root file system at `root`; temporary files go to `work`. Raises CommandError, LabError."""
+    sources = work / "sources.list"
+    sources.write_text("".join(f"{line}\n" for line in debian_sources(APT, recipe.suite)), encoding="utf-8")
+    run(_mmdebstrap(recipe, sources, root), timeout=1800, env={"TMPDIR": str(work)})
+
+
 def _publish(recipe: Recipe, versions: str, packed: Path, path: Path) -> Image:
     """The record first: an image is there from the moment of its rename."""
     packages = dict(line.split(" ", 1) for line in versions.splitlines())
-    record = _Record(name=recipe.name, packages=packages)
+    record = _Record(name=recipe.name, packages=packages, own=recipe.own)
     path.with_suffix(".json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
     with packed.open("rb") as file:
         os.fsync(file.fileno())
@@ -168,31 +197,33 @@ def _load(path: Path) -> Image | None:
         record = _Record.model_validate_json(path.with_suffix(".json").read_bytes())
     except (OSError, pydantic.ValidationError):
         return None
-    return Image(record.name, path.stem, path, status.st_size, status.st_mtime, record.packages)
+    return Image(record.name, path.stem, path, status.st_size, status.st_mtime, record.packages, record.own)
 
 
 @contextlib.contextmanager
-def _only_builder(cache: Path, progress: Callable[[str], None]) -> Generator[None]:
+def _only_builder(path: Path, name: str, progress: Progress) -> Generator[None]:
     """The kernel holds the lock: it is gone with its holder."""
-    with (cache / "lock").open("w") as lock:
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("waiting for another builder of this cache")
+            progress(f"waiting for another builder of {name}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _mmdebstrap(recipe: Recipe, sources: Path, root: Path) -> list[str]:
     """Hooks are shell scripts: paths reach them by environment variables, never inside their text."""
-    files, customize = recipe.directory / "files", recipe.directory / "customize.sh"
+    count = range(len(recipe.directories))
+    pack = "tar --owner=0 --group=0 --mode=u=rwX,go=rX -c ."
+    copy = f'if cd "$RECIPE{{}}/files" 2>/dev/null; then {pack} | tar -C "$1" -x; fi'
     return [
-        *(*CONTAINED, "env", f"FILES={files}", f"CUSTOMIZE={customize}"),
+        *(*CONTAINED, "env", *(f"RECIPE{n}={directory}" for n, directory in enumerate(recipe.directories))),
         *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet"),
         f"--include={','.join(recipe.packages)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in ("man", "doc", "locale", "info")),
-        '--customize-hook=tar -C "$FILES" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x',
-        '--customize-hook=chroot "$1" sh -s < "$CUSTOMIZE"',
+        *(f"--customize-hook={copy.format(n)}" for n in count),
+        *(f'--customize-hook=chroot "$1" sh -s < "$RECIPE{n}/customize.sh"' for n in count),
         *(recipe.suite, str(root), str(sources)),
     ]
 

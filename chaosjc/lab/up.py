@@ -19,7 +19,7 @@ from pathlib import Path
 
 from chaosjc.drivers.command import run
 from chaosjc.errors import LabError
-from chaosjc.lab import config, control, database, environment, host, image, registry, sysctl, users
+from chaosjc.lab import config, control, database, environment, host, image, node, registry, sysctl, users
 from chaosjc.lab.environment import Environment
 from chaosjc.lab.layout import REGISTRY, Lab
 from chaosjc.lab.machine.disks import write_atomically
@@ -30,24 +30,35 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _ENTRY_POINTS = "[neutron.ml2.mechanism_drivers]\nchaosjc_lab = chaosjc.lab.openstack.mechanism:LabMechanismDriver\n"
 
 
-def up(lab: Lab, progress: Progress) -> None:
-    """Bring the lab up. Raises LabError or CommandError; what was done stays, and the next `up` goes on from there."""
+def up(lab: Lab, progress: Progress, kubernetes: bool = False, binaries: Path | None = None) -> None:
+    """Bring the lab up. Raises LabError or CommandError; what was done stays, and the next `up` goes on from there.
+
+    `kubernetes`: the image of its nodes too, which is offered anyway if it is built; `binaries` is for building it.
+    """
     if not lab.private.exists():
         _check_host()
     _directories(lab)
     with exclusive(lab):
         ports = registry.claim(lab)
         sysctl.apply(SYSCTLS)
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        if kubernetes:
+            sysctl.load_bridge_filter(run)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
             golden = pool.submit(image.build, image.default_recipe(), lab.cache / "images", progress=progress)
+            nodes = pool.submit(_node_image, lab, kubernetes, binaries, progress)
             runtime = environment.ensure(lab.cache, progress)
             secrets = _configure(lab, runtime, ports)
             _start(lab, runtime, ports, secrets, progress)
-            built = golden.result()
-        progress("flavors and image")
+            images = [built for built in (golden.result(), nodes.result()) if built]
+        progress("flavors and images")
         session = users.admin_session(ports, secrets)
         users.ensure_flavors(session)
-        users.ensure_image(session, built.name, built.path, built.digest)
+        for built in images:
+            users.ensure_image(session, built.name, built.path, built.digest)
+
+
+def _node_image(lab: Lab, wanted: bool, binaries: Path | None, progress: Progress) -> image.Image | None:
+    return node.build(lab.cache, binaries, run, progress) if wanted else node.cached(lab.cache)
 
 
 def _check_host() -> None:

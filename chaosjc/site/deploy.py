@@ -42,6 +42,7 @@ STAGES: tuple[Stage[Any], ...] = (
     Hosts("backup", backup.contents),
     Hosts("database", database.contents),
     Hub(),
+    Hosts("hub canary", canary.hub_contents, requires=("hub",)),
     Hosts("canary", canary.contents, requires=("mounts",)),
     Hosts("monitoring", monitoring.contents),
 )

@@ -73,9 +73,9 @@ def _api_server(state: SiteState, clock: Clock | None) -> Generator[tuple[str, s
             hint="`chaosjc site deploy` writes it; of an adopted site, put it there",
         ) from error
     host, port = kubernetes_api.address(text)
-    through = (host, "127.0.0.1") if host in _hosts(state.ssh_config) else (BASTION, host)
-    log = state.logs / "kubernetes.log"
-    forward = Forward(Ssh(state.ssh_config), through[0], port, log, to=through[1], what="Kubernetes API")
+    vm, log = _vm(state.ssh_config, host), state.logs / "kubernetes.log"
+    to = "127.0.0.1" if vm else host  # at home no firewall is between
+    forward = Forward(Ssh(state.ssh_config), vm or BASTION, port, log, to=to, what="Kubernetes API")
     with _open(forward, clock) as local:
         yield text, f"https://127.0.0.1:{local}"
 
@@ -89,12 +89,16 @@ def _open(forward: Forward, clock: Clock | None) -> Generator[int]:
         forward.stop()
 
 
-def _hosts(ssh_config: Path) -> frozenset[str]:
-    """The VMs to which SSH has a way of its own: on them the server is asked at home, where no firewall is between."""
+def _vm(ssh_config: Path, host: str) -> str:
+    """The VM of that name or address, if SSH has a way to it; empty for others."""
+    alias = ""
     with contextlib.suppress(OSError):
-        lines = ssh_config.read_text(encoding="utf-8").splitlines()
-        return frozenset(word for line in lines if line.startswith("Host ") for word in line.split()[1:] if word != "*")
-    return frozenset()
+        for line in ssh_config.read_text(encoding="utf-8").splitlines():
+            word, _, value = line.strip().partition(" ")
+            alias = value if word == "Host" else alias
+            if word in ("Host", "HostName") and value == host:
+                return alias
+    return ""
 
 
 class Forward:

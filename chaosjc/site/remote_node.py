@@ -3,7 +3,8 @@
 It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers with JSON on stdout:
 
     {"look": {}}                        what this node is
-    {"cluster": {"manifests": {name: text}}}   on the control plane: what the cluster is
+    {"cluster": {"manifests": {name: text}, "namespace": where those are that name none}}
+                                        on the control plane: what the cluster is
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def look() -> dict[str, Any]:
     return {"member": os.path.exists(KUBELET), "begun": begun}
 
 
-def cluster(manifests: dict[str, str]) -> dict[str, Any]:
+def cluster(manifests: dict[str, str], namespace: str) -> dict[str, Any]:
     """The control plane: absent, partial (kubeadm did not end), silent or ready; nodes, add-ons, what differs."""
     if not os.path.exists(MADE):
         return {"state": "partial" if look()["begun"] else "absent"}
@@ -41,7 +42,7 @@ def cluster(manifests: dict[str, str]) -> dict[str, Any]:
         "nodes": {each["metadata"]["name"]: node(each) for each in items if each["kind"] == "Node"},
         "coredns": ("Deployment", "coredns") in names,
         "unavailable": sorted(each["metadata"]["name"] for each in items if unavailable(each)),
-        "differ": {name: differs(text) for name, text in manifests.items()},
+        "differ": {name: differs(text, namespace) for name, text in manifests.items()},
         "kubeconfig": read(ADMIN),
     }
 
@@ -66,9 +67,9 @@ def unavailable(found: dict[str, Any]) -> bool:
     return status.get("readyReplicas", 0) < found["spec"]["replicas"]
 
 
-def differs(manifest: str) -> str:
+def differs(manifest: str, namespace: str) -> str:
     """The first lines that a server-side apply would change; empty where there are none."""
-    said = kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+    said = kubectl("--namespace", namespace, "diff", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
     if said.returncode not in (0, DIFFERS):
         return said.stderr.strip()[-300:]
     if said.returncode == 0:
@@ -93,7 +94,7 @@ def read(path: str) -> str:
 def main() -> None:
     """One request, one answer."""
     request = json.load(sys.stdin)
-    answer = cluster(request["cluster"]["manifests"]) if "cluster" in request else look()
+    answer = cluster(**request["cluster"]) if "cluster" in request else look()
     json.dump(answer, sys.stdout)
 
 

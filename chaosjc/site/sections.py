@@ -50,6 +50,18 @@ class Kubernetes(Model):
         return str(ipaddress.IPv4Network(value))
 
 
+class HubCanary(Model):
+    """The hub's synthetic users: from spawn to stop every `ladder`, and live servers.
+
+    They enter by `front`, a worker, by default the first: one that no experiment breaks. Where the authenticator takes
+    passwords, `password` is that of canary-login; else its login page is enough.
+    """
+
+    ladder: Annotated[Duration, Field(ge=5)] = 30.0
+    front: str = ""
+    password: str = ""
+
+
 class Hub(Model):
     """JupyterHub by Helm. `chart` is a directory or an archive, found from the site file; by default chaosjc's own.
 
@@ -63,3 +75,4 @@ class Hub(Model):
     homes: Name = "homes"
     port: int = Field(30080, ge=30000, le=32767)
     values: dict[str, Any] = Field(default_factory=dict[str, Any])
+    canary: HubCanary = HubCanary()

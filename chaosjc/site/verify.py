@@ -187,7 +187,12 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
 
 def _exporter_urls(context: Context, machine: Machine) -> list[dict[str, Any]]:
     """The machine's own exporters, and a series without which each has nothing to say."""
-    expected = {"node": "node_load1 ", "gluster": "chaosjc_gluster_brick_up{", "storage": "chaosjc_storage_inflight{"}
+    expected = {
+        "node": "node_load1 ",
+        "gluster": "chaosjc_gluster_brick_up{",
+        "storage": "chaosjc_storage_inflight{",
+        "hub": "chaosjc_hub_up{",
+    }
     return [
         {
             "name": f"{job} exporter answers{'' if job == 'node' else f' on port {port}'}",

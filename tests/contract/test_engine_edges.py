@@ -18,7 +18,7 @@ from chaosjc.engine import watchdog
 from chaosjc.engine.experiment import load
 from chaosjc.engine.recover import abandon, recover
 from chaosjc.engine.run import Run
-from chaosjc.engine.session import open_session
+from chaosjc.engine.session import Part, open_session
 from chaosjc.engine.watchdog import close_abandoned
 from chaosjc.errors import FaultError, UsageError
 from chaosjc.journal.events import Closed, Entry
@@ -212,10 +212,10 @@ class TestRuns:
 
     def test_a_plan_is_made_for_the_site_as_it_is_now(self, world: World) -> None:
         loaded, wishes = world.session(world.experiment())
-        seen: list[bool] = []
+        seen: list[frozenset[Part]] = []
 
-        def look(volumes: bool) -> None:
-            seen.append(volumes)
+        def look(parts: frozenset[Part]) -> None:
+            seen.append(parts)
 
         with open_session(wishes, loaded, print) as session:
             session._topology = look

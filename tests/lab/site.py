@@ -18,7 +18,7 @@ from chaosjc.lab.layout import Lab
 from chaosjc.site import context, model
 from chaosjc.site.context import Context
 from chaosjc.site.model import SiteFile
-from tests.sites import lab_file
+from tests.sites import cloud_file, lab_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,15 @@ class DeployedSite:
     @classmethod
     def on(cls, lab: Lab, directory: Path, *, storage: bool = False) -> DeployedSite:
         """The file is written; nothing is deployed. By default it is the smaller site, without bricks and volumes."""
-        raw = lab_file(storage=storage)
+        return cls._of(lab_file(storage=storage), lab, directory)
+
+    @classmethod
+    def whole(cls, lab: Lab, directory: Path) -> DeployedSite:
+        """The same of sites/jupytercloud.yaml."""
+        return cls._of(cloud_file(), lab, directory)
+
+    @classmethod
+    def _of(cls, raw: dict[str, Any], lab: Lab, directory: Path) -> DeployedSite:
         raw["cloud"], raw["network"]["cidr"] = lab.cloud, range_of(lab)
         file = directory / "site.yaml"
         file.write_text(yaml.safe_dump(raw, sort_keys=False))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Literal
 
-Family = Literal["brick", "net"]
+Family = Literal["brick", "net", "pod"]
 
 
 def program(family: Family) -> str:

@@ -6,6 +6,7 @@
            native/            bound over paths that must not lie on an overlay: container run times stack their own
        /ephemeral0.img        data disks, which it sees as /dev/vdb, vdc, ...
        /root                  the overlay
+       /seed                  the image's /opt/seed, which must not lie on an overlay either
        /boot.sh  net.sh       its supervisor and its ports, as shell scripts
        /console.log
 
@@ -35,6 +36,7 @@ from chaosjc.lab.machine.network import Names, Nic
 
 State = Literal["missing", "off", "running", "paused"]
 NATIVE = ("/var/lib/containerd", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet")
+SEED = "opt/seed"  # what containerd made of container images, in an image of Kubernetes nodes
 DEVICES = ("/dev/fuse", "/dev/kmsg", "/dev/net/tun")  # of the host's, besides those that every container has
 _DEVICES = "bcdefghijklmnop"
 _POWEROFF, _REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # what systemd as pid 1 takes them for
@@ -115,6 +117,7 @@ class Machine:
         self.host, self.uuid = host, uuid
         self.directory = host.base / "machines" / uuid
         self.root = self.directory / "root"
+        self.seed = self.directory / "seed"
         self.console = self.directory / "console.log"
         self.cgroup = Cgroup(f"{host.names.cgroup}/{uuid}")
         self.namespace = host.names.namespace(uuid)
@@ -203,11 +206,14 @@ class Machine:
         if not disks.is_mounted(self.root):
             options = f"lowerdir={layer},upperdir={disk}/upper,workdir={disk}/work"
             run(["mount", "-t", "overlay", self.namespace, "-o", options, str(self.root)])
+        if (layer / SEED).is_dir() and not disks.is_mounted(self.seed):
+            self.seed.mkdir(exist_ok=True)
+            run(["mount", "--bind", str(layer / SEED), str(self.seed)])
         for index, gib in enumerate(spec.ephemeral_gb):
             disks.make_disk(self._disk(index), gib, f"ephemeral{index}")
 
     def _unmount(self) -> None:
-        for path in (self.root, self.directory / "disk"):
+        for path in (self.seed, self.root, self.directory / "disk"):
             disks.unmount(path)
         disks.detach_loops(self.directory)
 
@@ -309,6 +315,8 @@ class Machine:
             native = self.directory / "disk" / "native" / path.strip("/").replace("/", "-")
             native.mkdir(exist_ok=True)
             argv.append(f"--bind={native}:{path}")
+        if disks.is_mounted(self.seed):
+            argv.append(f"--bind-ro={self.seed}:/{SEED}")
         for index, _ in enumerate(spec.ephemeral_gb):
             argv.append(f"--bind={disks.attach_loop(self._disk(index))}:/dev/vd{_DEVICES[index]}")
         return argv

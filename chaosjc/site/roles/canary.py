@@ -1,4 +1,5 @@
-"""The canaries: the exporter of GlusterFS on the VMs that carry bricks, one synthetic user a volume on its clients.
+"""The canaries: the exporter of GlusterFS on the VMs that carry bricks, one synthetic user a volume on its clients, and
+those of JupyterHub on the monitor VM.
 
 They are modules of chaosjc itself, put on the VM as they are, and run with Debian's Python and prometheus-client.
 """
@@ -9,12 +10,15 @@ import json
 from collections.abc import Collection
 from importlib import resources
 
-from chaosjc.site.model import Machine, SiteFile, Storage
+from chaosjc.site import hub_values
+from chaosjc.site.model import MONITOR, Machine, SiteFile, Storage
 from chaosjc.site.roles import Contents, File, Surroundings, Unit
+from chaosjc.site.sections import Hub
 
 GLUSTER_PORT = 9810
 STORAGE_PORT = 9811
 """The first volume's; the others count up from it."""
+HUB_PORT = 9820
 
 _COMMON = ("__init__", "canary/__init__", "canary/__main__", "canary/web", "errors", "names")
 MODULES = {
@@ -39,8 +43,11 @@ MODULES = {
 
 TARGET = "chaosjc-canary.target"
 GLUSTER = "chaosjc-canary-gluster.service"
+HUB = "chaosjc-canary-hub.service"
 _CODE = "/usr/lib/chaosjc"
 _CONFIG = "/etc/chaosjc"
+HUB_TOKEN = f"{_CONFIG}/canary-hub.token"
+"""Given to the monitor VM by stage hub; it is in no user data."""
 
 
 def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
@@ -55,6 +62,14 @@ def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents
     if machine.role in site.storage.clients:
         kinds["storage"] = _users(site, site.storage, machine)
     return _code(kinds) + sum(kinds.values(), Contents()) if kinds else Contents()
+
+
+def hub_contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
+    """The hub's synthetic users, outside the cluster that is to be broken; for a hub that is there."""
+    del around
+    if site.hub is None or machine.role != MONITOR:
+        return Contents()
+    return _code({"hub"}) + _service(HUB, _hub_unit(), "canary-hub", _hub_config(site, site.hub))
 
 
 def storage_unit(volume: str) -> str:
@@ -125,6 +140,21 @@ def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> d
     }
 
 
+def _hub_config(site: SiteFile, hub: Hub) -> dict[str, object]:
+    """Every worker is a way in by its NodePort, and has a live server."""
+    workers = hub_values.workers(site)
+    login: object = {"user": f"{hub_values.PREFIX}login", "password": hub.canary.password}
+    return {
+        "entries": {each: f"http://{each}:{hub.port}" for each in workers},
+        "front": hub.canary.front or workers[0],
+        "token_file": HUB_TOKEN,
+        "listen": HUB_PORT,
+        "workers": list(workers),
+        "login": login if hub.canary.password else "page",
+        "every": {"ladder": hub.canary.ladder},
+    }
+
+
 def _target() -> str:
     return """\
 [Unit]
@@ -148,6 +178,12 @@ def _storage_unit(volume: str) -> str:
     arguments = f"storage --config {_CONFIG}/canary-storage-{volume}.json"
     more = "CapabilityBoundingSet=\nStateDirectory=chaosjc\nMemoryMax=1G"
     return _unit(f"A synthetic user of volume {volume}", arguments, more)
+
+
+def _hub_unit() -> str:
+    """Root without any of its powers: it reads its token, and asks over the network."""
+    more = "CapabilityBoundingSet=\nMemoryMax=512M"
+    return _unit("Synthetic users of the hub", f"hub --config {_CONFIG}/canary-hub.json", more)
 
 
 def _unit(description: str, arguments: str, more: str) -> str:

@@ -14,6 +14,9 @@ from chaosjc.site.roles.storage import mount_unit
 NOBODY = "192.0.2.1"
 """An address of documentation (RFC 5737): a site without name servers still has a cluster with names of its own."""
 
+SYSCTLS = "/etc/sysctl.d/50-kubernetes.conf"
+"""Read at each boot; a VM whose first boot has passed reads it before it becomes a node."""
+
 CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
 
 
@@ -30,7 +33,7 @@ def nodes(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     kubelet = File(f"/etc/systemd/system/{KUBELET}", _kubelet(site, machine), live=True, restarts=KUBELET)
     servers = site.network.nameservers or (NOBODY,)
     resolv = File(RESOLV_CONF, "".join(f"nameserver {each}\n" for each in servers))
-    return Contents((kubelet, resolv), (Unit(CONTAINERD),))
+    return Contents((kubelet, resolv, File(SYSCTLS, "net.ipv4.ip_forward = 1\n")), (Unit(CONTAINERD),))
 
 
 def kubelets(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:

@@ -42,6 +42,8 @@ def targets(site: SiteFile) -> dict[str, list[tuple[Machine, int]]]:
         clients = [each for each in site.machines if each.role in site.storage.clients]
         found["gluster"] = [(each, canary.GLUSTER_PORT) for each in bricks]
         found["storage"] = [(each, port) for each in clients for port in ports]
+    if site.hub:
+        found["hub"] = [(each, canary.HUB_PORT) for each in site.machines if each.role == MONITOR]
     return found
 
 

@@ -26,7 +26,8 @@ from chaosjc.site.roles import (
 def everything(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """What all stages together put on a VM."""
     parts = (access, storage, kubernetes, database, backup, canary, monitoring)
-    return sum((each.contents(site, machine, around) for each in parts), Contents())
+    found = (*(each.contents for each in parts), canary.hub_contents)
+    return sum((each(site, machine, around) for each in found), Contents())
 
 
 def render(contents: Contents, identity: HostIdentity) -> str:

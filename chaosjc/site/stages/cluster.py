@@ -12,6 +12,7 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.manifests import kubeadm_init, kubeadm_join, manifests
 from chaosjc.site.model import SiteFile
+from chaosjc.site.roles.kubernetes import SYSCTLS
 from chaosjc.site.stages import cluster_plan
 from chaosjc.site.stages.base import Stage, ask_program, run_on
 from chaosjc.site.stages.cluster_backup import Backup
@@ -24,7 +25,7 @@ INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
 MADE = "/etc/kubernetes/made"  # remote_node.py believes it
 USABLE = "10m"  # how long a token admits new nodes
 _KUBECTL = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
-_QUIET = ("--v=1", "--ignore-preflight-errors=NumCPU,Mem,DirAvailable--var-lib-etcd")
+_ANYWAY = ("--ignore-preflight-errors=NumCPU,Mem,DirAvailable--var-lib-etcd",)
 
 
 class Cluster(Stage[ClusterFacts]):
@@ -101,19 +102,20 @@ class _Apply:
 
     def _init(self) -> None:
         self._run(self._master, "rm", "-f", MADE)
-        self._reset(self._master)
+        self._prepare(self._master)
         address = self._facts.addresses[self._master]
         config = kubeadm_init(self._site, self._cluster, address)
         restored = self._backup.restore(address)
         self._context.report(STAGE, self._master, "restored from its snapshot" if restored else "new, and empty")
-        self._run(self._master, "kubeadm", "init", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=INIT)
+        self._run(self._master, "kubeadm", "init", "--config", "/dev/stdin", *_ANYWAY, stdin=config, timeout=INIT)
         self._run(self._master, "touch", MADE)
         self._apply_manifests(list(manifests(self._site)))
 
-    def _reset(self, name: str) -> None:
-        """What an attempt that was killed left behind, or a membership that ended."""
+    def _prepare(self, name: str) -> None:
+        """Without what an attempt that was killed left behind, or a membership that ended."""
         if self._facts.members[name].begun:
             self._run(name, "kubeadm", "reset", "--force", timeout=JOIN)
+        self._run(name, "sysctl", "--quiet", "--load", SYSCTLS)
 
     def _apply_manifests(self, names: Sequence[str]) -> None:
         texts = manifests(self._site)
@@ -129,9 +131,9 @@ class _Apply:
         in_parallel(lambda each: self._join_one(each, endpoint, token, digest), names)
 
     def _join_one(self, name: str, endpoint: str, token: str, digest: str) -> None:
-        self._reset(name)
+        self._prepare(name)
         config = kubeadm_join(self._cluster, name, endpoint, token, digest)
-        self._run(name, "kubeadm", "join", "--config", "/dev/stdin", *_QUIET, stdin=config, timeout=JOIN)
+        self._run(name, "kubeadm", "join", "--config", "/dev/stdin", *_ANYWAY, stdin=config, timeout=JOIN)
         self._context.report(STAGE, name, "joined")
 
     def _settle(self) -> None:
@@ -181,7 +183,7 @@ def _concerns(context: Context, name: str) -> bool:
 
 def _ask_control_plane(context: Context, awaited: Collection[str] | None) -> dict[str, Any]:
     """Wait for an API server that was just started and for `awaited` nodes to come back; for nothing where None."""
-    request = {"cluster": {"manifests": manifests(context.site)}}
+    request = {"cluster": {"manifests": manifests(context.site), "namespace": "kube-system"}}
     end = context.clock.monotonic() + ANSWERS
     while True:
         said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from chaosjc.drivers import helm
@@ -14,6 +16,7 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context
 from chaosjc.site.model import MONITOR, SiteFile
 from chaosjc.site.roles import database
+from chaosjc.site.roles.canary import HUB_TOKEN
 from chaosjc.site.sections import Hub as HubSection
 from chaosjc.site.stages.base import Stage, ask_program, run_on
 
@@ -31,13 +34,15 @@ select 'create database hub owner hub' where not exists (select from pg_database
 
 @dataclass(frozen=True)
 class HubFacts:
-    """`asked`: there is a cluster to ask. `release` says how what is deployed differs, in words; empty if it does not.
+    """`asked`: there is a cluster to ask. `token`: the canary has its own. `release` says how what is deployed differs,
+    in words; empty if it does not.
 
     `revision` is 0 where nothing is deployed.
     """
 
     asked: bool = False
     account: bool = False
+    token: bool = False
     homes: str = ""
     revision: int = 0
     release: str = ""
@@ -71,6 +76,8 @@ class Hub(Stage[HubFacts]):
         changes: list[Change] = []
         if not facts.account:
             changes.append(Change(STAGE, "account", f"{database.NAME} in the database", "create"))
+        if not facts.token:
+            changes.append(Change(STAGE, "token", "of the hub's canary", "create", vm=MONITOR))
         if facts.homes != HOMES:
             action = "update" if facts.homes else "create"
             changes.append(Change(STAGE, "folder", hub_values.homes(site, site.hub), action, facts.homes, HOMES))
@@ -88,6 +95,9 @@ class Hub(Stage[HubFacts]):
         kinds = {each.kind for each in changes}
         if "account" in kinds:
             _psql(context, f"\\set verifier '{known.verifier()}'\n{_CREATE}")
+        if "token" in kinds:
+            install = f"umask 077; mkdir -p {PurePosixPath(HUB_TOKEN).parent}; cat > {HUB_TOKEN}"
+            run_on(context, STAGE, MONITOR, ("sh", "-ec", install), stdin=known.canary, timeout=ASK)
         if "folder" in kinds:
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
@@ -97,8 +107,10 @@ class Hub(Stage[HubFacts]):
     def _ask(self, context: Context, hub: HubSection, known: secrets.Secrets, values: dict[str, Any]) -> HubFacts:
         verifier = _psql(context, _VERIFIER)
         found = _on_worker(context, hub, "sh", "-c", f"stat -c '%a %U' {hub_values.homes(context.site, hub)} || true")
+        token = run_on(context, STAGE, MONITOR, ("sh", "-c", f"sha256sum < {HUB_TOKEN} || true"), timeout=ASK).split()
+        given = token[:1] == [hashlib.sha256(known.canary.encode()).hexdigest()]
         release, revision = _release(context, hub, values)
-        return HubFacts(True, verifier.strip() == known.verifier(), found.strip(), revision, release, values)
+        return HubFacts(True, verifier.strip() == known.verifier(), given, found.strip(), revision, release, values)
 
     def _deploy(self, context: Context, hub: HubSection, values: dict[str, Any]) -> None:
         try:
@@ -121,7 +133,7 @@ def _release(context: Context, hub: HubSection, values: dict[str, Any]) -> tuple
         if found.status != "deployed":
             return f"{found.status}: {found.said}", found.revision
         return f"other values: {', '.join(names)}" if names else "another chart", found.revision
-    request = {"cluster": {"manifests": {hub.release: found.manifest}}}
+    request = {"cluster": {"manifests": {hub.release: found.manifest}, "namespace": hub.namespace}}
     said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
     return said.get("differ", {}).get(hub.release, "the API server is silent"), found.revision
 

@@ -5,7 +5,8 @@ import dataclasses
 from prometheus_client.metrics_core import Metric as Family
 
 from chaosjc import names
-from chaosjc.canary.storage_metrics import Figures, Histogram, State, families
+from chaosjc.canary.series import Histogram
+from chaosjc.canary.storage_metrics import Figures, State, families
 
 QUIET = State(mounted=True, inflight=0, oldest=0.0, stalls=0, stalled=0.0, longest=0.0, kept=0, harm={}, stale=False)
 REGISTER = {each.name: each for each in names.METRICS if each.name.startswith("chaosjc_storage_")}

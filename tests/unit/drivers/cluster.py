@@ -96,7 +96,7 @@ class FakeApi:
             **({"namespace": namespace} if namespace else {}),
             **more.pop("metadata", {}),
         }
-        made = {"kind": kind, "metadata": meta, **more}
+        made: Json = {"kind": kind, "metadata": meta, **more}
         if kind in ("Deployment", "StatefulSet", "ReplicaSet"):
             made["spec"].setdefault("replicas", 1)
         self.objects[kind, namespace, name] = made
@@ -109,7 +109,9 @@ class FakeApi:
         addresses = [{"type": "InternalIP", "address": f"10.0.0.{int(name[-3:])}"}]
         return self.add("Node", name, spec={}, status={"conditions": conditions, "addresses": addresses})
 
-    def workload(self, kind: str, name: str, namespace: str = "jhub", replicas: int = 1, **labels: str) -> Json:
+    def workload(
+        self, kind: str, name: str, namespace: str = "jhub", replicas: int = 1, labels: dict[str, str] | None = None
+    ) -> Json:
         """A Deployment, StatefulSet or DaemonSet whose pods carry these labels, by default its name as component."""
         labels = labels or {"app": "jupyterhub", "component": name}
         template = {"metadata": {"labels": labels}, "spec": {}}

@@ -1,4 +1,4 @@
-"""Topologies with bricks, in a line."""
+"""Topologies with bricks, or with pods, in a line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from chaosjc.journal.events import Planned, StepPlan, Target
 from chaosjc.journal.state import RunState, StepState
+from chaosjc.site.cluster import USER_PODS, ClusterView, Pod
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
 from tests.unit.engine.fakes import planned, step
 
@@ -49,3 +50,12 @@ def other_run(*steps: StepPlan, admitted: bool = True, whole: bool = False, name
         for each in steps
     }
     return RunState(name, plan, 0.0, states, admitted_at=1.0 if admitted else None)
+
+
+def user_pod(user: str, vm: str = "worker-001", namespace: str = "jhub") -> Pod:
+    return Pod(namespace, f"jupyter-{user}", f"uid of {user}", USER_PODS, vm, vm, user)
+
+
+def clustered(*pods: Pod) -> Topology:
+    """No bricks, and these pods."""
+    return Topology((), (), ClusterView(pods=pods))

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from chaosjc.engine import blast
 from chaosjc.engine.blast import Radius
 from chaosjc.engine.guards import Facts, first_refusal
-from chaosjc.journal.events import StepPlan
+from chaosjc.journal.events import StepPlan, Target
 from chaosjc.journal.live import Steady
 from chaosjc.journal.state import RunState
 from chaosjc.journal.store import View
+from chaosjc.site.cluster import Pod
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Volume
-from tests.unit.engine.fakes import RUN, planned
-from tests.unit.engine.storage import breaks, other_run, site, vm, volume
+from tests.unit.engine.fakes import RUN, planned, step
+from tests.unit.engine.storage import breaks, clustered, other_run, site, user_pod, vm, volume
 
 
 def radius(topology: Topology, *steps: StepPlan, others: tuple[RunState, ...] = ()) -> Radius:
@@ -206,3 +207,37 @@ def test_an_admitted_plan_leaves_every_set_that_it_touches_writable(
             )
             if admitted and not each.sacrificial and any(hits(mine, brick) for brick in replica_set.bricks):
                 assert enough, replica_set.name
+
+
+PROXY = Pod("jhub", "proxy-1", "uid of proxy", "proxy", "worker-002", "worker-002")
+USERS = clustered(
+    user_pod("ada"),
+    user_pod("bob", "worker-003"),
+    user_pod("canary-1"),
+    user_pod("eve", "worker-003", namespace="staging"),
+    PROXY,
+    Pod("jhub", "hub-1", "uid of hub", "hub", "worker-002", "worker-002"),
+)
+
+
+def about(kind: str, id: str, role: str = "") -> StepPlan:
+    return step("x", fault="any", target=Target(id=id, name="x", kind=kind, role=role), options={"namespace": "jhub"})
+
+
+@pytest.mark.parametrize(
+    ("breaking", "reached"),
+    [
+        ([breaks("worker-001", role="worker")], {"ada"}),
+        ([breaks("worker-001", role="worker"), breaks("worker-003", role="worker")], {"ada", "bob", "eve"}),
+        ([breaks("worker-002", role="worker")], {"ada", "bob"}),  # the proxy of all in its namespace is there
+        ([breaks("monitor", role="monitor")], set[str]()),
+        ([about("pod", "uid of ada")], {"ada"}),
+        ([about("pod", "uid of canary-1")], set[str]()),
+        ([about("pod", "uid of hub", "hub")], set[str]()),  # who has a server keeps it
+        ([about("pod", "uid of proxy", "proxy")], {"ada", "bob"}),
+        ([about("deployment", "uid of deployment", "proxy")], {"ada", "bob"}),
+        ([about("deployment", "uid of deployment", "hub")], set[str]()),
+    ],
+)
+def test_whom_it_reaches(breaking: list[StepPlan], reached: set[str]) -> None:
+    assert blast.people(breaking, USERS) == reached

@@ -18,7 +18,7 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.topology import Topology
 from tests.unit.engine import storage
 from tests.unit.engine.fakes import RUN, planned, step
-from tests.unit.engine.storage import breaks, volume
+from tests.unit.engine.storage import breaks, clustered, user_pod, volume
 
 CALM = View(halted=None, runs=())
 
@@ -35,7 +35,7 @@ def facts(**changes: object) -> Facts:
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def site(*, disposable: bool, stored: bool = False) -> SiteFile:
+def site(*, disposable: bool, stored: bool = False, users: int | None = None) -> SiteFile:
     def role(**more: object) -> dict[str, object]:
         return {"image": "i", "flavor": "f", "groups": [], **more}
 
@@ -56,6 +56,8 @@ def site(*, disposable: bool, stored: bool = False) -> SiteFile:
                     "brick": role(count=3, disposable=disposable, disks={"/data": 1}),
                 },
                 "storage": {"volumes": {"homes": {"mount": "/srv/homes"}}} if stored else None,
+                "kubernetes": {"control_plane": "monitor"} if users is not None else None,
+                "policy": {"users": users or 0},
             }
         )
     )
@@ -67,6 +69,8 @@ def deletion(role: str) -> Planned:
 
 ONE_PAUSED = storage.site(volume(), statuses={"brick-002": "PAUSED"})
 UNHEALED = storage.site(volume(backlog=("worker-001 is not connected to brick-002", "2 entries to heal")))
+PAUSES_WORKER = planned(breaks("worker-001", role="worker"))
+IN_USE = clustered(user_pod("ada"), user_pod("canary-1"))
 SHORT = Chosen((), (), (Refusal("a", "protected", "the site's policy protects it"),), 1)
 
 REFUSED: dict[str, tuple[Facts, str]] = {
@@ -75,6 +79,7 @@ REFUSED: dict[str, tuple[Facts, str]] = {
     "targets": (facts(chosen=(SHORT,)), "protected"),
     "lost_data": (facts(planned=deletion("brick"), site=site(disposable=False)), "lost-data"),
     "blast_radius": (facts(planned=planned(breaks("brick-001")), topology=ONE_PAUSED), "blast-radius"),
+    "users": (facts(planned=PAUSES_WORKER, topology=IN_USE, site=site(disposable=True, users=0)), "users"),
     "related_run": (facts(view=View(None, (open_run("now", "a", owes=True),)), alive={"now"}), "busy"),
     "backlog": (facts(planned=planned(breaks("brick-001")), topology=UNHEALED), "backlog"),
     "steady_state": (facts(steady=Steady(False, "steady-state-broken", "hub is down")), "steady-state-broken"),
@@ -122,6 +127,35 @@ def test_a_guard_that_fails_refuses() -> None:
     guard: Guard = broken
     found = first_refusal(facts(), [guard])
     assert found is not None and found.code == "guard-error" and "KeyError" in found.reason
+
+
+class TestUsers:
+    def refusal(self, planned: Planned, topology: Topology, users: int = 0) -> Refused | None:
+        return guards.users(facts(planned=planned, topology=topology, site=site(disposable=True, users=users)))
+
+    def test_who_is_reached_is_named(self) -> None:
+        found = self.refusal(PAUSES_WORKER, IN_USE)
+        assert found is not None
+        assert found.reason == ("the servers of 1 people are behind what it breaks (ada); the site's policy allows 0")
+
+    def test_as_many_as_the_policy_allows(self) -> None:
+        both = clustered(user_pod("ada"), user_pod("bob"), user_pod("eve", "worker-002"))
+        assert self.refusal(PAUSES_WORKER, both, users=2) is None
+        assert self.refusal(PAUSES_WORKER, both, users=1) is not None
+
+    def test_canaries_are_nobody(self) -> None:
+        assert self.refusal(PAUSES_WORKER, clustered(user_pod("canary-1"))) is None
+
+    def test_of_an_unknown_cluster_no_node_is_broken_and_no_pod(self) -> None:
+        unknown = Topology((), cluster=None)
+        found = self.refusal(PAUSES_WORKER, unknown)
+        assert found is not None and found.code == "users-unknown"
+        pod = planned(step("hub", target=Target(id="u", name="hub-1", kind="pod", role="hub")))
+        assert self.refusal(pod, unknown) is not None
+        assert self.refusal(planned(breaks("brick-001")), unknown) is None
+
+    def test_a_site_without_a_cluster_has_none(self) -> None:
+        assert guards.users(facts(planned=PAUSES_WORKER, topology=IN_USE, site=site(disposable=True))) is None
 
 
 class TestDetails:

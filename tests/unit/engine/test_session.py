@@ -1,4 +1,4 @@
-"""When a run looks at volumes: where it may break what carries or mounts them, and not else."""
+"""When a run looks at volumes or the cluster: where it may break what they need, and not else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from chaosjc.engine.experiment import Experiment
-from chaosjc.engine.session import touches_storage
+from chaosjc.engine.session import touches
+from chaosjc.site.sections import Kubernetes
 from tests.unit.site.fakes import lab_site
 
 
@@ -27,7 +28,7 @@ COMMAND = {"fault": "command", "inject": ["true"], "undo": ["true"], "verify": [
 
 
 @pytest.mark.parametrize(
-    ("faults", "touches"),
+    ("faults", "storage"),
     [
         ([COMMAND], False),
         ([{"fault": "vm.pause", "target": {"role": "monitor", "count": 1}}], False),
@@ -42,6 +43,31 @@ COMMAND = {"fault": "command", "inject": ["true"], "undo": ["true"], "verify": [
         ([COMMAND, {"fault": "vm.pause", "target": {"name": "brick-002"}}], True),
     ],
 )
-def test_touches_storage(faults: list[dict[str, Any]], touches: bool) -> None:
-    assert touches_storage(lab_site(), experiment(*faults)) is touches
-    assert not touches_storage(lab_site(storage=None), experiment(*faults))
+def test_touches_storage(faults: list[dict[str, Any]], storage: bool) -> None:
+    assert ("storage" in touches(lab_site(), experiment(*faults))) is storage
+    assert not touches(lab_site(storage=None), experiment(*faults))
+
+
+@pytest.mark.parametrize(
+    ("faults", "cluster"),
+    [
+        ([COMMAND], False),
+        ([{"fault": "vm.pause", "target": {"role": "monitor", "count": 1}}], False),
+        ([{"fault": "vm.pause", "target": {"role": "brick", "count": 1}}], False),
+        ([{"fault": "vm.pause", "target": {"name": "worker-001"}}], True),
+        ([{"fault": "vm.pause", "target": {"name": "master"}}], True),
+        ([{"fault": "node.drain", "target": {"role": "worker", "count": 1}}], True),
+        ([{"fault": "pod.delete", "target": {"component": "hub"}}], True),
+        ([{"fault": "service.scale", "target": {"name": "hub"}, "replicas": 0}], True),
+        ([{"fault": "vm.pause", "target": {"replica_set": "homes/0", "count": 1}}], True),
+    ],
+)
+def test_touches_the_cluster(faults: list[dict[str, Any]], cluster: bool) -> None:
+    site = lab_site(kubernetes=Kubernetes())
+    assert ("cluster" in touches(site, experiment(*faults))) is cluster
+    assert "cluster" not in touches(lab_site(kubernetes=None), experiment(*faults))
+
+
+def test_what_runs_on_vms_is_no_storage() -> None:
+    pods = experiment({"fault": "pod.delete", "target": {"component": "hub"}})
+    assert touches(lab_site(kubernetes=Kubernetes()), pods) == {"cluster"}

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from chaosjc.drivers.kubernetes_values import Owner
 from chaosjc.faults.registry import FAULTS
-from chaosjc.faults.target import choose
 from chaosjc.journal.events import StepPlan
+from chaosjc.site.cluster import ClusterView, Node, Pod, Workload
 from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
 
 CASES = Path(__file__).parents[2] / "cases" / "faults"
@@ -34,7 +35,34 @@ def topology(*, unknown_layout: bool) -> Topology:
         )
         for name, each in raw["volumes"].items()
     )
-    return Topology(vms, None if unknown_layout else volumes)
+    return Topology(vms, None if unknown_layout else volumes, cluster(raw["cluster"]))
+
+
+def cluster(raw: dict[str, Any]) -> ClusterView:
+    pods = [
+        Pod(
+            name=name,
+            uid=f"uid-{name}",
+            namespace=each.get("namespace", "jhub"),
+            component=each["component"],
+            node=each["vm"],
+            vm=each["vm"],
+            user=each.get("user", ""),
+            owner=owner(each.get("owner", "")),
+            opted_in=each.get("opted_in", True),
+        )
+        for name, each in raw["pods"].items()
+    ]
+    workloads = [
+        Workload(each["kind"], "jhub", name, f"uid-{name}", name, each["replicas"], each.get("opted_in", True))
+        for name, each in raw["workloads"].items()
+    ]
+    return ClusterView(tuple(Node(name, f"uid-{name}", name) for name in raw["nodes"]), tuple(pods), tuple(workloads))
+
+
+def owner(text: str) -> Owner | None:
+    kind, _, name = text.partition(" ")
+    return Owner(kind, name, f"uid-{kind}-{name}") if text else None
 
 
 def cases() -> list[Any]:
@@ -57,7 +85,7 @@ def test_plan(case: dict[str, Any]) -> None:
     entry = fault.entry.model_validate_json(json.dumps(case["entry"]))
     assert entry.choice is not None
     around = topology(unknown_layout=case.get("unknown_layout", False))
-    chosen = choose(entry.choice, around, random.Random(1), entry.wants)
+    chosen = entry.choice.draw(around, random.Random(1), entry.wants)
     steps = fault.plan(entry, chosen, "f1")
     assert [shown(step, wanted) for step, wanted in zip(steps, case["steps"], strict=True)] == case["steps"]
     assert [f"{each.name} {each.code}: {each.why}" for each in chosen.refused] == case.get("refused", [])

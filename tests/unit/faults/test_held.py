@@ -19,7 +19,7 @@ from chaosjc.drivers.openstack_values import Server
 from chaosjc.drivers.ssh import CONNECTION_FAILED, Ssh
 from chaosjc.errors import ChaosJCError, FaultError
 from chaosjc.faults.registry import FAULTS
-from chaosjc.faults.remote import program
+from chaosjc.faults.remote import Family, program
 from chaosjc.faults.target import Chosen
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context, StepPlan, Target
@@ -87,7 +87,7 @@ class Host:
         at = words.index("--")
         assert options["Type"] == "notify" and words[at + 1 : at + 3] == ["python3", "-c"]
         request = json.loads(words[-1].replace("$$", "$"))
-        assert words[at + 3].replace("$$", "$") == program("net" if "names" in request else "brick")
+        assert words[at + 3].replace("$$", "$") == program(family(request))
         self.deadline = float(options["RuntimeMaxSec"])
         if self.stops >= 1:
             posts = [word.partition("ExecStopPost=")[2] for word in words if "ExecStopPost=" in word]
@@ -118,6 +118,8 @@ class Host:
     def release(self, words: list[str]) -> tuple[int, str]:
         if words[0] == "sh":
             words = words[2].split()
+            if "THAWED" in words:
+                words = ["kill"]
             if words[0] == "for":
                 return 0, ""
         self.residue.discard(TAKES[words[0]])
@@ -126,9 +128,14 @@ class Host:
     def look(self, words: list[str], stdin: str) -> tuple[int, str]:
         request = json.loads(words[2])
         assert words[1] == "-" and request["verb"] == "look"
-        assert stdin == program("net" if "names" in request else "brick")
+        assert stdin == program(family(request))
         left = [unit for unit in self.units if unit == request["unit"]]
         return 0, json.dumps({"left": [*left, *sorted(self.residue)], "said": "by a fake"})
+
+
+def family(request: Mapping[str, Any]) -> Family:
+    """Whose program takes such a request."""
+    return "net" if "names" in request else "pod" if "uid" in request else "brick"
 
 
 class NoCloud(Cloud):

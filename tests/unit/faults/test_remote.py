@@ -8,10 +8,11 @@ import os
 import socket
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 
-from chaosjc.faults.remote import brick, net, program
+from chaosjc.faults.remote import Family, brick, net, pod, program
 
 STATES = Path(__file__).parents[2] / "cases" / "faults"
 PEERS = {"worker-001": "10.0.0.21", "worker-002": "10.0.0.22"}
@@ -121,8 +122,67 @@ def test_a_running_process_is_neither_stopped_nor_traced() -> None:
     assert not brick.traced(os.getpid(), any_thread=True)
 
 
-@pytest.mark.parametrize("family", ["brick", "net"])
-def test_a_program_needs_the_standard_library_alone(family: str) -> None:
-    text = program("brick" if family == "brick" else "net")
+UID = "0a1b2c3d-0000-4000-8000-00000000abcd"
+PODS = {
+    "cgroupfs": f"kubepods/besteffort/pod{UID}",
+    "systemd": f"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice",
+}
+
+
+def cgroups(monkeypatch: pytest.MonkeyPatch, root: Path, version: int, driver: str) -> Path:
+    """A pod with one container that runs, and another pod; returns the container's directory."""
+    monkeypatch.setattr(pod, "ROOT", str(root))
+    tree = root / "freezer" if version == 1 else root
+    files = {"freezer.state": "THAWED", "freezer.self_freezing": "0"} if version == 1 else {"cgroup.freeze": "0"}
+    for name in (f"{PODS[driver]}/c1", f"{PODS[driver]}/ended", f"{PODS[driver].replace('0a1b2c3d', 'ffffffff')}/c2"):
+        (tree / name).mkdir(parents=True)
+        for file, text in {"cgroup.procs": "" if name.endswith("ended") else "7", **files}.items():
+            (tree / name / file).write_text(f"{text}\n")
+    if version == 2:
+        (root / "cgroup.controllers").write_text("cpu\n")
+        (tree / PODS[driver] / "c1" / "cgroup.events").write_text("populated 1\nfrozen 1\n")
+    return tree / PODS[driver] / "c1"
+
+
+@pytest.mark.parametrize("driver", PODS)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_containers_of_one_pod_are_frozen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: int, driver: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pod, "ready", lambda: told.append("ready"))
+    monkeypatch.setattr(pod.signal, "pause", lambda: told.append("pause"))
+    monkeypatch.setattr(pod, "unit_runs", lambda _: False)  # type: ignore[misc]
+    container = cgroups(monkeypatch, tmp_path, version, driver)
+    pod.freeze({"uid": UID})
+    state = {1: ("freezer.state", "FROZEN"), 2: ("cgroup.freeze", "1")}[version]
+    frozen = [path for path in tmp_path.rglob(state[0]) if path.read_text().strip() == state[1]]
+    assert (frozen, told) == ([container / state[0]], ["ready", "pause"])
+    if version == 1:
+        (container / "freezer.self_freezing").write_text("1\n")  # the kernel does
+    assert pod.look({"uid": UID, "unit": "u"}) == {"left": ["container c1 is frozen"]}
+
+
+def test_a_pod_that_does_not_run_here_is_not_frozen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    container = cgroups(monkeypatch, tmp_path, 1, "cgroupfs")
+    (container / "cgroup.procs").write_text("")
+    with pytest.raises(SystemExit, match="no container of pod"):
+        pod.freeze({"uid": UID})
+
+
+def test_a_container_that_does_not_stop_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    container = cgroups(monkeypatch, tmp_path, 2, "systemd")
+    (container / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    monkeypatch.setattr(pod, "SOON", 0.0)
+    with pytest.raises(SystemExit, match="did not stop"):
+        pod.freeze({"uid": UID})
+
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_program_needs_the_standard_library_alone(family: Family) -> None:
+    text = program(family)
     assert "chaosjc." not in "\n".join(line for line in text.splitlines() if line.startswith(("import ", "from ")))
     assert len(text) < 100_000, "one argument of a command may be 128 KiB"

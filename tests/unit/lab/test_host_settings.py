@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from chaosjc.drivers.command import Completed
+from chaosjc.errors import CommandError, LabError
 from chaosjc.lab import sysctl
 from chaosjc.lab.config import Ports
 from chaosjc.lab.layout import Lab
 from chaosjc.lab.registry import choose, claim, claims, release
 
 INSTANCES, WATCHES = "fs/inotify/max_user_instances", "fs/inotify/max_user_watches"
+OVERCOMMIT, PANIC, OOM = "vm/overcommit_memory", "kernel/panic", "vm/panic_on_oom"
+BEFORE = {INSTANCES: 128, WATCHES: 2_000_000, OVERCOMMIT: 2, PANIC: 60, OOM: 0}
 
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
-    for key, value in ((INSTANCES, 128), (WATCHES, 2_000_000)):
+    for key, value in BEFORE.items():  # and this kernel has no others of WANTED
         file = tmp_path / "proc" / key
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(str(value))
@@ -31,6 +36,41 @@ def test_only_what_is_too_low_is_raised_and_put_back(proc: Path, tmp_path: Path)
     sysctl.restore(record, proc)
     assert (proc / INSTANCES).read_text() == "128"
     assert not record.parent.exists()
+
+
+def test_what_a_kubelet_wants_exactly_is_lowered_too_and_all_is_put_back(proc: Path, tmp_path: Path) -> None:
+    record = tmp_path / "run" / "sysctls"
+    sysctl.apply(record, proc)
+    assert [int((proc / key).read_text()) for key in (OVERCOMMIT, PANIC, OOM)] == [1, 10, 0]
+    sysctl.restore(record, proc)
+    assert {key: int((proc / key).read_text()) for key in BEFORE} == BEFORE
+
+
+def test_a_setting_that_is_as_wanted_is_nobodys_business(proc: Path, tmp_path: Path) -> None:
+    assert sysctl.changes({key: sysctl.WANTED[key] for key in sysctl.WANTED}) == {}
+    record = tmp_path / "run" / "sysctls"
+    sysctl.apply(record, proc)
+    (proc / OOM).write_text("1")
+    sysctl.restore(record, proc)
+    assert (proc / OOM).read_text() == "1", "it was not the lab that set it"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_bridges_filter_is_loaded_where_it_is_missing(tmp_path: Path, there: bool) -> None:
+    ran = list[list[str]]()
+
+    def run(argv: Sequence[str], **_: object) -> Completed:
+        ran.append(list(argv))
+        raise CommandError("modprobe: FATAL: Module br_netfilter not found")
+
+    if there:
+        (tmp_path / "net/bridge").mkdir(parents=True)
+        sysctl.load_bridge_filter(run, tmp_path)
+        assert ran == []
+    else:
+        with pytest.raises(LabError, match="not found"):
+            sysctl.load_bridge_filter(run, tmp_path)
+        assert ran == [["modprobe", "br_netfilter"]]
 
 
 def test_what_somebody_else_changed_meanwhile_stays(proc: Path, tmp_path: Path) -> None:

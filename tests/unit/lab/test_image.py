@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ def recipe(tmp_path: Path) -> Recipe:
     (directory / "packages.txt").write_text("# why\nsystemd   # runs it all\n\ncurl\n")
     (directory / "files/etc/motd").write_text("hello\n")
     (directory / "customize.sh").write_text("true\n")
-    return Recipe("test", "bookworm", "x86_64", directory)
+    return Recipe("test", "bookworm", "x86_64", (directory,))
 
 
 @pytest.fixture
@@ -82,27 +83,63 @@ def test_packages_are_names_without_comments(recipe: Recipe) -> None:
 
 def test_digest_is_that_of_the_content_wherever_it_lies(recipe: Recipe, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(recipe.directory, copy)
+    shutil.copytree(recipe.directories[0], copy)
     (copy / "files/etc/motd").chmod(0o600)  # another umask is no other recipe
-    assert replace(recipe, directory=copy).digest == recipe.digest
+    (copy / "packages.txt").write_text("systemd\ncurl   # what is said about a package is no other one\n")
+    assert replace(recipe, directories=(copy,)).digest == recipe.digest
 
 
-@pytest.mark.parametrize("change", ["package", "content", "place", "executable", "customize", "suite"])
+@pytest.mark.parametrize("change", ["package", "content", "place", "executable", "customize", "suite", "binaries"])
 def test_whatever_decides_the_image_changes_the_digest(recipe: Recipe, change: str) -> None:
-    before, motd = recipe.digest, recipe.directory / "files/etc/motd"
+    before, directory = recipe.digest, recipe.directories[0]
+    motd = directory / "files/etc/motd"
     if change == "package":
-        (recipe.directory / "packages.txt").write_text("systemd\n")
+        (directory / "packages.txt").write_text("systemd\n")
     elif change == "content":
         motd.write_text("goodbye\n")
     elif change == "place":
-        motd.rename(recipe.directory / "files/motd")
+        motd.rename(directory / "files/motd")
     elif change == "executable":
         motd.chmod(0o755)
     elif change == "customize":
-        (recipe.directory / "customize.sh").write_text("false\n")
-    else:
+        (directory / "customize.sh").write_text("false\n")
+    elif change == "suite":
         recipe = replace(recipe, suite="trixie")
+    else:
+        recipe = replace(recipe, binaries="of another release")
     assert recipe.digest != before
+
+
+def test_recipes_that_are_put_together_take_effect_in_their_order(recipe: Recipe, cache: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "packages.txt").write_text("runc\n")
+    (more / "customize.sh").write_text("true\n")
+    both = replace(recipe, directories=(*recipe.directories, more))
+    assert both.packages == ("systemd", "curl", "runc")
+    argv = image._mmdebstrap(both, tmp_path / "sources", tmp_path / "root")
+    assert [f"RECIPE0={recipe.directories[0]}", f"RECIPE1={more}"] == [word for word in argv if "RECIPE" in word][:2]
+    hooks = [word for word in argv if word.startswith("--customize-hook")]
+    assert [next(part for part in re.findall(r"RECIPE\d/[a-z.]+", hook)) for hook in hooks] == [
+        "RECIPE0/files",
+        "RECIPE1/files",
+        "RECIPE0/customize.sh",
+        "RECIPE1/customize.sh",
+    ]
+
+
+def test_what_a_recipe_leaves_open_is_in_the_image_before_it_is_packed(recipe: Recipe, cache: Path) -> None:
+    machine, seen = Machine(), list[str]()
+
+    def furnish(root: Path, work: Path) -> None:
+        assert root.is_dir()
+        assert work.is_dir()
+        seen.extend(machine.ran)
+
+    built = image.build(replace(recipe, binaries="theirs"), cache, machine, furnish=furnish)
+    assert seen == ["mmdebstrap", "dpkg-query"]
+    assert built.own == recipe.own, "an image can be found without knowing whose binaries it has"
+    assert built.digest != recipe.digest
 
 
 def test_build_publishes_the_image_and_leaves_nothing_else(recipe: Recipe, cache: Path) -> None:
@@ -113,7 +150,7 @@ def test_build_publishes_the_image_and_leaves_nothing_else(recipe: Recipe, cache
     assert built.path == cache / f"{recipe.digest}.squashfs"
     assert (built.name, built.digest, built.bytes) == ("test", recipe.digest, 4)
     assert built.packages == {"systemd": "252", "curl": "7.88"}
-    assert said == ["installing 2 Debian packages and what they need", "packing"]
+    assert said == ["test: installing 2 Debian packages and what they need", "test: packing"]
     assert {path.suffix for path in cache.iterdir()} == {".squashfs", ".json", ""}
     assert not list(cache.glob("build-*"))
     assert image.images(cache) == [built]
@@ -141,13 +178,14 @@ def test_a_failed_build_says_why_and_leaves_nothing(recipe: Recipe, cache: Path,
     with pytest.raises(LabError, match="image test cannot be built: E: no space left"):
         image.build(recipe, cache, Machine(fails=tool))
     assert image.images(cache) == []
-    assert [path.name for path in cache.iterdir()] == ["lock"]
+    assert [path.name for path in cache.iterdir()] == ["lock-test"]
 
 
 def test_what_a_killed_build_left_is_removed(recipe: Recipe, cache: Path) -> None:
-    (cache / "build-killed/root/etc").mkdir(parents=True)
+    (cache / "build-test-killed/root/etc").mkdir(parents=True)
+    (cache / "build-other-alive").mkdir()
     image.build(recipe, cache, Machine())
-    assert not list(cache.glob("build-*"))
+    assert [path.name for path in cache.glob("build-*")] == ["build-other-alive"]
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_for_people(recipe: Recipe, cache: Path) -> None:
@@ -160,7 +198,7 @@ def test_a_second_builder_waits_and_takes_what_the_first_built(recipe: Recipe, c
     waiting, built = threading.Event(), list[Any]()
     second = Machine()
     cache.mkdir()
-    with (cache / "lock").open("w") as lock:
+    with (cache / "lock-test").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         thread = threading.Thread(
             target=lambda: built.append(image.build(recipe, cache, second, lambda _: waiting.set()))
@@ -216,7 +254,8 @@ def test_debians_own_sources_are_found_and_no_others(tmp_path: Path, file: str, 
 
 
 def test_sshd_gets_its_key_after_all_that_decides_who_may_enter() -> None:
-    config = yaml.safe_load((image.default_recipe().directory / "files/etc/cloud/cloud.cfg.d/90-lab.cfg").read_text())
+    (golden,) = image.default_recipe().directories
+    config = yaml.safe_load((golden / "files/etc/cloud/cloud.cfg.d/90-lab.cfg").read_text())
     modules = config["cloud_init_modules"]
     assert modules.index("ssh") > max(modules.index("write-files"), modules.index("users-groups"))
-    assert "rm -f /etc/ssh/ssh_host_*" in (image.default_recipe().directory / "customize.sh").read_text()
+    assert "rm -f /etc/ssh/ssh_host_*" in (golden / "customize.sh").read_text()

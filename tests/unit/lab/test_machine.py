@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import shlex
 import subprocess  # noqa: TID251 - lets the shell check our scripts
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def test_scripts_are_valid_shell(host: Host, tmp_path: Path) -> None:
     boot = (tmp_path / "boot.sh").read_text()
     assert "--hostname=web" in shlex.split(boot.replace("\n", " "))
     assert boot.index("/wrap/cgroup.procs") < boot.index("/guest/cgroup.procs") < boot.index("systemd-nspawn")
+
+
+def test_what_containers_stack_on_is_bound_past_the_overlay(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = host.machine(UUID)
+    machine.define(replace(SPEC, ephemeral_gb=()))
+    (machine.directory / "disk/native").mkdir(parents=True)
+    assert not [word for word in machine._nspawn(machine.spec) if word.endswith(":/opt/seed")]
+
+    def mounted(path: Path) -> bool:
+        return path == machine.seed
+
+    monkeypatch.setattr(disks, "is_mounted", mounted)
+    assert f"--bind-ro={machine.seed}:/opt/seed" in machine._nspawn(machine.spec)
+    assert machine.directory in machine.seed.parents, "else it were forgotten with other machines' mounts"
 
 
 def test_each_port_is_silenced_before_anything_else_can_speak() -> None:

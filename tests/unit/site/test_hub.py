@@ -40,24 +40,25 @@ def values(hub: HubSection | None = None) -> dict[str, Any]:
     ("facts", "planned"),
     [
         (HubFacts(), []),
-        (HubFacts(asked=True, account=True, homes=HOMES, revision=3), []),
+        (HubFacts(asked=True, account=True, token=True, homes=HOMES, revision=3), []),
         (
             HubFacts(asked=True, release="missing"),
             [
                 "hub: create account hub in the database",
+                "hub: create token of the hub's canary",
                 "hub: create folder /srv/homes/users (711 root)",
                 "hub: create release hub (missing)",
             ],
         ),
         (
-            HubFacts(asked=True, account=True, homes="777 root", revision=3),
+            HubFacts(asked=True, account=True, token=True, homes="777 root", revision=3),
             ["hub: update folder /srv/homes/users (777 root → 711 root)"],
         ),
         (
-            HubFacts(asked=True, account=True, homes=HOMES, revision=3, release="other values: hub.config"),
+            HubFacts(asked=True, account=True, token=True, homes=HOMES, revision=3, release="other values: hub.config"),
             ["hub: update release hub (other values: hub.config)"],
         ),
-        (HubFacts(asked=True, homes=HOMES, revision=3), ["hub: create account hub in the database"]),
+        (HubFacts(asked=True, token=True, homes=HOMES, revision=3), ["hub: create account hub in the database"]),
     ],
 )
 def test_plan(facts: HubFacts, planned: list[str]) -> None:

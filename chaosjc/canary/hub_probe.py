@@ -1,0 +1,111 @@
+"""The rungs that cost little, each open loop: an attempt that hangs holds up none that is due after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from html import unescape
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from chaosjc.canary.hub_config import Config, Login
+from chaosjc.canary.hub_figures import Figures, Key
+from chaosjc.canary.hub_http import Failure, Throttled, ask, expect, with_cookies
+from chaosjc.canary.hub_pace import measured, on_grid
+
+_FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
+_TAG = re.compile(r"<(?:form|input)\b[^>]*>", re.DOTALL)
+_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+
+Attempt = Callable[[], Awaitable[object]]
+
+
+class Probes:
+    """Proxy, hub health and API through each entry; the login through the front."""
+
+    def __init__(self, session: aiohttp.ClientSession, config: Config, token: str, figures: Figures) -> None:
+        self._session, self._config, self._figures = session, config, figures
+        self._headers = {"Authorization": f"token {token}"}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        cheap = {
+            key: attempt for entry, url in self._config.entries.items() for key, attempt in self._cheap(entry, url)
+        }
+        logins: dict[Key, Attempt] = {("login", self._config.way): self._login}
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(on_grid(self._config.every.probe, lambda due: self._due(tasks, cheap, due)))
+            tasks.create_task(on_grid(self._config.every.login, lambda due: self._due(tasks, logins, due)))
+
+    def _due(self, tasks: asyncio.TaskGroup, attempts: Mapping[Key, Attempt], due: float) -> None:
+        for key, attempt in attempts.items():
+            if time.monotonic() >= self._figures.rungs[key].paused:
+                tasks.create_task(self._once(key, attempt, due))
+
+    async def _once(self, key: Key, attempt: Attempt, due: float) -> None:
+        with contextlib.suppress(Failure, Throttled):
+            await measured(self._figures.rungs[key], self._figures.pace, due, attempt())
+
+    def _cheap(self, entry: str, url: str) -> list[tuple[Key, Attempt]]:
+        return [
+            (("proxy", entry), lambda: self._proxy(url + self._config.proxy)),
+            (("hub", entry), lambda: self._hub(f"{url}/hub/health")),
+            (("api", entry), lambda: self._api(f"{url}/hub/api/user")),
+        ]
+
+    async def _proxy(self, url: str) -> None:
+        """Any answer of its own proves it; a balancer in front of it answers 502 … 504 in its stead."""
+        answer = await ask(self._session, "GET", url, self._config.limits.probe)
+        if answer.status >= 500:
+            expect(answer)
+
+    async def _hub(self, url: str) -> None:
+        expect(await ask(self._session, "GET", url, self._config.limits.probe))
+
+    async def _api(self, url: str) -> None:
+        """Whoever the token is: so the hub's API and its database answered."""
+        answer = await ask(self._session, "GET", url, self._config.limits.probe, headers=self._headers)
+        if "name" not in expect(answer).json():
+            raise Failure("wrong")
+
+    async def _login(self) -> None:
+        limit = self._config.limits.login
+        try:
+            async with asyncio.timeout(limit), with_cookies() as session:
+                await log_in(session, self._config.entries[self._config.way], self._config.login, limit)
+        except TimeoutError:
+            raise Failure("timeout") from None
+
+
+async def log_in(session: aiohttp.ClientSession, url: str, login: Login | None, limit: float) -> None:
+    """Get the login page, wherever it leads; with a user, fill in its form and come home. Raises Failure, Throttled."""
+    home = f"{urlsplit(url).path}/hub/home"
+    params = {"next": home}
+    page = expect(await ask(session, "GET", f"{url}/hub/login", limit, params=params, allow_redirects=True))
+    if login is None:
+        return
+    action, data = form(page.body.decode(errors="replace"))
+    data |= {"username": login.user, "password": login.password}
+    target = urljoin(f"{url}/hub/login", action)
+    sent = await ask(session, "POST", target, limit, params={} if "next=" in target else params, data=data)
+    expect(sent, (302, 303))
+    expect(await ask(session, "GET", f"{url}/hub/home", limit))
+
+
+def form(page: str) -> tuple[str, dict[str, Any]]:
+    """Where the form with a password goes, and what its hidden fields hold. Raises Failure where there is none."""
+    for text in _FORM.findall(page):
+        tags = [_attributes(tag) for tag in _TAG.findall(text)]
+        if any(each.get("type") == "password" for each in tags):
+            hidden = [each for each in tags[1:] if each.get("type") == "hidden" and "name" in each]
+            return tags[0].get("action", ""), {each["name"]: each.get("value", "") for each in hidden}
+    raise Failure("wrong", "a login page without a form for a password")
+
+
+def _attributes(tag: str) -> dict[str, str]:
+    return {name.lower(): unescape(double or single) for name, double, single in _ATTRIBUTE.findall(tag)}

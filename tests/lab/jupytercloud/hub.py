@@ -1,0 +1,31 @@
+"""What the hub's canary has seen, by the site's own Prometheus."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator
+
+from chaosjc.drivers.prometheus import Prometheus
+from chaosjc.site import endpoints
+from chaosjc.site.state import SiteState
+from tests.lab.cloud import until
+from tests.lab.runs import Stage
+
+
+@contextlib.contextmanager
+def asking(stage: Stage) -> Generator[Prometheus]:
+    state = SiteState.of("", str(stage.site.state))
+    with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
+        yield prometheus
+
+
+def number(prometheus: Prometheus, promql: str) -> float:
+    """The sum of what a query finds; 0 for nothing."""
+    return sum(series.points[-1][1] for series in prometheus.query(promql, at=time.time()))
+
+
+def ladder_succeeded(stage: Stage, within: float) -> None:
+    """Return once a canary user has had a cell executed."""
+    with asking(stage) as prometheus:
+        until(lambda: number(prometheus, 'chaosjc_hub_successes_total{rung="cell"}') > 0, within, every=0.5)
