@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from chaosjc.canary.hub_tally import Tally
 
 BEAT = 0.05  # seconds
 LAG = 0.5  # seconds without a beat in which this process did not run: its machine was frozen, or starved it
+NEGLIGIBLE = 0.1  # of an attempt's time: a hiccup in a long one does not make it worthless
+KEPT = 1000  # stretches that are remembered
 
 T = TypeVar("T")
 
@@ -23,6 +26,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = self.resumed = clock()
+        self._stretches: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self.stood_still = 0.0
 
     async def run(self) -> None:
@@ -36,13 +40,15 @@ class Pace:
         now = self._clock()
         if now - self._last > LAG:
             self.stood_still += now - self._last
+            self._stretches.append((self._last, now))
             self.resumed = now
         self._last = now
 
     def ran(self, since: float) -> bool:
-        """Whether it ran all the time from then until now."""
+        """Whether it ran from then until now, but for a small part of that."""
         self.beat()
-        return since >= self.resumed
+        still = sum(max(end - max(start, since), 0.0) for start, end in self._stretches)
+        return still <= NEGLIGIBLE * max(self._last - since, 0.0)
 
 
 async def on_grid(every: float, act: Callable[[float], None]) -> None:

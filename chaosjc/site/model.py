@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from chaosjc.site.sections import Directory, Hub, Kubernetes, Name
+from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Name, Policy
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Problems, did_you_mean, quote
@@ -156,23 +156,6 @@ class Storage(Model):
         return self.volumes[volume].canary or self.canary
 
 
-PODS = re.compile(r"pods/(?:[a-z0-9][a-z0-9-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")
-"""How a policy names pods: `pods/hub` in the hub's namespace and in those of Kubernetes, `pods/NAMESPACE/NAME`."""
-
-
-class Policy(Model):
-    """What may be broken: roles or VMs by name, and pods by what they are for (`pods/hub`, `pods/kube-proxy`).
-
-    Nothing is a target by default, and protected wins, for a VM with all pods on it. Pods of the canaries' users are
-    always targets; those of people with `pods/singleuser-server`.
-    """
-
-    targets: tuple[str, ...] = ()
-    protected: tuple[str, ...] = ()
-    users: Annotated[int, Field(ge=0)] = 0
-    """How many people, besides canaries, a run may take the servers from, or cut off from them."""
-
-
 class SiteFile(Model):
     """A whole site."""
 
@@ -290,9 +273,13 @@ class SiteFile(Model):
             if self.hub:
                 raise ValueError("hub: it runs on `kubernetes`, which the file does not have")
             return self
-        for name in (cluster.control_plane, *cluster.workers, *cluster.labels):
+        for name in (cluster.control_plane, *cluster.workers):
             if name not in self.roles:
                 raise ValueError(f"kubernetes: no role {quote(name)}; {did_you_mean(name, self.roles)}")
+        known = {*self.roles, *(each.name for each in self.machines)}
+        for name in cluster.labels:
+            if name not in known:
+                raise ValueError(f"kubernetes: labels: no role or VM {quote(name)}; {did_you_mean(name, known)}")
         if self.roles[cluster.control_plane].count != 1:
             raise ValueError(f"kubernetes: role {cluster.control_plane} is the control plane: count 1")
         volumes = self.storage.volumes if self.storage else {}

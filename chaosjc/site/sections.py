@@ -1,8 +1,9 @@
-"""Sections of the site file for what runs on its VMs: Kubernetes, and JupyterHub on it."""
+"""Sections of the site file: Kubernetes on its VMs, JupyterHub on that, and what of it all may be broken."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -42,7 +43,7 @@ class Kubernetes(Model):
     """How often the monitor VM takes a snapshot of etcd; 0 for never."""
     cgroup_driver: Literal["systemd", "cgroupfs"] = "systemd"
     labels: dict[Name, dict[Label, str]] = Field(default_factory=dict[str, dict[str, str]])
-    """Of the nodes of a role."""
+    """Of the nodes of a role, or of one by its VM's name, over those of its role."""
 
     @field_validator("pods", "services")
     @classmethod
@@ -76,3 +77,20 @@ class Hub(Model):
     port: int = Field(30080, ge=30000, le=32767)
     values: dict[str, Any] = Field(default_factory=dict[str, Any])
     canary: HubCanary = HubCanary()
+
+
+PODS = re.compile(r"pods/(?:[a-z0-9][a-z0-9-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")
+"""How a policy names pods: `pods/hub` in the hub's namespace and in those of Kubernetes, `pods/NAMESPACE/NAME`."""
+
+
+class Policy(Model):
+    """What may be broken: roles or VMs by name, and pods by what they are for (`pods/hub`, `pods/kube-proxy`).
+
+    Nothing is a target by default, and protected wins, for a VM with all pods on it. Pods of the canaries' users are
+    always targets; those of people with `pods/singleuser-server`.
+    """
+
+    targets: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    users: Annotated[int, Field(ge=0)] = 0
+    """How many people, besides canaries, a run may take the servers from, or cut off from them."""

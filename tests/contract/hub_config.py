@@ -11,7 +11,7 @@ c = get_config()  # noqa: F821 - jupyterhub gives it
 
 c.JupyterHub.bind_url = said["url"]
 c.JupyterHub.hub_bind_url = said["hub"]
-c.JupyterHub.db_url = f"sqlite:///{said['directory']}/hub.sqlite"
+c.JupyterHub.db_url = said["database"]
 c.JupyterHub.cookie_secret_file = f"{said['directory']}/cookie-secret"
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -37,6 +38,7 @@ class Hub:
         ports = [free_port() for _ in range(3)]
         self.url, self.inner, self.proxy_api = (f"http://127.0.0.1:{port}" for port in ports)
         self.users = set[str](USERS)
+        self.database = tempfile.TemporaryDirectory(dir="/dev/shm")  # on a busy disk its commits hold up the hub
         (directory / "homes").mkdir(parents=True)
         self.start_proxy()
         self.start_hub()
@@ -61,6 +63,7 @@ class Hub:
     def start_hub(self) -> None:
         said: dict[str, object] = {"url": self.url, "hub": self.inner, "proxy_api": self.proxy_api, "routes_every": 2}
         said |= {"token": TOKEN, "admin": ADMIN, "password": PASSWORD, "directory": str(self.directory)}
+        said["database"] = f"sqlite:///{self.database.name}/hub.sqlite"
         said |= {"users": USERS, "scopes": [f"{scope}!user={user}" for scope in SCOPES for user in USERS]}
         said |= {"singleuser": self.programs.singleuser.argv, "environment": self.programs.singleuser.env}
         env = {**self.programs.hub.env, "CHAOSJC_TEST_HUB": json.dumps(said)}
@@ -116,6 +119,7 @@ class Hub:
         for process in (self.hub, self.proxy):
             process.kill()
             process.wait(10)
+        self.database.cleanup()
 
 
 class Canary:

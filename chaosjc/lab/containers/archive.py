@@ -98,8 +98,8 @@ def _write_layer(out: BinaryIO, layer: Layer) -> str:
     start = out.tell()
     out.write(bytes(BLOCK))
     body = _Hashed(out)
-    stream = cast(BinaryIO, body)  # all that a stream's writer asks of it
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
+    stream = cast(BinaryIO, body)  # all that a writer asks of it
+    with tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT, copybufsize=1 << 20) as tar:
         for entry, source in _entries(layer):
             with source.open("rb") if source else contextlib.nullcontext() as file:
                 tar.addfile(entry, file)
@@ -118,6 +118,9 @@ class _Hashed:
 
     def __init__(self, out: BinaryIO) -> None:
         self.out, self.size, self.digest = out, 0, hashlib.sha256()
+
+    def tell(self) -> int:
+        return self.size
 
     def write(self, data: bytes) -> int:
         self.size += len(data)

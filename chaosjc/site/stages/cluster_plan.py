@@ -131,6 +131,7 @@ def _labels(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
 
 
 def labels(site: SiteFile, node: str) -> dict[str, str]:
-    """Those that the file asks of a node."""
+    """Those that the file asks of a node: of its role, and of the VM itself over them."""
     role = next(each.role for each in site.machines if each.name == node)
-    return dict(site.kubernetes.labels.get(role, {})) if site.kubernetes else {}
+    asked = site.kubernetes.labels if site.kubernetes else {}
+    return {**asked.get(role, {}), **asked.get(node, {})}

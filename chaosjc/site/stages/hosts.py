@@ -79,7 +79,7 @@ class Hosts(Stage[Facts]):
         addresses = discover.addresses(context.site, discover.ports(context.site, context.cloud))
         around = Surroundings(keys, addresses)
         running = {vm.name for vm in topology.vms if vm.status == "ACTIVE"}
-        there = [each for each in context.machines if each.name in running]
+        there = [each for each in context.machines if each.name in running and self._concerns(context, each, around)]
         found = in_parallel(lambda each: self._look(context, each, around, patient=patient), there)
         hosts = {each.name: fact for each, fact in zip(there, found, strict=True) if fact is not None}
         return Facts(hosts, around, context.clock.time())
@@ -118,6 +118,9 @@ class Hosts(Stage[Facts]):
             return None
         before, after = _words(found), _words(wanted)
         return Change(self.name, "unit", f"{machine.name}:{unit}", "update", before, after, machine.name)
+
+    def _concerns(self, context: Context, machine: Machine, around: Surroundings) -> bool:
+        return self._certifies or self._contents_of(context.site, machine, around) != Contents()
 
     def _look(self, context: Context, machine: Machine, around: Surroundings, *, patient: bool) -> HostFacts | None:
         contents = self._contents_of(context.site, machine, around)

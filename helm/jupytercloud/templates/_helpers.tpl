@@ -53,3 +53,14 @@ sqlite:///:memory:
 {{- define "jupytercloud.files" -}}
 {{ (.Files.Glob "files/*.py").AsConfig }}
 {{- end }}
+
+{{- /* Where hub and proxy go: as zero-to-jupyterhub does it, by the nodes' label. */}}
+{{- define "jupytercloud.coreAffinity" -}}
+{{- $match := .Values.scheduling.corePods.nodeAffinity.matchNodePurpose -}}
+{{- $term := dict "matchExpressions" (list (dict "key" "hub.jupyter.org/node-purpose" "operator" "In" "values" (list "core"))) -}}
+{{- if eq $match "prefer" -}}
+affinity: {{ dict "nodeAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "preference" $term))) | toJson }}
+{{- else if eq $match "require" -}}
+affinity: {{ dict "nodeAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" (list $term))) | toJson }}
+{{- end -}}
+{{- end }}

@@ -40,6 +40,20 @@ def test_what_was_under_way_when_it_stood_still_cannot_be_judged_and_what_begins
     assert pace.ran(130.0)
 
 
+def test_a_hiccup_in_a_long_attempt_is_neglected_and_in_a_short_one_not() -> None:
+    clock = Hands()
+    pace = Pace(clock)
+    clock.now += LAG + 0.1
+    pace.beat()
+    for _ in range(100):
+        clock.now += LAG / 2
+        pace.beat()
+    assert pace.ran(100.0)
+    clock.now += LAG + 0.1
+    assert pace.ran(100.0)
+    assert not pace.ran(clock.now - 2)
+
+
 async def well() -> str:
     return "done"
 
@@ -88,8 +102,11 @@ def test_to_be_throttled_is_neither_and_says_until_when() -> None:
 
 @pytest.mark.parametrize("work", [well, badly])
 def test_nothing_is_counted_while_it_stood_still(work: Callable[[], Awaitable[str]]) -> None:
-    stalled = Pace()
-    stalled.resumed = time.monotonic() + 60
+    clock = Hands()
+    clock.now = time.monotonic() - 60
+    stalled = Pace(clock)
+    clock.now += 70
+    stalled.beat()
     tally, _ = outcome(work(), stalled)
     assert (tally.successes, sum(tally.failures.values()), tally.up(time.monotonic())) == (0, 0, None)
 

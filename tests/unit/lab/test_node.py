@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess  # noqa: TID251 - runs our scripts
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from chaosjc.drivers.command import Completed
 from chaosjc.errors import CommandError
 from chaosjc.lab import image, node
+from chaosjc.lab.containers.archive import ContainerImage, Program
+from chaosjc.lab.containers.images import Layers
+from chaosjc.lab.containers.trees import Trees
 
 (GOLDEN, NODE) = node.recipe().directories
 PLUGIN = NODE / "files/usr/lib/cni/flannel"
+NO_LAYERS = Layers(Path(), Trees(Path(), Path(), Path()))
 SCRIPTS = (PLUGIN, NODE / "files/usr/local/sbin/node-prepare", NODE / "seed.sh", NODE / "customize.sh")
 
 
@@ -89,3 +96,34 @@ def test_a_node_without_lease_lets_go_of_pods_and_checks_none(tmp_path: Path) ->
     checked = plugin("CHECK", tmp_path)
     assert checked.returncode == 1
     assert json.loads(checked.stdout)["msg"] == "flanneld has no lease yet"
+
+
+def test_a_node_is_furnished_with_programs_and_with_what_its_own_containerd_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, work, programs = tmp_path / "root", tmp_path / "work", tmp_path / "programs"
+    for directory in (root / "usr/bin", work, programs):
+        directory.mkdir(parents=True)
+    for name in (*node._PROGRAMS, "pause"):
+        (programs / name).write_text(name)
+    only = ContainerImage("lab.local/pause:1", (Program("pause", programs / "pause"),))
+    monkeypatch.setattr(node.images, "table", lambda *_: (only,))  # pyright: ignore
+    seen = list[str]()
+
+    def run(argv: Sequence[str], **_: object) -> Completed:
+        *contained, shell, script, where, archive = argv
+        assert (tuple(contained), shell, script) == (image.CONTAINED, "sh", str(NODE / "seed.sh"))
+        assert where == str(root)
+        with tarfile.open(archive) as tar:
+            seen.extend(tar.getnames())
+        blob = root / "opt/seed/io.containerd.content.v1.content/blobs/sha256/1"
+        blob.parent.mkdir(parents=True)
+        blob.write_bytes(b"x" * (2 << 20))
+        return Completed(tuple(argv), 0, "", "", 0.0)
+
+    node._furnish(root, work, NO_LAYERS, programs, run)
+    assert {path.name for path in (root / "usr/bin").iterdir()} == set(node._PROGRAMS)
+    assert all(path.stat().st_mode & 0o777 == 0o755 for path in (root / "usr/bin").iterdir())
+    assert "manifest.json" in seen
+    assert not list(work.iterdir()), "the archive is not part of the image"
+    assert (root / "opt/seed/io.containerd.content.v1.content/blobs/sha256/1").stat().st_blocks == 0

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chaosjc.lab import node
+from chaosjc.drivers import command
+from chaosjc.drivers.command import Completed
+from chaosjc.errors import CommandError, LabError
+from chaosjc.lab import image, node
 from chaosjc.lab.containers import images
 from chaosjc.lab.containers.archive import ContainerImage, Program, Tree
 from chaosjc.lab.containers.images import Layers
@@ -61,3 +66,64 @@ def test_another_table_is_another_digest(monkeypatch: pytest.MonkeyPatch) -> Non
     assert images.digest() == before
     monkeypatch.setattr(images, "table", lambda *_: (ContainerImage("lab.local/other:1", ()),))  # pyright: ignore
     assert images.digest() != before
+
+
+class Machine:
+    """A runner that copies really, and "compiles" by leaving a file; another command is an error."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails, self.compiled = fails, list[str]()
+
+    def __call__(self, argv: Sequence[str], **options: Any) -> Completed:
+        if argv[0] == "cp":
+            return command.run(argv, **options)
+        assert tuple(argv[: len(image.CONTAINED)]) == image.CONTAINED
+        assert argv[-4:-2] == [images._COMPILE, "sh"]
+        if self.fails:
+            raise CommandError("sh: exit code 1", stderr="SyntaxError: invalid syntax\n", returncode=1)
+        copy = Path(argv[-2])
+        (copy / "usr/local/module.pyc").write_text(Path(argv[-1]).name)
+        self.compiled.append(copy.name)
+        return Completed(tuple(argv), 0, "", "", 0.0)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trees:
+    """Trees and a base without any installer."""
+    found = Trees(*(tmp_path / "containers" / f"{name}-1" for name in ("hub", "singleuser", "proxy")))
+    for tree in (found.hub, found.singleuser, found.proxy):
+        (tree / "usr/local").mkdir(parents=True)
+        (tree / "usr/local/module.py").write_text("pass")
+
+    def bootstrap(_recipe: image.Recipe, root: Path, *_: object) -> None:
+        root.mkdir()
+
+    monkeypatch.setattr(image, "bootstrap", bootstrap)
+    monkeypatch.setattr(images.trees, "trees", lambda *_: found)  # pyright: ignore
+    return found
+
+
+def said(_: str) -> None: ...
+
+
+def test_byte_code_is_in_the_layers_and_not_in_the_trees_they_are_made_of(own: Trees, tmp_path: Path) -> None:
+    layers = images.layers(tmp_path, Machine(), said)
+    assert layers.base.is_dir()
+    assert layers.own.proxy == own.proxy
+    for tree, layer in ((own.hub, layers.own.hub), (own.singleuser, layers.own.singleuser)):
+        assert sorted(path.name for path in (layer / "usr/local").iterdir()) == ["module.py", "module.pyc"]
+        assert (layer / "usr/local/module.py").samefile(tree / "usr/local/module.py"), "no second copy"
+        assert not (tree / "usr/local/module.pyc").exists()
+        assert (layer / "usr/local/module.pyc").read_text() == layers.base.name, "the base's own Python compiles"
+
+
+def test_layers_that_are_there_are_not_made_again(own: Trees, tmp_path: Path) -> None:
+    machine = Machine()
+    assert images.layers(tmp_path, machine, said) == images.layers(tmp_path, machine, said)
+    assert len(machine.compiled) == 2
+
+
+def test_packages_that_do_not_compile_are_no_layer(own: Trees, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="SyntaxError"):
+        images.layers(tmp_path, Machine(fails=True), said)
+    assert not list((tmp_path / "containers").glob("compiled-*"))
