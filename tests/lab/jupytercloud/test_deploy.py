@@ -1,0 +1,125 @@
+"""A JupyterCloud: deployed, used, changed by hand, and healed after the loss of any of its VMs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from chaosjc.drivers.kubernetes import Cluster
+from tests.lab.cloud import measured, until
+from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number
+from tests.lab.runs import Stage
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+KUBECTL = "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf"
+HOMES = "/srv/homes/users"
+
+
+def kubectl(stage: Stage, words: str) -> str:
+    done = stage.site.ssh("master", f"{KUBECTL} {words}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def delete_vm(stage: Stage, name: str) -> None:
+    cloud = stage.site.context().cloud
+    cloud.delete_server(next(each.id for each in cloud.servers() if each.name == name))
+
+
+def lost(stage: Stage) -> float:
+    with asking(stage) as prometheus:
+        return number(prometheus, "sum(chaosjc_hub_live_lost_kernels_total)")
+
+
+def live(stage: Stage) -> bool:
+    with asking(stage) as prometheus:
+        return number(prometheus, "sum(chaosjc_hub_live_ok)") == 2
+
+
+def test_a_second_deploy_plans_nothing_and_everything_is_verified(stage: Stage) -> None:
+    assert stage.site.run("deploy") == []
+    found = stage.site.run("verify")
+    assert [each for each in found if not each["held"]] == []
+    told = {each["what"] for each in found}
+    assert {"control plane master", "node worker-001", "node worker-002", "release hub"} <= told
+
+
+def test_a_users_home_is_his_alone_on_every_worker_and_on_every_brick(stage: Stage) -> None:
+    user = "canary-live-worker-001"
+    until(lambda: live(stage), 60, every=1)
+    write = "-n jhub exec jupyter-canary-live-worker-001 -- sh -c 'echo from one > /home/jovyan/note'"
+    kubectl(stage, write)
+    for worker in ("worker-001", "worker-002"):
+        assert stage.site.ssh(worker, f"sudo cat {HOMES}/{user}/note").stdout == "from one\n"
+        assert stage.site.ssh(worker, f"sudo stat -c '%a %u' {HOMES}/{user}").stdout == "700 1000\n"
+        denied = stage.site.ssh(worker, f"sudo setpriv --reuid 1001 --clear-groups cat {HOMES}/{user}/note")
+        assert "Permission denied" in denied.stderr
+    for brick in ("brick-001", "brick-002", "brick-003"):
+        assert stage.site.ssh(brick, f"sudo cat /data/homes/users/{user}/note").stdout == "from one\n"
+
+
+BY_HAND = {
+    "label node worker-002 --overwrite hub.jupyter.org/node-purpose=core": "update labels worker-002",
+    "cordon worker-002": "update node worker-002",
+    "-n kube-system set image daemonset/flannel flannel=lab.local/other:1": "update manifest flannel",
+    '-n jhub patch service proxy-public -p \'{"spec":{"type":"ClusterIP"}}\'': "update release hub",
+}
+"""What somebody does with kubectl, and what a deploy would do about it."""
+
+
+def test_what_somebody_changed_in_the_cluster_is_planned_and_mended(stage: Stage) -> None:
+    for words in BY_HAND:
+        kubectl(stage, words)
+    stage.site.by_hand("worker-001", "sudo systemctl stop kubelet")
+    assert stage.site.planned() == {*BY_HAND.values(), "update unit worker-001:kubelet.service"}
+    stage.site.run("deploy")
+    assert stage.site.run("plan") == []
+
+
+def test_a_changed_value_of_the_file_is_planned(stage: Stage) -> None:
+    text = stage.site.file.read_text()
+    raw: dict[str, Any] = yaml.safe_load(text)
+    raw["hub"]["values"]["singleuser"]["memory"]["limit"] = "900M"
+    stage.site.file.write_text(yaml.safe_dump(raw, sort_keys=False))
+    try:
+        (change,) = stage.site.run("plan")
+    finally:
+        stage.site.file.write_text(text)
+    assert (change["kind"], change["before"]) == ("release", "other values: singleuser.memory.limit")
+
+
+class TestLoss:
+    def test_a_deleted_worker_joins_again(self, stage: Stage, kubernetes: Cluster) -> None:
+        until(lambda: live(stage), 90, every=1)
+        before = {each.name: each for each in kubernetes.nodes()}
+        delete_vm(stage, "worker-002")
+        with measured("site deploy after the loss of a worker"):
+            stage.site.run("deploy")
+        after = {each.name: each for each in kubernetes.nodes()}
+        assert after["worker-002"].uid != before["worker-002"].uid
+        assert after["worker-001"].uid == before["worker-001"].uid
+        with measured("until its live server answers"):
+            until(lambda: live(stage), 120, every=1)
+        assert stage.site.run("plan") == []
+
+    def test_a_deleted_control_plane_comes_back_with_everything_it_knew(self, stage: Stage) -> None:
+        until(lambda: live(stage), 90, every=1)
+        pods = json.loads(kubectl(stage, "-n jhub get pods -o json"))["items"]
+        users = {each["metadata"]["uid"] for each in pods if each["metadata"]["name"].startswith("jupyter-canary-live")}
+        uids = kubectl(stage, "get nodes -o jsonpath='{.items[*].metadata.uid}'")
+        stage.site.by_hand("monitor", "sudo systemctl start etcd-backup.service")  # else up to half a minute later
+        kernels = lost(stage)
+        delete_vm(stage, "master")
+        with measured("site deploy after the loss of the control plane"):
+            stage.site.run("deploy")
+        assert kubectl(stage, "get nodes -o jsonpath='{.items[*].metadata.uid}'") == uids
+        pods = json.loads(kubectl(stage, "-n jhub get pods -o json"))["items"]
+        assert users <= {each["metadata"]["uid"] for each in pods}
+        assert live(stage), "running notebooks did not notice"
+        assert lost(stage) == kernels
+        ladder_succeeded(stage, within=120)
+        assert stage.site.run("plan") == []

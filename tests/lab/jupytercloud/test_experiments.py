@@ -1,0 +1,99 @@
+"""The experiments on the hub, on the real thing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab.cloud import until
+from tests.lab.jupytercloud.hub import asking, number
+from tests.lab.jupytercloud.test_deploy import kubectl
+from tests.lab.runs import Stage, hypothesis
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(autouse=True)
+def _calm(stage: Stage) -> Iterator[None]:
+    """Begin with all live servers answering and a ladder that was climbed to its end; leave a whole site."""
+
+    def calm() -> bool:
+        with asking(stage) as prometheus:
+            return (
+                number(prometheus, "min(chaosjc_hub_up)") == 1
+                and number(prometheus, "sum(chaosjc_hub_live_ok)") == 2
+                and number(prometheus, 'sum(increase(chaosjc_hub_successes_total{rung="home"}[20s]))') > 0
+            )
+
+    until(calm, 180, every=1)
+    yield
+    assert stage.site.run("plan") == []
+
+
+def worst(run: dict[str, Any], name: str, phase: str = "during") -> float:
+    return hypothesis(run, name)["phases"][phase]["worst"]
+
+
+def test_a_killed_hub_pod_costs_logins_and_no_notebook(stage: Stage) -> None:
+    run = stage.run("hub-pod-killed", 0)
+    assert run["verdict"] == "PASS"
+    away = worst(run, "logins are away no longer than promised")
+    print(f"\nlogins away for {away:.1f} s")
+    assert 0.5 < away < 20, "killed, it must have been away"
+    assert hypothesis(run, "running notebooks never miss a cell")["phases"]["during"]["violated_s"] == 0
+
+
+def test_a_hub_that_stays_away_fails_the_same_file(stage: Stage) -> None:
+    """Planted by hand: as soon as the pod is killed, somebody scales the hub to nothing for half a minute."""
+
+    def plant() -> None:
+        until(lambda: kubectl(stage, "-n jhub get pods -l component=hub -o name") != before, 60, every=0.2)
+        kubectl(stage, "-n jhub scale deployment hub --replicas=0")
+        time.sleep(30)
+        kubectl(stage, "-n jhub scale deployment hub --replicas=1")
+
+    before = kubectl(stage, "-n jhub get pods -l component=hub -o name")
+    thread = threading.Thread(target=plant)
+    thread.start()
+    run = stage.run("hub-pod-killed", 1)
+    thread.join()
+    assert run["verdict"] == "FAIL"
+    said = "logins are away no longer than promised"
+    phases = hypothesis(run, said)["phases"].values()
+    assert max(each["worst"] for each in phases if each["worst"] is not None) > 20
+
+
+def test_a_killed_proxy_pod_leads_back_within_the_hubs_interval(stage: Stage) -> None:
+    run = stage.run("proxy-pod-killed", 0)
+    assert run["verdict"] == "PASS"
+    with asking(stage) as prometheus:
+        assert number(prometheus, "sum(chaosjc_hub_live_lost_connections_total)") >= 2, "all connections ended"
+
+
+def test_a_killed_users_pod_is_made_up_for(stage: Stage) -> None:
+    run = stage.run("user-pod-killed", 0)
+    assert run["verdict"] == "PASS"
+    assert run["faults"][0]["targets"][0]["outcome"] == "whole"
+
+
+def test_a_terminated_worker_costs_its_own_users_alone(stage: Stage) -> None:
+    run = stage.run("worker-vm-terminated", 0)
+    assert run["verdict"] == "PASS"
+    assert hypothesis(run, "users of other workers never miss a cell")["phases"]["during"]["samples"] >= 25
+
+
+def test_a_frozen_worker_within_the_clusters_patience_loses_nothing(stage: Stage) -> None:
+    assert stage.run("notebook-worker-frozen", 0)["verdict"] == "PASS"
+
+
+def test_a_frozen_control_plane_is_not_noticed_by_notebooks(stage: Stage) -> None:
+    run = stage.run("master-vm-frozen", 0)
+    assert run["verdict"] == "PASS"
+
+
+def test_killed_name_servers_cost_no_notebook(stage: Stage) -> None:
+    assert stage.run("coredns-killed", 0)["verdict"] == "PASS"
