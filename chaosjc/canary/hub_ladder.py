@@ -34,6 +34,7 @@ _chaosjc()
 """
 """As a user's cell would; the file stays, and is one."""
 
+AGAIN = 2.0  # seconds between two climbs while they fail
 LOG = logging.getLogger(__name__)
 
 
@@ -45,15 +46,19 @@ class Ladder:
         self.user = f"{config.prefix}ladder"
         self._kernel = ""
         self._channels: Channels | None = None
+        self._climbed = True
 
     async def run(self) -> None:
-        """Until cancelled; what fell due during a climb is left out."""
-        every = self._config.every.ladder
-        due = grid.tick(time.time(), every) + 1
+        """Until cancelled; what fell due during a climb is left out.
+
+        After a fall the next climb is soon: with its success the outage ends, and is measured.
+        """
+        every, wait = self._config.every.ladder, 0.0
         while True:
-            await asyncio.sleep(due * every - time.time())
-            wait = await self.climb(time.monotonic() - max(time.time() - due * every, 0.0))
-            due = grid.tick(time.time() + wait, every) + 1
+            pace = every if self._climbed else min(every, AGAIN)
+            due = (grid.tick(time.time() + wait, pace) + 1) * pace
+            await asyncio.sleep(due - time.time())
+            wait = await self.climb(time.monotonic() - max(time.time() - due, 0.0))
 
     async def climb(self, due: float) -> float:
         """Once, from when it was due; how many seconds the hub wants to be left alone."""
@@ -63,13 +68,14 @@ class Ladder:
             "cell": self._execute,
             "home": self._write,
         }
-        left = list[str](LADDER)
+        left, self._climbed = list[str](LADDER), True
         try:
             for rung, step in steps.items():
                 await self._measure(rung, due, step)
                 left.remove(rung)
                 due = time.monotonic()
         except Failure as failure:
+            self._climbed = False
             LOG.warning("%s: %s", left[0], failure.message)
             self._miss(due, left[1:] if "spawn" in left else left[1:-1])
         except Throttled as throttled:

@@ -15,7 +15,14 @@ from chaosjc.spec.variables import substitute
 STORAGE = [
     path
     for path in sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
-    if "chaosjc_storage_" in path.read_text(encoding="utf-8")
+    if "chaosjc_storage_longest_wait" in path.read_text(encoding="utf-8")
+]
+
+
+HUB = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
+    if "chaosjc_hub_" in path.read_text(encoding="utf-8")
 ]
 
 
@@ -27,9 +34,24 @@ def contents(path: Path) -> dict[str, Any]:
 
 def test_there_are_some() -> None:
     assert len(STORAGE) == 9
+    assert len(HUB) == 7
 
 
-@pytest.mark.parametrize("path", STORAGE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", HUB, ids=lambda path: path.stem)
+def test_whoever_is_to_notice_nothing_is_asked_in_every_phase(path: Path) -> None:
+    """A kernel that was lost, or a cell that was missed, counts whenever it was."""
+    of_live = [each for each in contents(path)["hypotheses"] if "chaosjc_hub_live_" in each["promql"]]
+    assert of_live
+    assert [each["name"] for each in of_live if "phases" in each] == []
+
+
+@pytest.mark.parametrize("path", HUB, ids=lambda path: path.stem)
+def test_recovery_waits_for_what_a_user_sees(path: Path) -> None:
+    seen = [each.get("promql", "") for each in contents(path)["recovery"]["until"]]
+    assert any("chaosjc_hub_" in each for each in seen)
+
+
+@pytest.mark.parametrize("path", [*STORAGE, *HUB], ids=lambda path: path.stem)
 def test_every_variable_is_used(path: Path) -> None:
     data = contents(path)
     unused = [name for name in data["vars"] if f"${name}" not in path.read_text(encoding="utf-8")]

@@ -138,8 +138,14 @@ class Cgroup:
 
     @property
     def frozen(self) -> bool:
-        """Whether every process in it stands still."""
-        return self.event("frozen")
+        """Whether every process in it stands still.
+
+        One that waits for a file system that is served by another of them waits for ever, and cannot be frozen before
+        it has its answer: it stands still too, and is frozen then before it runs on.
+        """
+        return self.event("frozen") or (
+            _read(self.unified / "cgroup.freeze").strip() == "1" and not any(map(_may_run, self.pids()))
+        )
 
     def pids(self) -> list[int]:
         """All processes of the group, as the host counts them."""
@@ -187,6 +193,12 @@ class Cgroup:
         for pid in self.pids():  # kernels before 5.14
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _may_run(pid: int) -> bool:
+    """Whether a thread of a process is running or about to; the freezer has stopped those that slept lightly."""
+    states = (_read(each / "stat").rpartition(")")[2].split()[:1] for each in Path(f"/proc/{pid}/task").glob("*"))
+    return any(state == ["R"] for state in states)
 
 
 def remove_tree(directory: Path, attempts: int = 25) -> bool:

@@ -377,12 +377,19 @@ class Machine:
             if suspended:
                 self.define(replace(self.spec, suspended=True))
             network.silence(self.host.names, self.spec.nics, True)
-            self.cgroup.freeze(True)
+            try:
+                self.cgroup.freeze(True)
+            except LabError:  # half frozen it would be neither paused nor alive
+                self._go_on()
+                raise
 
     def unpause(self) -> None:
         """Go on."""
         with self._lock():
-            self.cgroup.freeze(False)
-            network.silence(self.host.names, self.spec.nics, False)
+            self._go_on()
             if self.spec.suspended:
                 self.define(replace(self.spec, suspended=False))
+
+    def _go_on(self) -> None:
+        self.cgroup.freeze(False)
+        network.silence(self.host.names, self.spec.nics, False)

@@ -110,7 +110,8 @@ def _code(kinds: Collection[str]) -> Contents:
 
 
 def _service(name: str, unit: str, config: str, values: dict[str, object]) -> Contents:
-    file = File(f"{_CONFIG}/{config}.json", json.dumps(values, indent=1) + "\n", live=True, restarts=name)
+    text = json.dumps(values, indent=1) + "\n"
+    file = File(f"{_CONFIG}/{config}.json", text, mode="0600", live=True, restarts=name)  # it may hold a password
     return Contents((_unit_file(name, unit), file), (Unit(name, patient=True),))
 
 
@@ -204,7 +205,7 @@ NoNewPrivileges=true
 {more}
 CPUWeight=1000
 LimitNOFILE=4096
-TimeoutStopSec=5
+TimeoutStopSec=8
 Restart=always
 RestartSec=1
 [Install]

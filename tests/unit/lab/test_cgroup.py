@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from chaosjc.drivers import command
 from chaosjc.errors import LabError
 from chaosjc.lab.machine.cgroup import Cgroup, Hierarchies, Usage, remove_tree
 
@@ -113,9 +115,23 @@ def test_pids_of_all_leaves(pure: Hierarchies, tmp_path: Path) -> None:
 def test_freeze_says_when_the_kernel_does_not(pure: Hierarchies, tmp_path: Path) -> None:
     kernel_files(tmp_path / "lab/m")
     (tmp_path / "lab/m/cgroup.events").write_text("populated 1\nfrozen 0\n")
+    (tmp_path / "lab/m/cgroup.procs").write_text(f"{os.getpid()}\n")  # which runs, to ask
     with pytest.raises(LabError, match="not frozen after 0 s"):
         Cgroup("lab/m", pure).freeze(True, timeout=0)
     assert (tmp_path / "lab/m/cgroup.freeze").read_text() == "1"
+
+
+def test_a_group_stands_still_where_all_that_is_left_cannot_be_frozen(pure: Hierarchies, tmp_path: Path) -> None:
+    kernel_files(tmp_path / "lab/m")
+    (tmp_path / "lab/m/cgroup.events").write_text("populated 1\nfrozen 0\n")
+    sleeper = command.spawn(["sleep", "60"], log=tmp_path / "log")  # as one that waits for its file system
+    (tmp_path / "lab/m/cgroup.procs").write_text(f"{sleeper.pid}\n")
+    group = Cgroup("lab/m", pure)
+    assert not group.frozen, "nobody has asked for it"
+    group.freeze(True, timeout=5)
+    assert group.frozen
+    sleeper.kill()
+    sleeper.wait()
 
 
 def test_usage_on_both(hybrid: Hierarchies, tmp_path: Path) -> None:
