@@ -182,7 +182,9 @@ def _concerns(context: Context, name: str) -> bool:
 
 
 def _ask_control_plane(context: Context, awaited: Collection[str] | None) -> dict[str, Any]:
-    """Wait for an API server that was just started and for `awaited` nodes to come back; for nothing where None."""
+    """Wait for an API server that was just started, for `awaited` nodes to come back and for what the system runs on
+    them; for nothing where None.
+    """
     request = {"cluster": {"manifests": manifests(context.site), "namespace": "kube-system"}}
     end = context.clock.monotonic() + ANSWERS
     while True:
@@ -194,7 +196,8 @@ def _ask_control_plane(context: Context, awaited: Collection[str] | None) -> dic
 
 def _starting(said: dict[str, Any], awaited: Collection[str]) -> bool:
     nodes: dict[str, Any] = said.get("nodes", {})
-    return said["state"] == "silent" or any(not each["ready"] for name, each in nodes.items() if name in awaited)
+    back = all(each["ready"] for name, each in nodes.items() if name in awaited)
+    return said["state"] == "silent" or not back or bool(said.get("unavailable"))
 
 
 def _facts(
