@@ -13,7 +13,7 @@ from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.lab.layout import Lab
 from chaosjc.site import endpoints
 from tests.lab.cloud import lab_command, measured
-from tests.lab.jupytercloud.hub import ladder_succeeded
+from tests.lab.jupytercloud.hub import cell_executed
 from tests.lab.runs import Stage
 from tests.lab.site import DeployedSite
 
@@ -27,7 +27,7 @@ def jupytercloud(lab: Lab) -> Iterator[Stage]:
     try:
         with measured("JupyterCloud from no servers to the first executed cell"):
             stage.site.run("deploy")
-            ladder_succeeded(stage, within=60)
+            cell_executed(stage, within=60)
         yield stage
     finally:
         stage.site.run("destroy")

@@ -25,6 +25,12 @@ def number(prometheus: Prometheus, promql: str) -> float:
     return sum(series.points[-1][1] for series in prometheus.query(promql, at=time.time()))
 
 
+def cell_executed(stage: Stage, within: float) -> None:
+    """Return once a kernel has answered a canary for the first time."""
+    with asking(stage) as prometheus:
+        until(lambda: number(prometheus, "sum(chaosjc_hub_live_cells_total)") > 0, within, every=0.2)
+
+
 def ladder_succeeded(stage: Stage, within: float) -> None:
     """Return once a canary user has had a cell executed."""
     with asking(stage) as prometheus:
