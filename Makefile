@@ -76,7 +76,8 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 	@.venv/bin/pytest -q -n 3 --dist loadgroup -m 'not lab' tests/contract
 
 .PHONY: lab
-lab: $(VENV) ## End to end on a lab of its own; needs root
+lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs
+	@.venv/bin/chaosjc lab image build --kubernetes
 	@.venv/bin/pytest -v -p no:randomly -m lab tests
 
 .PHONY: lint

@@ -154,12 +154,13 @@ class Machine:
 
     @staticmethod
     def _is_leader(pid: int) -> bool:
+        """Process 1 of the machine itself: those of containers in it are one namespace deeper."""
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             return False
         numbers = [line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")]
-        return bool(numbers) and len(numbers[0]) > 1 and numbers[0][-1] == "1"
+        return bool(numbers) and len(numbers[0]) == 2 and numbers[0][1] == "1"
 
     def _lock(self) -> contextlib.AbstractContextManager[None]:
         return disks.locked(self.host.base / "locks" / self.uuid)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chaosjc.drivers.kubernetes import Cluster
-from tests.lab.cloud import measured, until
+from tests.lab.cloud import lab_command, measured, until
 from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number
 from tests.lab.runs import Stage
 
@@ -123,3 +123,20 @@ class TestLoss:
         assert lost(stage) == kernels
         ladder_succeeded(stage, within=120)
         assert stage.site.run("plan") == []
+
+
+def test_a_lab_that_goes_down_comes_back_with_a_hub_that_spawns(stage: Stage) -> None:
+    lab = stage.site.lab
+    until(lambda: live(stage), 90, every=1)
+    with measured("lab down with a JupyterCloud on it"):
+        lab_command(lab, "down")
+    with measured("lab up to a hub that spawns"):
+        lab_command(lab, "up")
+        until(lambda: reached(stage) and live(stage), 180, every=1)
+        ladder_succeeded(stage, within=60)
+    assert stage.site.run("plan") == []
+
+
+def reached(stage: Stage) -> bool:
+    """Whether the monitor VM has started again."""
+    return stage.site.ssh("monitor", "systemctl is-active prometheus").stdout == "active\n"
