@@ -12,7 +12,7 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.manifests import kubeadm_init, kubeadm_join, manifests
 from chaosjc.site.model import SiteFile
-from chaosjc.site.roles.kubernetes import SYSCTLS
+from chaosjc.site.roles.kubernetes import KUBELET, SYSCTLS
 from chaosjc.site.stages import cluster_plan
 from chaosjc.site.stages.base import Stage, ask_program, run_on
 from chaosjc.site.stages.cluster_backup import Backup
@@ -21,6 +21,7 @@ from chaosjc.site.state import write_atomically
 
 ASK = 60.0  # seconds for one question: kubectl reads the API's whole surface first
 ANSWERS = 90.0  # seconds in which a control plane that was just started must answer
+BACK = 30.0  # seconds that nodes may then take to be Ready by themselves
 INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
 MADE = "/etc/kubernetes/made"  # remote_node.py believes it
 USABLE = "10m"  # how long a token admits new nodes
@@ -84,6 +85,7 @@ class _Apply:
         if joining := self._named("node", "create"):
             self._join(joining)
         for name in self._named("node", "update"):
+            self._run(name, "systemctl", "start", KUBELET)
             self._kubectl("uncordon", name)
         for name in self._named("labels"):
             words = [f"{key}={value}" for key, value in cluster_plan.labels(self._site, name).items()]
@@ -186,18 +188,22 @@ def _ask_control_plane(context: Context, awaited: Collection[str] | None) -> dic
     them; for nothing where None.
     """
     request = {"cluster": {"manifests": manifests(context.site), "namespace": "kube-system"}}
-    end = context.clock.monotonic() + ANSWERS
+    began = context.clock.monotonic()
     while True:
         said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
-        if awaited is None or context.clock.monotonic() >= end or not _starting(said, awaited):
+        patience = 0.0 if awaited is None else _patience(said, awaited)
+        if context.clock.monotonic() >= began + patience:
             return said
         context.clock.sleep(1)
 
 
-def _starting(said: dict[str, Any], awaited: Collection[str]) -> bool:
+def _patience(said: dict[str, Any], awaited: Collection[str]) -> float:
+    """Seconds since the first question that the answer is worth waiting for a better one."""
+    if said["state"] == "silent":
+        return ANSWERS
     nodes: dict[str, Any] = said.get("nodes", {})
     back = all(each["ready"] for name, each in nodes.items() if name in awaited)
-    return said["state"] == "silent" or not back or bool(said.get("unavailable"))
+    return 0.0 if back and not said.get("unavailable") else BACK
 
 
 def _facts(

@@ -75,7 +75,7 @@ def test_what_somebody_changed_in_the_cluster_is_planned_and_mended(stage: Stage
     for words in BY_HAND:
         kubectl(stage, words)
     stage.site.by_hand("worker-001", "sudo systemctl stop kubelet")
-    assert stage.site.planned() == {*BY_HAND.values(), "update unit worker-001:kubelet.service"}
+    assert {*BY_HAND.values(), "update unit worker-001:kubelet.service"} <= stage.site.planned()
     stage.site.run("deploy")
     assert stage.site.run("plan") == []
 
