@@ -144,6 +144,11 @@ class Helm:
         return _asking(f"helm: {verb} release {self.namespace}/{name}", hint)
 
 
+def manager() -> str:
+    """Under which name Helm owns the fields that it applies: this program's, as the kernel has it (Go's os.Args)."""
+    return Path(Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()).name
+
+
 def render(chart: Path, values: Values, *, name: str, namespace: str) -> list[dict[str, Any]]:
     """The objects that a first install would make, in the order of the chart's files.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -102,6 +103,8 @@ class Hub(Stage[HubFacts]):
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
         if "release" in kinds:
+            if facts.revision:
+                _take_over(context, hub, facts.values)
             self._deploy(context, hub, facts.values)
 
     def _ask(self, context: Context, hub: HubSection, known: secrets.Secrets, values: dict[str, Any]) -> HubFacts:
@@ -136,6 +139,15 @@ def _release(context: Context, hub: HubSection, values: dict[str, Any]) -> tuple
     request = {"cluster": {"manifests": {hub.release: found.manifest}, "namespace": hub.namespace}}
     said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
     return said.get("differ", {}).get(hub.release, "the API server is silent"), found.revision
+
+
+def _take_over(context: Context, hub: HubSection, values: dict[str, Any]) -> None:
+    """Give Helm the fields that somebody else has set meanwhile: it refuses to, and has no switch for it here."""
+    objects = helm.render(hub_values.chart(hub), values, name=hub.release, namespace=hub.namespace)
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    argv = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--namespace", hub.namespace, "apply")
+    options = ("--server-side", "--force-conflicts", f"--field-manager={helm.manager()}", "-f", "-")
+    run_on(context, STAGE, context.site.control_plane, (*argv, *options), stdin=text, timeout=ASK)
 
 
 def _psql(context: Context, statements: str) -> str:
