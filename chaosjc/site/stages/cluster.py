@@ -140,8 +140,8 @@ class _Apply:
 
     def _settle(self) -> None:
         """Nodes, then CoreDNS on the workers, then everything of the system's own."""
-        there = [each for each in node_names(self._site) if each in self._facts.members]
-        names = [each for each in there if _concerns(self._context, each)]
+        known = {self._master, *self._facts.nodes, *self._named("node", "create")} & self._facts.members.keys()
+        names = [each for each in node_names(self._site) if each in known and _concerns(self._context, each)]
         self._wait("--for=condition=Ready", *(f"node/{each}" for each in names))
         if self._named("add-on"):
             self._add_coredns()

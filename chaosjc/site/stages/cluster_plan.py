@@ -83,8 +83,12 @@ def _nodes(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
         if name not in facts.members:
             continue
         node = facts.nodes.get(name)
-        if name == site.control_plane and node is None:
-            continue  # it is made with its control plane
+        if (
+            node is None
+            and facts.control_plane != "ready"
+            and (name == site.control_plane or facts.members[name].member)
+        ):
+            continue  # one is made with its control plane; others may be known again to a restored one
         if node is None or not facts.members[name].member:
             before = "a node of this name is no longer this VM" if node else ""
             yield Change(STAGE, "node", name, "create", before, vm=name)
