@@ -34,7 +34,7 @@ def contents(path: Path) -> dict[str, Any]:
 
 def test_there_are_some() -> None:
     assert len(STORAGE) == 9
-    assert len(HUB) == 7
+    assert len(HUB) == 8
 
 
 @pytest.mark.parametrize("path", HUB, ids=lambda path: path.stem)
