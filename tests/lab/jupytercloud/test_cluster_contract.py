@@ -7,7 +7,7 @@ import pytest
 from chaosjc.drivers.kubernetes import Cluster
 from tests.contract.cluster_faults import ClusterFaultContract
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 class TestLabCluster(ClusterFaultContract):
