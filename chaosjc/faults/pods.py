@@ -7,16 +7,25 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from chaosjc.faults.target import CLUSTER_UNKNOWN, NOT_OPTED_IN, PROTECTED, Choice, Chosen, Refusal, Wants, how_many
+from chaosjc.faults.target import (
+    CLUSTER_UNKNOWN,
+    NOT_OPTED_IN,
+    PROTECTED,
+    Choice,
+    Chosen,
+    Refusal,
+    SeveralChoice,
+    Wants,
+    how_many,
+)
 from chaosjc.journal.events import Target
 from chaosjc.site.cluster import Pod, Workload
 from chaosjc.site.topology import Topology
-from chaosjc.spec.scalars import Percent
 
 Word = Annotated[str, StringConstraints(min_length=1)]
 
 
-class PodChoice(Choice):
+class PodChoice(SeveralChoice):
     """The `target` of a fault of pods: by name, or some of those that are all that is said.
 
     `component` is hub, proxy, singleuser-server, coredns, cni, kube-proxy, or what the pods' own labels say; `user` a
@@ -29,27 +38,13 @@ class PodChoice(Choice):
     labels: Annotated[dict[str, str], Field(min_length=1)] | None = None
     node: Word | None = None
     namespace: Word | None = None
-    count: int | None = Field(default=None, ge=1)
-    percent: Percent | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if {self.name, self.component, self.user, self.node} == {None} and self.labels is None:
             raise ValueError("expected `name`, or one or more of `component`, `user`, `labels` and `node`")
-        if self.name is not None and (self.count is not None or self.percent is not None):
-            raise ValueError("`count` and `percent` choose among several; with `name` the choice is made")
-        if self.count is not None and self.percent is not None:
-            raise ValueError("expected `count` or `percent`, not both")
-        if len(set(self.names)) < len(self.names):
-            raise ValueError("a pod is named twice")
+        self.check_how_many("a pod")
         return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names asked for; none when pods are chosen otherwise."""
-        if self.name is None:
-            return ()
-        return (self.name,) if isinstance(self.name, str) else self.name
 
     def draw(self, topology: Topology, rng: random.Random, wants: Wants) -> Chosen:
         """See Choice."""

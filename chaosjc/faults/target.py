@@ -39,33 +39,42 @@ class Choice(Model, ABC):
         """The same for the same input; what may not be broken is never drawn, but told with its reason."""
 
 
-class TargetChoice(Choice):
-    """The `target` of a fault: by name, or some of a role, or some that carry a brick of a replica set (`homes/0`)."""
+class SeveralChoice(Choice, ABC):
+    """One that may be of several: all by name, or `count` or `percent` of those that are meant otherwise."""
 
     name: str | tuple[str, ...] | None = None
-    role: str | None = None
-    replica_set: str | None = None
     count: int | None = Field(default=None, ge=1)
     percent: Percent | None = None
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if [self.name, self.role, self.replica_set].count(None) != 2:
-            raise ValueError("expected `name`, or one of `role` and `replica_set` with `count` or `percent`")
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names asked for; none when the choice is made otherwise."""
+        if self.name is None:
+            return ()
+        return (self.name,) if isinstance(self.name, str) else self.name
+
+    def check_how_many(self, kind: str) -> None:
+        """Raise ValueError unless names and numbers go together; `kind` is what is named: `a VM`."""
         if self.name is not None and (self.count is not None or self.percent is not None):
             raise ValueError("`count` and `percent` choose among several; with `name` the choice is made")
         if self.count is not None and self.percent is not None:
             raise ValueError("expected `count` or `percent`, not both")
         if len(set(self.names)) < len(self.names):
-            raise ValueError("a VM is named twice")
-        return self
+            raise ValueError(f"{kind} is named twice")
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names asked for; none when a role or a replica set is."""
-        if self.name is None:
-            return ()
-        return (self.name,) if isinstance(self.name, str) else self.name
+
+class TargetChoice(SeveralChoice):
+    """The `target` of a fault: by name, or some of a role, or some that carry a brick of a replica set (`homes/0`)."""
+
+    role: str | None = None
+    replica_set: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if [self.name, self.role, self.replica_set].count(None) != 2:
+            raise ValueError("expected `name`, or one of `role` and `replica_set` with `count` or `percent`")
+        self.check_how_many("a VM")
+        return self
 
     def draw(self, topology: Topology, rng: random.Random, wants: Wants) -> Chosen:
         """See Choice."""

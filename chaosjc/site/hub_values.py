@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from chaosjc.site import cluster
 from chaosjc.site.model import MONITOR, SiteFile
 from chaosjc.site.roles import database
 from chaosjc.site.secrets import Secrets
@@ -20,9 +21,6 @@ USERS = "users"
 """The folder of all homes on the volume; it is there while the volume is mounted, and only then."""
 
 CANARY, PROMETHEUS = "chaosjc-canary", "prometheus"
-PREFIX = "canary-"
-"""How the names of synthetic users begin."""
-
 _SCOPES = ("list:users", "read:users", "servers", "access:servers")
 
 Values = dict[str, Any]
@@ -40,13 +38,7 @@ def values(site: SiteFile, hub: Hub, secrets: Secrets, addresses: Mapping[str, s
 
 def canary_users(site: SiteFile) -> tuple[str, ...]:
     """The synthetic users: one for the ladder, one who logs in, one a worker."""
-    return (f"{PREFIX}ladder", f"{PREFIX}login", *(f"{PREFIX}live-{each}" for each in workers(site)))
-
-
-def workers(site: SiteFile) -> tuple[str, ...]:
-    """The VMs that run users' servers."""
-    roles = site.kubernetes.workers if site.kubernetes else ()
-    return tuple(each.name for each in site.machines if each.role in roles)
+    return tuple(f"{cluster.CANARY}{each}" for each in ("ladder", "login", *(f"live-{vm}" for vm in site.workers)))
 
 
 def homes(site: SiteFile, hub: Hub) -> str:
@@ -94,5 +86,5 @@ def _site_values(site: SiteFile, hub: Hub, secrets: Secrets, addresses: Mapping[
         "singleuser": {"storage": {"type": "static", "static": {"pvcName": "homes", "subPath": "{username}"}}},
     }
     if not hub.chart:
-        found |= {"homes": {"hostPath": homes(site, hub)}, "canary": {"userPrefix": PREFIX}}
+        found |= {"homes": {"hostPath": homes(site, hub)}, "canary": {"userPrefix": cluster.CANARY}}
     return found

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Name, Policy
+from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Monitoring, Name, Policy
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Problems, did_you_mean, quote
@@ -101,13 +101,6 @@ class Ssh(Model):
 
     user_certificates: Duration = 12 * 3600.0
     host_certificates: Duration = 365 * 86400.0
-
-
-class Monitoring(Model):
-    """Prometheus on the monitor VM."""
-
-    scrape_interval: Duration = 15.0
-    retention: Duration = 15 * 86400.0
 
 
 class StorageCanary(Model):
@@ -303,6 +296,12 @@ class SiteFile(Model):
         """The name of the cluster's control plane VM; empty where there is no cluster."""
         role = self.kubernetes.control_plane if self.kubernetes else ""
         return next((each.name for each in self.machines if each.role == role), "")
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The names of the VMs that run users' pods; none where there is no cluster."""
+        roles = self.kubernetes.workers if self.kubernetes else ()
+        return tuple(each.name for each in self.machines if each.role in roles)
 
     def brick_path(self, volume: str) -> str:
         """Where a volume's bricks lie, on each VM that carries one: `/data/homes`."""

@@ -1,4 +1,4 @@
-"""The program that a node runs for stage cluster: it tells what it is, or does one step. Standard library only.
+"""The program that a node runs for stage cluster: it tells what it is. Standard library only.
 
 It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers with JSON on stdout:
 

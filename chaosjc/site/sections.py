@@ -1,4 +1,4 @@
-"""Sections of the site file: Kubernetes on its VMs, JupyterHub on that, and what of it all may be broken."""
+"""Sections of the site file: monitoring, Kubernetes on the VMs, JupyterHub on that, and what may be broken."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ Directory = Annotated[str, StringConstraints(pattern=r"^(/[a-z0-9][a-z0-9_-]*)+$
 
 Label = Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 """The key of a Kubernetes label."""
+
+
+class Monitoring(Model):
+    """Prometheus on the monitor VM."""
+
+    scrape_interval: Duration = 15.0
+    retention: Duration = 15 * 86400.0
 
 
 class Kubernetes(Model):

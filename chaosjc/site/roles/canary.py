@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from importlib import resources
 
-from chaosjc.site import hub_values
+from chaosjc.site import cluster
 from chaosjc.site.model import MONITOR, Machine, SiteFile, Storage
 from chaosjc.site.roles import Contents, File, Surroundings, Unit
 from chaosjc.site.sections import Hub
@@ -143,8 +143,8 @@ def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> d
 
 def _hub_config(site: SiteFile, hub: Hub) -> dict[str, object]:
     """Every worker is a way in by its NodePort, and has a live server."""
-    workers = hub_values.workers(site)
-    login: object = {"user": f"{hub_values.PREFIX}login", "password": hub.canary.password}
+    workers = site.workers
+    login: object = {"user": f"{cluster.CANARY}login", "password": hub.canary.password}
     return {
         "entries": {each: f"http://{each}:{hub.port}" for each in workers},
         "front": hub.canary.front or workers[0],

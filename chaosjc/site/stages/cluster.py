@@ -12,6 +12,7 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.manifests import kubeadm_init, kubeadm_join, manifests
 from chaosjc.site.model import SiteFile
+from chaosjc.site.remote_node import ADMIN, MADE
 from chaosjc.site.roles.kubernetes import KUBELET, SYSCTLS
 from chaosjc.site.stages import cluster_plan
 from chaosjc.site.stages.base import Stage, ask_program, run_on
@@ -23,9 +24,9 @@ ASK = 60.0  # seconds for one question: kubectl reads the API's whole surface fi
 ANSWERS = 90.0  # seconds in which a control plane that was just started must answer
 BACK = 30.0  # seconds that nodes may then take to be Ready by themselves
 INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
-MADE = "/etc/kubernetes/made"  # remote_node.py believes it
 USABLE = "10m"  # how long a token admits new nodes
-_KUBECTL = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
+KUBECTL = ("kubectl", "--kubeconfig", ADMIN)
+"""On the control plane, as the cluster's administrator."""
 _ANYWAY = ("--ignore-preflight-errors=NumCPU,Mem,DirAvailable--var-lib-etcd",)
 
 
@@ -92,7 +93,7 @@ class _Apply:
             self._kubectl("label", "node", name, "--overwrite", *words)
         self._settle()
         if self._named("kubeconfig") or self._named("control plane"):
-            text = self._run(self._master, "cat", "/etc/kubernetes/admin.conf")
+            text = self._run(self._master, "cat", ADMIN)
             write_atomically(self._context.state.kubeconfig, text)
         if self._named("authorities") or self._named("control plane"):
             self._backup.keep()
@@ -159,7 +160,7 @@ class _Apply:
         self._kubectl("wait", f"--timeout={READY:.0f}s", *words, timeout=READY + 10)
 
     def _kubectl(self, *words: str, stdin: str | None = None, timeout: float = ASK) -> str:
-        return self._run(self._master, *_KUBECTL, *words, stdin=stdin, timeout=timeout)
+        return self._run(self._master, *KUBECTL, *words, stdin=stdin, timeout=timeout)
 
     def _run(self, vm: str, *argv: str, stdin: str | None = None, timeout: float = ASK) -> str:
         return run_on(self._context, STAGE, vm, argv, stdin=stdin, timeout=timeout)

@@ -53,11 +53,9 @@ class ClusterFacts:
 
 def node_names(site: SiteFile) -> tuple[str, ...]:
     """Every VM that is to be a node, the control plane first."""
-    cluster = site.kubernetes
-    if cluster is None:
+    if site.kubernetes is None:
         return ()
-    workers = [each.name for each in site.machines if each.role in cluster.workers]
-    return (site.control_plane, *(each for each in workers if each != site.control_plane))
+    return (site.control_plane, *(each for each in site.workers if each != site.control_plane))
 
 
 def plan(site: SiteFile, facts: ClusterFacts) -> tuple[Change, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,6 +21,7 @@ from chaosjc.site.roles import database
 from chaosjc.site.roles.canary import HUB_TOKEN
 from chaosjc.site.sections import Hub as HubSection
 from chaosjc.site.stages.base import Stage, ask_program, run_on
+from chaosjc.site.stages.cluster import KUBECTL
 
 STAGE = "hub"
 ASK, DEPLOY = 30.0, 300.0  # seconds for one question, and for the hub to be ready
@@ -117,18 +119,28 @@ class Hub(Stage[HubFacts]):
 
     def _deploy(self, context: Context, hub: HubSection, values: dict[str, Any]) -> None:
         try:
-            with endpoints.kubeconfig(context.state, context.clock) as text:
-                Helm.connect(text, hub.namespace).deploy(hub.release, hub_values.chart(hub), values, DEPLOY)
+            with _releases(context, hub) as client:
+                client.deploy(hub.release, hub_values.chart(hub), values, DEPLOY)
         except ChaosJCError as error:
-            hint = f"ssh -F {context.state.ssh_config} {context.site.control_plane} sudo kubectl --kubeconfig "
-            hint += f"/etc/kubernetes/admin.conf --namespace {hub.namespace} get pods,events"
+            hint = f"ssh -F {context.state.ssh_config} {context.site.control_plane} sudo {' '.join(KUBECTL)} "
+            hint += f"--namespace {hub.namespace} get pods,events"
             raise StageError(f"{STAGE}: {error.message}", hint=hint) from error
+
+
+@contextlib.contextmanager
+def _releases(context: Context, hub: HubSection) -> Generator[Helm]:
+    """Helm in the hub's namespace, until the block ends."""
+    with (
+        endpoints.kubeconfig(context.state, context.clock) as text,
+        contextlib.closing(Helm.connect(text, hub.namespace)) as client,
+    ):
+        yield client
 
 
 def _release(context: Context, hub: HubSection, values: dict[str, Any]) -> tuple[str, int]:
     """How the release differs, in words, and its revision: its values, then what somebody changed in the cluster."""
-    with endpoints.kubeconfig(context.state, context.clock) as text:
-        found = Helm.connect(text, hub.namespace).release(hub.release)
+    with _releases(context, hub) as client:
+        found = client.release(hub.release)
     if found is None:
         return "missing", 0
     if found.digest != helm.digest(hub_values.chart(hub), values):
@@ -145,9 +157,9 @@ def _take_over(context: Context, hub: HubSection, values: dict[str, Any]) -> Non
     """Give Helm the fields that somebody else has set meanwhile: it refuses to, and has no switch for it here."""
     objects = helm.render(hub_values.chart(hub), values, name=hub.release, namespace=hub.namespace)
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    argv = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--namespace", hub.namespace, "apply")
-    options = ("--server-side", "--force-conflicts", f"--field-manager={helm.manager()}", "-f", "-")
-    run_on(context, STAGE, context.site.control_plane, (*argv, *options), stdin=text, timeout=ASK)
+    apply = ("--namespace", hub.namespace, "apply", "--server-side", "--force-conflicts", "-f", "-")
+    argv = (*KUBECTL, *apply, f"--field-manager={helm.manager()}")
+    run_on(context, STAGE, context.site.control_plane, argv, stdin=text, timeout=ASK)
 
 
 def _psql(context: Context, statements: str) -> str:
@@ -158,4 +170,4 @@ def _psql(context: Context, statements: str) -> str:
 
 def _on_worker(context: Context, hub: HubSection, *argv: str) -> str:
     """On the first worker: the volume is the same on all."""
-    return run_on(context, STAGE, hub_values.workers(context.site)[0], argv, timeout=ASK)
+    return run_on(context, STAGE, context.site.workers[0], argv, timeout=ASK)
