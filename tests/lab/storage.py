@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Generator
 
-from chaosjc.cli.demo_storage import Durability, longest_wait
+from chaosjc.cli.demo.storage import Durability, longest_wait
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.site import discover, endpoints
 from chaosjc.site.context import Context

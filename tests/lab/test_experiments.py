@@ -13,13 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from chaosjc.cli.demo import PLANT
 from chaosjc.drivers import command
 from chaosjc.lab.layout import Lab
 from tests.lab.cloud import measured, until
 from tests.lab.runs import CHAOSJC, Stage, hypothesis, seconds
 from tests.lab.site import ROOT, DeployedSite
 from tests.schedules import firing_at
+
+PLANT = """\
+[Unit]
+Description=Planted by hand: logins wait for this
+Before=ssh.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sleep 40
+[Install]
+WantedBy=multi-user.target
+"""
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.cloud import until
+from chaosjc.cli.demo.calm import calm
+from chaosjc.site.state import SiteState
 from tests.lab.jupytercloud.hub import asking, number
 from tests.lab.runs import Stage, hypothesis
 
@@ -15,17 +16,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 @pytest.fixture(autouse=True)
 def _calm(stage: Stage) -> None:
-    """Begin with all live servers answering and a ladder that was climbed to its end."""
+    settle(stage)
 
-    def calm() -> bool:
-        with asking(stage) as prometheus:
-            return (
-                number(prometheus, "min(chaosjc_hub_up)") == 1
-                and number(prometheus, "sum(chaosjc_hub_live_ok)") == 2
-                and number(prometheus, 'sum(increase(chaosjc_hub_successes_total{rung="home"}[20s]))') > 0
-            )
 
-    until(calm, 180, every=1)
+def settle(stage: Stage) -> None:
+    """Return once nothing is left to see of what was broken before."""
+    assert calm(SiteState.of("", str(stage.site.state))), stage.site.told()
 
 
 def worst(run: dict[str, Any], name: str, phase: str = "during") -> float:
@@ -45,6 +41,7 @@ def test_a_hub_that_was_scaled_to_nothing_passes_for_moments_and_fails_for_long(
     logins = "logins are away no longer than promised"
     run = stage.run("hub-scaled-to-zero", 0)
     assert run["verdict"] == "PASS"
+    settle(stage)
     run = stage.run("hub-scaled-to-zero", 1, "--set", "away=40s")
     assert (run["verdict"], run["code"]) == ("FAIL", "violated")
     assert worst(run, logins) > 25

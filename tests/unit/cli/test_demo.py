@@ -1,23 +1,24 @@
-"""How the demo waits and ends, without a lab."""
+"""How the demo waits, goes on and ends, without a lab."""
 
 from __future__ import annotations
 
-import contextlib
+import datetime
 import json
-from collections.abc import Generator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from chaosjc.cli import demo
-from chaosjc.cli.demo import Act, Ended, forgotten_timeout, insist, play
-from chaosjc.cli.demo_storage import CALM, calmed
+from chaosjc.cli.demo import __main__ as demo
+from chaosjc.cli.demo import scheduled, stage
+from chaosjc.cli.demo.calm import LIMIT, calmed
+from chaosjc.cli.demo.stage import Act, play
+from chaosjc.controller import model
+from chaosjc.controller.claims import Claim
+from chaosjc.controller.schedule import next_firing
 from chaosjc.drivers.prometheus import Prometheus
-from chaosjc.errors import CommandError, RemoteError
+from chaosjc.errors import RemoteError
 from tests.unit.fakes import FakeClock
-
-LOCKED = CommandError("volume set: failed: Another transaction is in progress for homes.")
 
 
 class Terminal:
@@ -36,56 +37,64 @@ class Terminal:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Terminal:
     found = Terminal({})
-    monkeypatch.setattr(demo, "chaosjc", found.chaosjc)
-    monkeypatch.setattr(demo, "PROGRESS", tmp_path / "progress.json")
+    for module in (demo, stage):
+        monkeypatch.setattr(module, "chaosjc", found.chaosjc)
+        monkeypatch.setattr(module, "PROGRESS", tmp_path / "progress.json")
     for name in ("CHAOSJC_STATE", "OS_CLIENT_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path))
     return found
 
 
-@pytest.fixture
-def refusals(monkeypatch: pytest.MonkeyPatch) -> list[CommandError]:
-    """What the VMs refuse, one after the other."""
-    left: list[CommandError] = []
-
-    def on_vm(*words: str) -> None:
-        del words
-        if left:
-            raise left.pop()
-
-    monkeypatch.setattr(demo, "on_vm", on_vm)
-    return left
-
-
-def test_each_run_waits_for_calm_after_its_plant(terminal: Terminal) -> None:
-    @contextlib.contextmanager
-    def plant() -> Generator[None]:
-        terminal.done.append("plant")
-        yield
-        terminal.done.append("gone")
-
-    acts = (Act("One.", "a.yaml", 0), Act("Two.", "b.yaml", 0, plant=plant))
+def test_each_run_waits_for_calm(terminal: Terminal) -> None:
+    acts = (Act("One.", "a.yaml", 0), Act("Two.", "b.yaml", 0))
     assert play(acts, calm=lambda: terminal.done.append("calm")) == []
-    assert terminal.done == ["calm", "run a.yaml", "plant", "calm", "run b.yaml", "gone"]
+    assert terminal.done == ["calm", "run a.yaml", "calm", "run b.yaml"]
 
 
-def test_what_a_vm_refuses_is_tried_again_for_a_while(refusals: list[CommandError]) -> None:
-    clock = FakeClock(0.0)
-    refusals += [LOCKED] * 3
-    insist("brick-001", "gluster", clock=clock)
-    assert (clock.now, refusals) == (3, [])
-    refusals += [LOCKED] * 100
-    with pytest.raises(CommandError, match="Another transaction"):
-        insist("brick-001", "gluster", clock=clock)
-    assert clock.now == 3 + demo.REFUSED
+def test_a_verdict_that_is_not_the_true_one_is_said(terminal: Terminal) -> None:
+    terminal.codes["run b.yaml"] = 1
+    (wrong,) = play((Act("One.", "a.yaml", 0), Act("Two.", "b.yaml", 3)))
+    assert wrong == "b.yaml: FAIL, and INCONCLUSIVE would have been the truth"
 
 
-@pytest.mark.usefixtures("refusals")
-def test_a_timeout_that_cannot_be_mended_ends_the_demo(terminal: Terminal) -> None:
-    terminal.codes["site deploy"] = 1
-    with pytest.raises(Ended, match="site deploy"), forgotten_timeout():
-        pass
-    assert terminal.done == ["site plan", "site deploy"]
+def test_an_interrupted_demo_goes_on_where_it_was(terminal: Terminal) -> None:
+    acts = (Act("One.", "a.yaml", 0), Act("Two.", "b.yaml", 0))
+    terminal.codes["run b.yaml"] = 130
+    with pytest.raises(stage.Ended, match="continues"):
+        play(acts)
+    terminal.codes.clear()
+    assert play(acts) == []
+    assert terminal.done == ["run a.yaml", "run b.yaml", "run b.yaml"]
+
+
+def test_the_schedule_falls_due_once_and_soon() -> None:
+    """At the next minute that leaves time to start the controller; every file that it names is there and good."""
+    for second, wait in ((0, 60), (45, 15), (55, 65)):
+        now = datetime.datetime(2026, 11, 24, 23, 58, second, tzinfo=datetime.UTC)
+        scheduled.SCHEDULE.parent.mkdir(parents=True, exist_ok=True)
+        scheduled.SCHEDULE.write_text(scheduled.schedule(now))
+        (loaded,) = model.load([scheduled.SCHEDULE])
+        (entry,) = loaded.schedule.entries
+        first = next_firing(loaded.schedule, entry, now)
+        assert first is not None
+        assert (first.at - now).total_seconds() == wait
+        assert entry.prepare == "deploy"
+        assert [each.stem for each in loaded.experiments(entry)] == list(scheduled.EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (Claim("demo", "by-itself", "", "ended", 0), ""),
+        (Claim("demo", "by-itself", "", "ended", 1), "ended FAIL"),
+        (Claim("demo", "by-itself", "", "prepare-failed", 4, "site verify failed"), "site verify failed"),
+        (None, "had not done"),
+    ],
+)
+def test_what_the_controller_did_is_judged(claim: Claim | None, said: str) -> None:
+    found = scheduled.judged(claim)
+    assert (found == []) is (said == "")
+    assert said in " ".join(found)
 
 
 def test_an_error_takes_the_lab_down_and_is_no_traceback(
@@ -120,12 +129,11 @@ def prometheus(answers: list[str | None], clock: FakeClock) -> Prometheus:
     ("answers", "calm", "took"),
     [
         (["0"], True, 0),
-        (["15.2", "down", None, "NaN", "0"], True, 4),
-        (["1.5"], False, CALM),
-        ([None], False, CALM),
+        ([None, "down", None, "0"], True, 3),
+        ([None], False, LIMIT),
     ],
 )
-def test_calm_is_when_no_canary_remembers_a_stall(answers: list[str | None], calm: bool, took: float) -> None:
+def test_calm_is_what_the_query_finds_something_for(answers: list[str | None], calm: bool, took: float) -> None:
     clock = FakeClock(0.0)
     assert calmed(prometheus(answers, clock), clock) is calm
     assert clock.now == took

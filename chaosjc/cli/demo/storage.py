@@ -1,4 +1,4 @@
-"""What the demo asks of its storage between two runs and at the end, by the site's own Prometheus."""
+"""What the demo asks of its storage at the end, by the site's own Prometheus."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from typing import Self
 from rich.console import Console
 
 from chaosjc import names
-from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers.prometheus import Prometheus
-from chaosjc.errors import RemoteError
 from chaosjc.site import endpoints
 from chaosjc.site.state import SiteState
 
 PATIENCE = 90.0  # seconds for an audit to which every brick answers
-CALM = 120.0  # seconds until no stall is remembered any more
-
 
 _FIGURES = (
     ("sum", names.STORAGE_WRITES),
@@ -61,26 +57,6 @@ def longest_wait(prometheus: Prometheus, at: float) -> float:
     """The longest that any canary remembers, seconds; infinite where none tells."""
     found = _told(prometheus, f"max({names.STORAGE_LONGEST.name})", at)
     return math.inf if found is None else found
-
-
-def calm(state: SiteState) -> bool:
-    """Wait until no canary remembers a stall: a run that begins earlier finds what it promises broken already.
-
-    False where that takes too long; the run then tells of what. Raises RemoteError where the site has no Prometheus.
-    """
-    with endpoints.prometheus(state) as url, contextlib.closing(Prometheus.connect(url)) as prometheus:
-        return calmed(prometheus, SystemClock())
-
-
-def calmed(prometheus: Prometheus, clock: Clock) -> bool:
-    """The same, of a Prometheus; one that does not answer, or knows of no canary, is asked again."""
-    until = clock.monotonic() + CALM
-    while clock.monotonic() < until:
-        with contextlib.suppress(RemoteError):
-            if longest_wait(prometheus, clock.time()) < 1:
-                return True
-        clock.sleep(1)
-    return False
 
 
 def durability(state: SiteState, out: Console) -> list[str]:

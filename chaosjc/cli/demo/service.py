@@ -1,4 +1,4 @@
-"""The small web service of the demo without a lab: `python -m chaosjc.cli.demo_service PORT DIRECTORY`.
+"""The small web service of the demo without a lab: `python -m chaosjc.cli.demo.service PORT DIRECTORY`.
 
 It answers 200; 503 while DIRECTORY/broken exists; and nothing while DIRECTORY/hanging does.
 """
