@@ -38,7 +38,7 @@ def play(state: SiteState) -> list[str]:
     """Write a schedule, serve it until its entry has been dealt with; returns what went otherwise than it should."""
     out.rule("[bold]A controller goes on by itself: it deploys, verifies, and breaks a pod and a brick", align="left")
     SCHEDULE.write_text(schedule(datetime.datetime.now(datetime.UTC)))
-    out.print(SCHEDULE.read_text(), style="dim")
+    out.print(SCHEDULE.read_text(), style="dim", markup=False)
     before = _runs(state)
     must("schedule", "list", str(SCHEDULE.relative_to(ROOT)))
     with serving():
@@ -67,7 +67,7 @@ def serving() -> Generator[None]:
     finally:
         process.terminate()
         process.wait()
-        out.print(LOG.read_text(), style="dim")
+        out.print(LOG.read_text(), style="dim", markup=False)
 
 
 def dealt_with(claims: Claims, since: datetime.datetime) -> Claim | None:

@@ -76,6 +76,19 @@ def test_a_frozen_control_plane_is_not_noticed_by_notebooks(stage: Stage) -> Non
     assert run["verdict"] == "PASS"
 
 
+def test_a_frozen_hub_is_away_until_it_is_thawed(stage: Stage) -> None:
+    run = stage.run("hub-pod-frozen", 0)
+    assert run["verdict"] == "PASS"
+    away = worst(run, "logins are away no longer than promised")
+    assert 7 < away < 15, f"frozen for 10 s, it was away for {away}"
+
+
+def test_a_drained_worker_has_its_users_back(stage: Stage) -> None:
+    run = stage.run("worker-drained", 0)
+    assert run["verdict"] == "PASS"
+    assert run["faults"][0]["targets"][0]["outcome"] == "whole"
+
+
 def test_killed_name_servers_cost_no_notebook(stage: Stage) -> None:
     assert stage.run("coredns-killed", 0)["verdict"] == "PASS"
 
