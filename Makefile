@@ -22,6 +22,9 @@ COMPILE := $(UV) pip compile --quiet --generate-hashes --python-version 3.11 \
 # is old or empty, and only then is that refreshed.
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo $(shell test -t 0 || echo --non-interactive))
 INSTALL := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
+# As `systemctl mask`, without systemd too; what an administrator has set stays.
+UNITS := /etc/systemd/system
+mask = { test -e $(UNITS)/$(1) || { $(SUDO) mkdir -p $(UNITS) && $(SUDO) ln -s /dev/null $(UNITS)/$(1); } || true; }
 apt-get = { $(INSTALL) $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update --quiet=2 && $(INSTALL) $(1) >/dev/null; }; }
 
 # An environment carries the digest of all that decides it. A changed lock, another Python or a moved tree makes another
@@ -44,6 +47,7 @@ packages:
 	@missing=$$($(HOST) packages); test -n "$$missing" || exit 0; \
 	if ! command -v apt-get >/dev/null; then echo "This is not Debian: install the like of these by hand"; exit 0; fi; \
 	echo "Installing these Debian packages$(if $(SUDO), by sudo)"; \
+	for unit in $$($(HOST) units); do $(call mask,$$unit); done; \
 	command -v $(firstword $(SUDO) sh) >/dev/null && $(call apt-get,$$missing) || echo "They could not be installed. As root: apt-get install $$missing"
 
 $(TOOLS):
@@ -102,7 +106,7 @@ schemas: $(VENV) ## Write schemas/*.json, with which editors complete files, fro
 
 .PHONY: dashboards
 dashboards: $(VENV) ## Write dashboards/*.json for Grafana, from the register of metrics
-	@.venv/bin/python -m dashboards.storage
+	@.venv/bin/python -m dashboards
 
 .PHONY: soak
 soak: $(VENV) ## Kill runs at random instants, again and again (SOAK=20), on a lab of its own; needs root

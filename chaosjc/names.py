@@ -267,6 +267,46 @@ SCHEDULE_DUE = Metric(
     ("schedule", "entry", "outcome"),
 )
 RUNS = Metric("chaosjc_runs_total", "counter", "Runs that were closed, by verdict.", ("verdict",))
+EXPERIMENT_RUNS = Metric(
+    "chaosjc_experiment_runs_total", "counter", "Runs of an experiment that were closed.", ("experiment", "verdict")
+)
+LAST_VERDICT = Metric(
+    "chaosjc_last_run_verdict",
+    "gauge",
+    "Verdict of an experiment's last closed run, as `chaosjc run` exits: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, "
+    "4 NOT-STARTED, 5 ABORTED, 6 UNDO-FAILED.",
+    ("experiment",),
+)
+LAST_ENDED = Metric(
+    "chaosjc_last_run_ended_timestamp_seconds",
+    "gauge",
+    "When an experiment's last closed run was closed.",
+    ("experiment",),
+)
+LAST_DETECT = Metric(
+    "chaosjc_last_run_detect_seconds",
+    "gauge",
+    "From the first fault to the first violation, in the last run that injected one; absent if nothing was violated.",
+    ("experiment",),
+)
+LAST_RECOVERY = Metric(
+    "chaosjc_last_run_recovery_seconds",
+    "gauge",
+    "From the first undo to recovery, in the last run that injected a fault; absent if nobody saw it.",
+    ("experiment",),
+)
+LAST_PROMISED = Metric(
+    "chaosjc_last_run_recovery_promised_seconds",
+    "gauge",
+    "In what time the last run that injected a fault had to recover.",
+    ("experiment",),
+)
+LAST_VIOLATION = Metric(
+    "chaosjc_last_run_longest_violation_seconds",
+    "gauge",
+    "The longest time for which a hypothesis was violated in the last run that injected a fault; 0 for none.",
+    ("experiment",),
+)
 FAULTS_ACTIVE = Metric(
     "chaosjc_fault_deadline_timestamp_seconds",
     "gauge",
@@ -284,3 +324,6 @@ SITE_METRICS = tuple(each for each in METRICS if each.name.startswith(("chaosjc_
 
 HUB_METRICS = tuple(each for each in METRICS if each.name.startswith("chaosjc_hub_"))
 """Those of the hub's canary."""
+
+CONTROLLER_METRICS = tuple(each for each in METRICS if each not in SITE_METRICS + HUB_METRICS)
+"""Those of a controller."""

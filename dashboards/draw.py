@@ -2,22 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from grafana_foundation_sdk.builders import common, heatmap, prometheus, stat, statetimeline, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as shared
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from chaosjc import names
 from chaosjc.names import Metric
 
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 PERIOD = "$__rate_interval"
-GREEN, YELLOW, RED = "green", "yellow", "red"
+GREEN, YELLOW, RED, ORANGE, BLUE, GREY = "green", "yellow", "red", "orange", "blue", "text"
 Lines: TypeAlias = "dict[str, str]"  # legend → query
+States: TypeAlias = "Sequence[tuple[int, str, str]]"  # value, text, colour
+Rows: TypeAlias = "Mapping[str, Sequence[Any]]"  # title → panels
+
+MARKS: Mapping[str, tuple[str, str, dict[str, str]]] = {
+    "Alerts": (
+        'ALERTS{alertstate="firing"}',
+        RED,
+        {
+            "titleFormat": "{{alertname}}",
+            "textFormat": "{{volume}} {{rung}} {{worker}} {{vm}}",
+            "tagKeys": "severity",
+        },
+    ),
+    "Faults": (
+        names.FAULTS_ACTIVE.name,
+        "purple",
+        {"titleFormat": "{{fault}} on {{target}}", "textFormat": "{{run}}", "tagKeys": "fault"},
+    ),
+}
+"""What marks every plot for as long as the query has a series: query, colour, and what the marks say."""
+
+
+def board(name: str, says: str, rows: Rows, *variables: build.QueryVariable) -> dict[str, Any]:
+    """A dashboard as data: all of them are made alike."""
+    dashboard = (
+        build.Dashboard(f"JupyterCloud {name}")
+        .uid(f"chaosjc-{name}")
+        .description(says)
+        .tags(["chaosjc", name])
+        .time("now-1h", "now")
+        .timezone("utc")
+        .refresh("10s")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .editable()
+        .with_variable(build.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
+    )
+    for each in variables:
+        dashboard = dashboard.with_variable(each)
+    for title, (expr, color, _) in MARKS.items():
+        mark = build.AnnotationQuery().name(title).datasource(SOURCE).expr(expr).enable(True).icon_color(color)
+        dashboard = dashboard.annotation(mark)
+    for title, panels in rows.items():
+        dashboard = dashboard.with_row(build.Row(title))
+        for panel in panels:
+            dashboard = dashboard.with_panel(panel)
+    return _with_marks(json.loads(json.dumps(dashboard.build(), cls=JSONEncoder)))
+
+
+def _with_marks(drawn: dict[str, Any]) -> dict[str, Any]:
+    """What they say is the Prometheus data source's own affair: the dashboard's model does not have it."""
+    for mark in drawn["annotations"]["list"]:
+        mark.update(MARKS[mark["name"]][2])
+    return drawn
+
+
+def text(drawn: dict[str, Any]) -> str:
+    """A dashboard as it is committed."""
+    return json.dumps(drawn, indent=2) + "\n"
+
+
+def volumes() -> build.QueryVariable:
+    """Which volumes are shown."""
+    return (
+        build.QueryVariable("volume")
+        .label("Volume")
+        .datasource(SOURCE)
+        .query(f'label_values({{__name__=~"{names.STORAGE_UP.name}|{names.BRICK_UP.name}"}}, volume)')
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".+")
+    )
 
 
 def of(metric: Metric, *matchers: str, suffix: str = "") -> str:
@@ -31,19 +107,27 @@ def rate(metric: Metric, *matchers: str) -> str:
     return f"rate({of(metric, *matchers, suffix='_bucket' if metric.buckets else '')}[{PERIOD}])"
 
 
+def gained(metric: Metric, *matchers: str) -> str:
+    """What a counter gains from one point of a plot to the next."""
+    return f"increase({of(metric, *matchers)}[{PERIOD}])"
+
+
 def quantile(q: float, metric: Metric, *by: str) -> str:
     """A quantile of a histogram, for each value of the labels."""
     return f"histogram_quantile({q}, sum by ({', '.join((*by, 'le'))}) ({rate(metric)}))"
 
 
-def missing(metric: Metric, *by: str) -> str:
+def missing(metric: Metric, *by: str, only: str = "") -> str:
     """How many series of a 0/1 gauge are not 1 now but were there in the time that is shown: gone counts."""
-    known = f"count by ({', '.join(by)}) (last_over_time({of(metric)}[$__range]))"
-    return f"{known} - (sum by ({', '.join(by)}) ({of(metric)}) or 0 * {known})"
+    series = of(metric, only) if only else of(metric)
+    known = f"count by ({', '.join(by)}) (last_over_time({series}[$__range]))"
+    return f"{known} - (sum by ({', '.join(by)}) ({series}) or 0 * {known})"
 
 
-def figure(title: str, says: str, expr: str, unit: str, limits: tuple[float | None, float]) -> stat.Panel:
-    """One number for each volume: yellow and red from these values on (`limits`; None: no yellow)."""
+def figure(
+    title: str, says: str, expr: str, unit: str, limits: tuple[float | None, float], legend: str = "{{volume}}"
+) -> stat.Panel:
+    """One number for each series: yellow and red from these values on (`limits`; None: no yellow)."""
     return (
         stat.Panel()
         .title(title)
@@ -56,7 +140,7 @@ def figure(title: str, says: str, expr: str, unit: str, limits: tuple[float | No
         .text_mode(shared.BigValueTextMode.VALUE_AND_NAME)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .no_value("no data")
-        .with_target(_query("A", expr, "{{volume}}").instant())
+        .with_target(_query("A", expr, legend).instant())
         .height(4)
         .span(3)
     )
@@ -98,9 +182,14 @@ def limit(panel: timeseries.Panel, legend: str) -> timeseries.Panel:
 
 def states(title: str, says: str, legend: str, expr: str, names: tuple[str, str]) -> statetimeline.Panel:
     """A strip for each series of a 0/1 gauge; `names` are those of 0 and 1."""
+    return strips(title, says, legend, expr, ((0, names[0], RED), (1, names[1], GREEN)))
+
+
+def strips(title: str, says: str, legend: str, expr: str, of_values: States) -> statetimeline.Panel:
+    """A strip for each series of a gauge that has few values."""
     texts = {
-        "0": model.ValueMappingResult(text=names[0], color=RED, index=0),
-        "1": model.ValueMappingResult(text=names[1], color=GREEN, index=1),
+        str(value): model.ValueMappingResult(text=text, color=color, index=index)
+        for index, (value, text, color) in enumerate(of_values)
     }
     return (
         statetimeline.Panel()
@@ -118,9 +207,9 @@ def states(title: str, says: str, legend: str, expr: str, names: tuple[str, str]
     )
 
 
-def heat_map(title: str, says: str, metric: Metric) -> heatmap.Panel:
+def heat_map(title: str, says: str, metric: Metric, *matchers: str) -> heatmap.Panel:
     """How many observations of a histogram fell into each bucket."""
-    expr = f"sum by (le) (increase({of(metric, suffix='_bucket')}[{PERIOD}]))"
+    expr = f"sum by (le) (increase({of(metric, *matchers, suffix='_bucket')}[{PERIOD}]))"
     return (
         heatmap.Panel()
         .title(title)

@@ -1,85 +1,26 @@
-"""storage.json: is the storage well now, what do users feel, what does Gluster say, is every acknowledged byte there.
-
-`python -m dashboards.storage` writes it.
-"""
+"""storage.json: is the storage well now, what do users feel, what does Gluster say, is every byte there."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from grafana_foundation_sdk.builders import dashboard as build
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models import dashboard as model
-
 from chaosjc import names
-from dashboards.draw import SOURCE, figure, heat_map, limit, lines, missing, of, quantile, rate, states
+from dashboards.draw import board, figure, heat_map, limit, lines, missing, of, quantile, rate, states, volumes
 
 FILE = Path(__file__).with_name("storage.json")
 
 
-def text() -> str:
-    """The dashboard as it is committed."""
-    return json.dumps(board(), cls=JSONEncoder, indent=2) + "\n"
-
-
 def drawn() -> dict[str, Any]:
     """The dashboard as data."""
-    return json.loads(text())
-
-
-def board() -> model.Dashboard:
-    """All of it."""
-    dashboard = (
-        build.Dashboard("JupyterCloud storage")
-        .uid("chaosjc-storage")
-        .description("What a user of the shared volumes feels, and what GlusterFS says about it.")
-        .tags(["chaosjc", "storage"])
-        .time("now-1h", "now")
-        .timezone("utc")
-        .refresh("10s")
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .editable()
-        .with_variable(build.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
-        .with_variable(_volumes())
-        .annotation(_alerts())
-    )
-    for title, panels in (
-        ("Is it well now?", _now()),
-        ("What users feel", _users()),
-        ("What Gluster says", _gluster()),
-        ("Is every acknowledged write there?", _durability()),
-    ):
-        dashboard = dashboard.with_row(build.Row(title))
-        for panel in panels:
-            dashboard = dashboard.with_panel(panel)
-    return dashboard.build()
-
-
-def _volumes() -> build.QueryVariable:
-    return (
-        build.QueryVariable("volume")
-        .label("Volume")
-        .datasource(SOURCE)
-        .query(f'label_values({{__name__=~"{names.STORAGE_UP.name}|{names.BRICK_UP.name}"}}, volume)')
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".+")
-    )
-
-
-def _alerts() -> build.AnnotationQuery:
-    """Firing alerts mark every plot."""
-    return (
-        build.AnnotationQuery()
-        .name("Alerts")
-        .datasource(SOURCE)
-        .expr('ALERTS{alertstate="firing"}')
-        .enable(True)
-        .icon_color("red")
+    rows = {
+        "Is it well now?": _now(),
+        "What users feel": _users(),
+        "What Gluster says": _gluster(),
+        "Is every acknowledged write there?": _durability(),
+    }
+    return board(
+        "storage", "What a user of the shared volumes feels, and what GlusterFS says about it.", rows, volumes()
     )
 
 
@@ -328,7 +269,3 @@ def _durability() -> list[Any]:
             },
         ),
     ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    FILE.write_text(text())

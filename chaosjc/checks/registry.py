@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from chaosjc.checks import command, gluster, http, kubernetes, promql, vm
+from chaosjc.checks import balancer, command, gluster, http, kubernetes, promql, vm
 from chaosjc.checks.entry import CheckEntry, Names, observed
 from chaosjc.checks.sources import Sources, bounded
 from chaosjc.errors import ChaosJCError
@@ -37,6 +37,7 @@ KINDS: Mapping[str, Kind] = {
     "gluster.peers": Kind(gluster.ask_peers, frozenset({"gluster", "ssh"})),
     "node.ready": Kind(kubernetes.ask_nodes, frozenset({"kubernetes", "ssh"})),
     "pod.ready": Kind(kubernetes.ask_pods, frozenset({"kubernetes", "ssh"})),
+    "lb.members": Kind(balancer.ask, frozenset({"cloud"})),
 }
 
 NAMED: Mapping[str, type[CheckEntry]] = {
@@ -48,6 +49,7 @@ NAMED: Mapping[str, type[CheckEntry]] = {
     "gluster.peers": gluster.PeersCheck,
     "node.ready": kubernetes.NodeCheck,
     "pod.ready": kubernetes.PodCheck,
+    "lb.members": balancer.MembersCheck,
 }
 """The model of each `check: NAME`."""
 

@@ -27,8 +27,9 @@ class Sources:
     """Whatever a run's checks need; None is what it has not got, and a check that needs it has no data.
 
     `marks` is the metadata of the site's servers in the cloud, `bastion` the host through which all others are reached,
+    empty where they are without one, `exporter` whether each has a node exporter,
     `mounting` tells which VMs ought to mount a volume: name → address, empty where it has none. `kubernetes` connects
-    at first use. Both may raise.
+    at first use. Both may raise. `front` is the description of the site's balancer, empty where it has none.
     """
 
     prometheus: Prometheus | None = None
@@ -40,6 +41,8 @@ class Sources:
     mounting: Callable[[str], Mapping[str, str]] = lambda _: {}
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
     bastion: str = "bastion"
+    exporter: bool = True
+    front: str = ""
     run: Runner = command.run
     clock: Clock = field(default_factory=SystemClock)
 

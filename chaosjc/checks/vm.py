@@ -53,12 +53,13 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """One reading for each name, at the time of its answer; `unknown` is no value, but the reason why there is none."""
     cloud, ssh = need(sources.cloud, "cloud"), need(sources.ssh, "SSH configuration")
     deadline = Deadline(sources.clock, plan.timeout)
+    ways = Ways(cloud, ssh, sources.bastion, exporter=sources.exporter)
     uuids = {server.name: server.id for server in cloud.find_servers(sources.marks)}
 
     def one(name: str) -> Reading:
         if name not in uuids:
             return Reading(series=name, time=sources.clock.time(), value="gone", why=f"the cloud has no server {name}")
-        outcome, why = _look(uuids[name], name, _Ways(cloud, ssh, sources.bastion, deadline))
+        outcome, why = _look(uuids[name], name, ways, deadline)
         return Reading(series=name, time=sources.clock.time(), value=None if outcome == "unknown" else outcome, why=why)
 
     names = texts(plan, "names")
@@ -66,60 +67,53 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
         return tuple(pool.map(one, names))
 
 
-def vm_state(
-    uuid: str,
-    name: str,
-    *,
-    cloud: Cloud,
-    ssh: Ssh,
-    bastion: str = "bastion",
-    timeout: float = 10.0,
-) -> tuple[Outcome, str]:
+@dataclass(frozen=True)
+class Ways:
+    """How to ask. `bastion` leads to all others, empty where none is needed; `exporter`: each has a node exporter."""
+
+    cloud: Cloud
+    ssh: Ssh
+    bastion: str = "bastion"
+    exporter: bool = True
+
+
+def vm_state(uuid: str, name: str, ways: Ways, *, timeout: float = 10.0) -> tuple[Outcome, str]:
     """What became of one server, and why we say so; raises nothing that the clients raise on purpose.
 
-    whole    Nova says ACTIVE with nothing under way, a newcomer can log in, and the node exporter answers
+    whole    Nova says ACTIVE with nothing under way, a newcomer can log in, and its node exporter, if any, answers
     gone     Nova knows no such UUID
     broken   one of those is known to be wrong, while the way to the server is right
     unknown  Nova, or the bastion that leads to the server, cannot be asked
     """
-    return _look(uuid, name, _Ways(cloud, ssh, bastion, Deadline(SystemClock(), timeout)))
+    return _look(uuid, name, ways, Deadline(SystemClock(), timeout))
 
 
-@dataclass(frozen=True)
-class _Ways:
-    """How to ask, and for how long."""
-
-    cloud: Cloud
-    ssh: Ssh
-    bastion: str
-    deadline: Deadline
-
-
-def _look(uuid: str, name: str, ways: _Ways) -> tuple[Outcome, str]:
+def _look(uuid: str, name: str, ways: Ways, deadline: Deadline) -> tuple[Outcome, str]:
     try:
         server = ways.cloud.server(uuid)
         if server.status != "ACTIVE" or server.task_state:
             return "broken", f"Nova says {server.status} {server.task_state}".rstrip()
-        return _log_in(name, ways)
+        return _log_in(name, ways, deadline)
     except NotFound:
         return "gone", f"Nova knows no server {uuid}"
     except (RemoteError, CommandError) as error:
         return "unknown", error.message
 
 
-def _log_in(name: str, ways: _Ways) -> tuple[Outcome, str]:
+def _log_in(name: str, ways: Ways, deadline: Deadline) -> tuple[Outcome, str]:
     try:
-        ways.ssh.login(name, ways.deadline.left() / 2)  # the other half is for the bastion, if this fails
+        ways.ssh.login(name, deadline.left() / 2)  # the other half is for the bastion, if this fails
     except Unreachable as error:
-        if error.refused or name == ways.bastion or ways.ssh.answers(ways.bastion, ways.deadline.left()):
+        alone = ways.bastion in ("", name)
+        if error.refused or alone or ways.ssh.answers(ways.bastion, deadline.left()):
             return "broken", error.message
         return "unknown", f"{name} cannot be asked, since {ways.bastion}, which leads to it, does not answer"
-    return _scrape(name, ways)
+    return _scrape(name, ways, deadline) if ways.exporter else ("whole", "")
 
 
-def _scrape(name: str, ways: _Ways) -> tuple[Outcome, str]:
+def _scrape(name: str, ways: Ways, deadline: Deadline) -> tuple[Outcome, str]:
     try:
-        ways.ssh.run(name, EXPORTER, timeout=ways.deadline.left())
+        ways.ssh.run(name, EXPORTER, timeout=deadline.left())
     except (CommandError, Unreachable) as error:
         if not isinstance(error, CommandError) or error.returncode is None:
             ways.ssh.close(name)  # a shared connection may have outlived the system that it led to

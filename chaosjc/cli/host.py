@@ -1,4 +1,4 @@
-"""What `make setup` asks before there is a .venv: `python3 -m chaosjc.cli.host packages|check`.
+"""What `make setup` asks before there is a .venv: `python3 -m chaosjc.cli.host packages|units|check`.
 
 Standard library only, like all that it imports.
 """
@@ -23,6 +23,12 @@ def packages() -> int:
     return 0
 
 
+def units() -> int:
+    """Services that the missing packages would start: to be masked before they are installed."""
+    sys.stdout.write(" ".join(package.unit for package in host.missing() if package.unit))
+    return 0
+
+
 def check() -> int:
     """One line if the lab can run here, else exactly what it lacks; 1 then."""
     lacking = host.lacking(host.report())
@@ -36,7 +42,7 @@ def check() -> int:
     return 1
 
 
-VERBS = {"packages": packages, "check": check}
+VERBS = {"packages": packages, "units": units, "check": check}
 
 if __name__ == "__main__":
     sys.exit(VERBS[sys.argv[1]]())

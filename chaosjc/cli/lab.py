@@ -80,7 +80,7 @@ def reset(name: Name = "lab", state: State = None) -> None:
 
 @app.command()
 def status(name: Name = "lab", state: State = None, as_json: Json = False) -> None:
-    """Show control plane, servers and networks."""
+    """Show control plane, servers, networks and load balancers."""
     from chaosjc.lab.status import gather
 
     now = gather(_lab(name, state))
@@ -163,6 +163,10 @@ def _print_status(now: Status) -> None:
     ]
     _table("servers", ("NAME", "STATUS", "MACHINE", "ADDRESSES", "MEMORY", "PID", "ID"), servers)
     _table("networks", ("NAME", "RANGES", "ID"), [(n.name, " ".join(n.ranges), n.id) for n in now.networks])
+    balancers = [
+        (b.name, b.address, b.provisioning, b.operating, "runs" if b.running else "", b.id[:8]) for b in now.balancers
+    ]
+    _table("load balancers", ("NAME", "ADDRESS", "PROVISIONING", "OPERATING", "HAPROXY", "ID"), balancers)
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

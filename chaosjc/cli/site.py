@@ -1,4 +1,4 @@
-"""`chaosjc site`: discover, plan, deploy, verify, status, destroy."""
+"""`chaosjc site`: discover, plan, deploy, verify, status, destroy; of a site that others deployed, three of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from chaosjc.site.change import Change
     from chaosjc.site.context import Context
+    from chaosjc.site.topology import Front
 
 app = typer.Typer(
     no_args_is_help=True, help="Deploy a JupyterCloud on an OpenStack cloud, and keep it as its file says."
@@ -29,19 +30,36 @@ OnlyOption = Annotated[list[str], typer.Option("--only", metavar="VM", help="Onl
 
 
 @app.command()
-def discover(site: SiteOption, state: StateOption = "", as_json: JsonOption = False) -> None:
-    """Show what the site is: its VMs, and the bricks, replica sets and mounts of its volumes by their real layout."""
+def discover(  # noqa: PLR0913, PLR0917 - one parameter an option
+    site: SiteOption,
+    state: StateOption = "",
+    as_json: JsonOption = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Write SITE, for a site that others deployed.")] = False,
+    cloud: Annotated[str, typer.Option(metavar="NAME", help="Draft: its entry in clouds.yaml.")] = "",
+    ssh_config: Annotated[Path | None, typer.Option(help="Draft: the OpenSSH configuration that leads there.")] = None,
+    kubeconfig: Annotated[Path | None, typer.Option(help="Draft: that of its Kubernetes.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Draft: replace SITE if it is there.")] = False,
+) -> None:
+    """Show what the site is: its VMs, and the bricks, replica sets and mounts of its volumes by their real layout.
+
+    With --draft, write the file of a site that others deployed, by what Nova, Kubernetes and GlusterFS say of it.
+    """
     from dataclasses import asdict
 
-    from chaosjc.cli import discovered
+    from chaosjc.cli import discovered, drafted
     from chaosjc.site import discover as discovering
 
-    context = _open(site, state)
+    if draft:
+        drafted.write(site, drafted.Sources(cloud, ssh_config, kubeconfig), force=force)
+        return
+    context = _open(site, state, adopted=True)
     with _err.status("looking at the site"):
         found = discovering.topology(context.site, context.cloud)
-        servers = discovering.pool(context.site, context.ssh)
+        servers = discovering.pool(context.site, context.ssh, found.vms)
         if servers is not None:
             found = discovering.with_volumes(found, context.site, servers)
+        found = discovering.with_front(found, context.site, context.cloud)
+        found = discovered.with_cluster(found, context)
     if as_json:
         _print_json(asdict(found))
     else:
@@ -74,12 +92,16 @@ def deploy(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_
 
 @app.command()
 def verify(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
-    """Look at every planned thing on every VM; exit code 1 if anything is not as planned."""
+    """Look at every planned thing on every VM; exit code 1 if anything is not as planned.
+
+    Of a site that others deployed: whether all that experiments need is there and answers.
+    """
+    from chaosjc.site import adoption
     from chaosjc.site import verify as verifying
 
-    context = _open(site, state, only)
+    context = _open(site, state, only, adopted=True)
     with _err.status("verifying"):
-        results = verifying.verify(context)
+        results = adoption.verify(context) if context.site.adopted else verifying.verify(context)
     if as_json:
         _print_json([each.to_dict() for each in results])
     else:
@@ -89,7 +111,8 @@ def verify(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_
         _out.print(table)
     broken = [each for each in results if not each.held]
     if broken:
-        _err.print(f"{len(broken)} of {len(results)} things are not as planned; chaosjc site deploy {site} mends them")
+        mends = "" if context.site.adopted else f"; chaosjc site deploy {site} mends them"
+        _err.print(f"{len(broken)} of {len(results)} things are not as planned{mends}")
         raise typer.Exit(1)
 
 
@@ -101,7 +124,7 @@ def status(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fals
     from chaosjc.site import discover
     from chaosjc.site.context import in_parallel
 
-    context = _open(site, state)
+    context = _open(site, state, adopted=True)
     topology = discover.topology(context.site, context.cloud)
     known = context.state.ssh_config.exists()
     logins = in_parallel(lambda vm: known and vm.status == "ACTIVE" and context.ssh.answers(vm.name), topology.vms)
@@ -113,6 +136,7 @@ def status(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fals
         breakable = "protected" if vm.protected else "yes" if vm.opted_in else "no"
         table.add_row(vm.name, vm.role, vm.address, vm.status, "answers" if login else "[red]silent", breakable)
     _out.print(table)
+    _print_front(discover.with_front(topology, context.site, context.cloud).front)
     missing = [each.name for each in context.site.machines if each.name not in topology.names]
     if missing:
         _out.print(f"not there: {', '.join(missing)}")
@@ -129,14 +153,28 @@ def destroy(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fal
     _print_changes(changes, "done", as_json=as_json)
 
 
-def _open(path: Path, state: str, only: list[str] | None = None) -> Context:
+def _print_front(front: Front | None) -> None:
+    """Where users come in."""
+    if front is None:
+        _out.print("balancer: [red]Octavia does not answer")
+    elif front.id:
+        answering = [each.vm for each in front.members if each.answers]
+        told = f"{len(answering)} of {len(front.members)} members answer"
+        _out.print(f"balancer: http://{front.address}:{front.port}, {front.status}, {told}", highlight=False)
+
+
+def _open(path: Path, state: str, only: list[str] | None = None, *, adopted: bool = False) -> Context:
+    """`adopted`: whether the verb is also for sites that others deployed."""
     from chaosjc.errors import UsageError
     from chaosjc.site import context, model
 
     site = model.load(path)
-    if not site.managed:
-        raise UsageError(f"{path}: this site is deployed by others (managed: false)")
-    unknown = set(only or ()) - {each.name for each in site.machines}
+    if site.adopted and not adopted:
+        raise UsageError(
+            f"{path}: others deployed this site (managed: false): chaosjc changes nothing of it but for experiments",
+            hint="discover, status, verify and run are for such sites",
+        )
+    unknown = set(only or ()) - {each.name for each in site.machines} if site.managed else set[str]()
     if unknown:
         names = ", ".join(each.name for each in site.machines)
         raise UsageError(f"{path}: no VM {', '.join(sorted(unknown))}", hint=f"it has: {names}")

@@ -157,6 +157,8 @@ def check_files(document: Document, schedule: Schedule, problems: Problems) -> S
         except SpecError as error:
             _add(problems, error)
     for number, entry in enumerate(schedule.entries):
+        if site and site.adopted and entry.prepare == "deploy":
+            problems.add(document.problem(("entries", number, "prepare"), "others deployed the site: `nothing` is all"))
         for index, name in enumerate(entry.experiments):
             files = reader.files_of(beside(path, name))
             if not files:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import openstack_values as values
+from chaosjc.drivers.balancer import Balancers
 from chaosjc.drivers.openstack_values import (
     FloatingAddress,
     Group,
@@ -41,6 +42,7 @@ class Cloud:
         self._api = connection
         self.name = name
         self._clock = clock or SystemClock()
+        self._balancers = Balancers(name, lambda: connection.load_balancer, self._asking, self._clock)
 
     @classmethod
     def connect(cls, name: str, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Self:
@@ -59,6 +61,11 @@ class Cloud:
             for service in ("compute", "network", "image"):  # made here, since making them is not thread-safe
                 getattr(connection, service)
         return cloud
+
+    @property
+    def balancers(self) -> Balancers:
+        """Its load balancers; nothing is asked before somebody asks one of them."""
+        return self._balancers
 
     # -- servers
 

@@ -19,6 +19,8 @@ from chaosjc.site.topology import Brick, ReplicaSet, Topology, Volume
 MINE = "this run"
 LINKS = ("net.partition", "net.delay")
 """Faults of the ways between their target and others, which have two ends."""
+UNREACHED = ("lb.member", "vm.pause", "vm.stop", "vm.delete")
+"""Faults whose target is no way in any more."""
 PROXY = "proxy"
 """Every user's way to his server leads through it, as zero-to-jupyterhub calls it."""
 
@@ -91,8 +93,31 @@ def people(steps: Iterable[StepPlan], topology: Topology) -> frozenset[str]:
     return frozenset(user for step in steps for user in _people(step, cluster)) if cluster else frozenset()
 
 
+def members(steps: Iterable[StepPlan], topology: Topology) -> frozenset[str]:
+    """The VMs of these steps to which the balancer then hands nobody: disabled, gone, frozen, or cut off from all."""
+    front = topology.front
+    cut = [each for each in steps if each.fault in UNREACHED or (each.fault in LINKS and each.options.get("everyone"))]
+    return frozenset(each.target.name for each in cut if front and front.member(each.target.name))
+
+
+def front_left(topology: Topology, steps: Iterable[StepPlan], others: Iterable[RunState]) -> frozenset[str]:
+    """The members to which users would still be handed, whoever took the others away."""
+    reserved = {
+        name
+        for other in others
+        if other.admitted_at is not None
+        for name in members([each.plan for each in other.steps.values() if not each.settled], topology)
+    }
+    gone = reserved | members(steps, topology)
+    there = {each.name for each in topology.vms if each.status == "ACTIVE"}
+    answering = [each.vm for each in topology.front.members if each.answers] if topology.front else []
+    return frozenset(name for name in answering if name in there and name not in gone)
+
+
 def _people(step: StepPlan, cluster: ClusterView) -> Iterable[str]:
     """Who has a server on the VM, in the pod, or anywhere behind the proxy that it is."""
+    if step.fault == "lb.member":
+        return ()  # connections that are there stay, and new ones are handed to others
     if step.target.kind == "vm":
         here = cluster.pods_on(step.target.name)
     else:
@@ -133,7 +158,7 @@ def _over(step: StepState, looked_at: float) -> bool:
 
 def _taken(step: StepPlan, topology: Topology) -> Iterable[Brick]:
     """Those of the step's VM, of one volume only where the step names it; and those that it is cut off from."""
-    here = topology.bricks_on(step.target.name)
+    here = () if step.fault == "lb.member" else topology.bricks_on(step.target.name)
     if step.fault == "disk.fill":
         return [brick for brick in here if _disk(brick.path) == _disk(str(step.options.get("path", brick.path)))]
     if step.fault in LINKS and not here:

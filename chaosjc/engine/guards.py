@@ -83,8 +83,11 @@ def targets(facts: Facts) -> Refused | None:
 
 
 def lost_data(facts: Facts) -> Refused | None:
-    """A VM whose data has no copy elsewhere is not deleted."""
+    """A VM whose data has no copy elsewhere is not deleted, and none that nobody would make again."""
     for step in facts.planned.steps:
+        if step.fault == "vm.delete" and facts.site and facts.site.adopted:
+            reason = f"{step.target.name} would not come back: others deployed it, and chaosjc does not know how"
+            return Refused(guard="lost data", code="not-deployed-here", reason=reason)
         role = facts.site.roles.get(step.target.role) if facts.site else None
         if step.fault != "vm.delete" or role is None or role.disposable:
             continue
@@ -115,6 +118,22 @@ def users(facts: Facts) -> Refused | None:
     named = ", ".join(hit[:3]) + (" and others" if len(hit) > 3 else "")
     reason = f"the servers of {len(hit)} people are behind what it breaks ({named}); the site's policy allows {most}"
     return Refused(guard="users", code="users", reason=reason)
+
+
+def last_member(facts: Facts) -> Refused | None:
+    """The balancer keeps a member to which it can hand users, unless it is sacrificial."""
+    lbaas = facts.site.lbaas if facts.site else None
+    if lbaas is None or lbaas.sacrificial:
+        return None
+    if facts.topology.front is None:
+        return _unknown_front(facts)
+    hit = blast.members(facts.planned.steps, facts.topology)
+    others = [other for other in facts.view.runs if other.run != facts.run]
+    if not hit or blast.front_left(facts.topology, facts.planned.steps, others):
+        return None
+    named = ", ".join(sorted(hit))
+    reason = f"the balancer would have no member left that answers: {named} (this run), no other is ONLINE"
+    return Refused(guard="last member", code="last-member", reason=reason)
 
 
 def related_run(facts: Facts) -> Refused | None:
@@ -148,7 +167,7 @@ def steady_state(facts: Facts) -> Refused | None:
 
 
 GUARDS: tuple[Guard, ...] = (
-    halted, undo_debt, targets, lost_data, blast_radius, users, related_run, backlog, steady_state,
+    halted, undo_debt, targets, lost_data, blast_radius, users, last_member, related_run, backlog, steady_state,
 )  # fmt: skip
 
 
@@ -198,6 +217,16 @@ def _unknown_layout(facts: Facts) -> Refused | None:
             if role and (storage is None or role == storage.role):
                 reason = f"the layout of the site's volumes is not known, and {name} may carry bricks of them"
                 return Refused(guard="blast radius", code="blast-radius-unknown", reason=reason)
+    return None
+
+
+def _unknown_front(facts: Facts) -> Refused | None:
+    """Nobody knows which member answers: then none is broken."""
+    cluster = facts.site.kubernetes if facts.site else None
+    for step in facts.planned.steps:
+        if cluster and step.target.role in cluster.workers:
+            reason = f"the site's balancer does not answer, and {step.target.name} may be its last member"
+            return Refused(guard="last member", code="last-member-unknown", reason=reason)
     return None
 
 

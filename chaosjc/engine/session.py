@@ -38,13 +38,13 @@ from chaosjc.journal.events import Context, Entry
 from chaosjc.journal.store import Store, View
 from chaosjc.site import discover, endpoints
 from chaosjc.site.cluster import NOT_LOOKED_AT
-from chaosjc.site.model import BASTION, SiteFile
-from chaosjc.site.topology import EMPTY, Topology
+from chaosjc.site.model import SiteFile
+from chaosjc.site.topology import EMPTY, NO_FRONT, Topology, Vm
 
 ENVIRONMENT = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 """Variables that tell where credentials lie; a later `recover` in another shell needs them."""
 
-Part = Literal["storage", "cluster"]
+Part = Literal["storage", "cluster", "front"]
 LOOK = 60.0  # seconds that a look at the whole site may take
 
 
@@ -152,11 +152,13 @@ def open_session(
             http=Http.connect(),
             ssh=world.ssh if site else None,
             cloud=world.cloud if site else None,
-            gluster=discover.pool(site, world.ssh) if site else None,
+            gluster=discover.pool(site, world.ssh, _found(site, world)) if site else None,
             kubernetes=(lambda: world.kubernetes) if site and site.kubernetes else None,
             mounting=_mounting(site, world) if site else lambda _: {},
-            marks={discover.SITE: site.name} if site else {},
-            bastion=BASTION,
+            marks={discover.SITE: site.name} if site and site.managed else {},
+            bastion=site.bastion if site else "",
+            exporter=site is not None and site.managed,
+            front=discover.mark(site) if site and site.lbaas else "",
             clock=clock,
         )
         yield Session(wishes, store, lambda parts: _topology(world, sources.gluster, parts), sources, clock)
@@ -165,7 +167,8 @@ def open_session(
 def touches(site: SiteFile, experiment: Experiment) -> frozenset[Part]:
     """The parts that it may break, or a VM that they need: their state is asked for, that of others is not.
 
-    `storage` with VMs that carry bricks or mount volumes, `cluster` with its nodes and all that runs on them.
+    `storage` with VMs that carry bricks or mount volumes, `cluster` with its nodes and all that runs on them, `front`
+    with VMs to which the balancer hands users.
     """
     found: set[Part] = set()
     faults = [entry for entry in experiment.faults if entry.choice]
@@ -176,6 +179,8 @@ def touches(site: SiteFile, experiment: Experiment) -> frozenset[Part]:
         _inside(each) or _touches(site, (cluster.control_plane, *cluster.workers), each) for each in faults
     ):
         found.add("cluster")
+    if site.lbaas and cluster and any(_touches(site, cluster.workers, each) for each in faults):
+        found.add("front")
     return frozenset(found)
 
 
@@ -187,7 +192,7 @@ def _inside(entry: FaultEntry) -> bool:
 def _touches(site: SiteFile, roles: Sequence[str], entry: FaultEntry) -> bool:
     """Whether a fault may break a VM of these roles."""
     about = {*roles, *(each.name for each in site.machines if each.role in roles)}
-    others = {*site.roles, *(each.name for each in site.machines)} - about
+    others = {*site.role_names, *(each.name for each in site.machines)} - about
     meant = _meant(entry)
     return not _inside(entry) and bool(not meant or meant - others)
 
@@ -201,7 +206,11 @@ def _meant(entry: FaultEntry) -> frozenset[str]:
 
 
 def _looked_at(topology: Topology) -> frozenset[Part]:
-    found: dict[Part, bool] = {"storage": topology.volumes != (), "cluster": topology.cluster != NOT_LOOKED_AT}
+    found: dict[Part, bool] = {
+        "storage": topology.volumes != (),
+        "cluster": topology.cluster != NOT_LOOKED_AT,
+        "front": topology.front != NO_FRONT,
+    }
     return frozenset(part for part, looked_at in found.items() if looked_at)
 
 
@@ -211,6 +220,8 @@ def _topology(world: World, servers: Gluster | None, parts: frozenset[Part]) -> 
     found = discover.topology(world.site, world.cloud)
     if servers and "storage" in parts:
         found = discover.with_volumes(found, world.site, servers)
+    if "front" in parts:
+        found = discover.with_front(found, world.site, world.cloud)
     return discover.with_cluster(found, world.site, lambda: world.kubernetes) if "cluster" in parts else found
 
 
@@ -229,7 +240,18 @@ def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, str]
     def addresses() -> Mapping[str, str]:
         return discover.addresses(site, discover.ports(site, world.cloud))
 
-    return lambda volume: {name: addresses().get(name, "") for name in discover.clients(site, volume)}
+    @functools.cache
+    def adopted() -> Topology:
+        return discover.topology(site, world.cloud)
+
+    if site.adopted:
+        return lambda volume: discover.mounting(site, volume, adopted())
+    return lambda volume: {name: addresses().get(name, "") for name in discover.clients(site, volume, ())}
+
+
+def _found(site: SiteFile, world: World) -> tuple[Vm, ...]:
+    """The VMs of an adopted site with storage: who carries bricks of others' sites is no more in the file than that."""
+    return discover.topology(site, world.cloud).vms if site.adopted and site.storage else ()
 
 
 def _data(site: SiteFile | None) -> JsonValue:
@@ -239,7 +261,13 @@ def _data(site: SiteFile | None) -> JsonValue:
 def _forward(stack: contextlib.ExitStack, world: World, tell: Callable[[str], None]) -> str:
     """The site's own Prometheus; without it the run is refused for want of data, which is said there."""
     try:
-        return stack.enter_context(endpoints.prometheus(world.state))
+        adopted = world.site.adopted
+        if adopted and not adopted.prometheus:
+            tell("the site file names no `adopted.prometheus`")
+            return ""
+        _ = world.ssh  # of an adopted site, its configuration is written with it
+        at = adopted.prometheus if adopted else None
+        return stack.enter_context(endpoints.prometheus(world.state, at=at))
     except ChaosJCError as error:
         tell(f"the site's Prometheus cannot be reached: {error.message}")
         return ""

@@ -131,7 +131,7 @@ def _marked(world: World, host: str, path: str) -> bool:
     try:
         return bool(held.ask(world, vm, "brick", {"verb": "marked", "path": path})["marked"])
     except Unreachable as error:
-        if any(each.name == vm and each.status == "ACTIVE" for each in discover.topology(world.site, world.cloud).vms):
+        if any(each.name == vm and each.status == "ACTIVE" for each in discover.present(world.site, world.cloud)):
             raise FaultError(f"nobody can say whether {host}:{path} has its data: {error.message}") from error
         return True
 
@@ -141,8 +141,8 @@ def _vm(world: World, host: str) -> str:
     for machine in world.site.machines:
         if host in (machine.name, machine.address):
             return machine.name
-    for vm in discover.topology(world.site, world.cloud).vms:
-        if host in (vm.name, vm.address):
+    for vm in discover.present(world.site, world.cloud):
+        if vm.called(host):
             return vm.name
     raise FaultError(
         f"nobody can say whether the brick on {host} has its data: no VM of the site has that name or address",

@@ -66,7 +66,7 @@ def _plan_partition(entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[Ste
         peers = _peers(target, chosen)
         whom = EVERYONE if everyone else ", ".join(peers)
         words = (f"{prefix}.{target.name}", f"cut {target.name} off from {whom}", "take the rules away")
-        cuts = everyone or BASTION in peers
+        cuts = everyone or any(peer.role == BASTION for peer in chosen.peers if peer.id != target.id)
         options: dict[str, JsonValue] = {"peers": {} if everyone else peers, "everyone": everyone, "cuts": cuts}
         steps.append(held.step(fault, "net.partition", target, words, options))
     return tuple(steps)

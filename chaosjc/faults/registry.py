@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaosjc.faults import brick, command, disk, net, node, pod, service, vm
+from chaosjc.faults import balancer, brick, command, disk, net, node, pod, service, vm
 from chaosjc.faults.fault import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -11,6 +11,7 @@ FAULTS: dict[str, Fault] = {
     "command": command.COMMAND,
     "disk.fill": disk.FILL,
     "disk.slow": disk.SLOW,
+    "lb.member": balancer.MEMBER,
     "net.delay": net.DELAY,
     "net.partition": net.PARTITION,
     "node.drain": node.DRAIN,

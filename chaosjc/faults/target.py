@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from chaosjc.journal.events import Target
 from chaosjc.site.cluster import Node, Pod, Workload
 from chaosjc.site.model import BASTION, MONITOR
-from chaosjc.site.topology import Brick, Topology, Vm
+from chaosjc.site.topology import Brick, FrontMember, Topology, Vm
 from chaosjc.spec.model import Model
 from chaosjc.spec.scalars import Percent
 
@@ -85,13 +85,15 @@ class TargetChoice(SeveralChoice):
 class Wants:
     """What else a fault needs to know: each target's brick of `volume`, and the VMs that `peers` (roles, names) are.
 
-    With `node` a VM must be one of the cluster's nodes, and all on it of a kind that somebody makes again. Of pods,
-    somebody must make another (`recreated`), or SSH must lead to the node (`reached`).
+    With `node` a VM must be one of the cluster's nodes, and all on it of a kind that somebody makes again; with
+    `member` one to which the balancer hands users. Of pods, somebody must make another (`recreated`), or SSH must lead
+    to the node (`reached`).
     """
 
     volume: str = ""
     peers: tuple[str, ...] = ()
     node: bool = False
+    member: bool = False
     recreated: bool = False
     reached: bool = False
 
@@ -110,7 +112,7 @@ class Chosen:
     """Targets and eligible peers left alone, both sorted by name; refusals; and how many were asked for.
 
     `bricks` are those that the targets carry, of all volumes; `peers` the VMs that the fault is about besides; `nodes`,
-    `pods` and `workloads` what the targets are in the cluster.
+    `pods` and `workloads` what the targets are in the cluster; `members` what they are to the balancer.
     """
 
     targets: tuple[Target, ...]
@@ -122,6 +124,7 @@ class Chosen:
     nodes: tuple[Node, ...] = ()
     pods: tuple[Pod, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    members: tuple[FrontMember, ...] = ()
 
     def bricks_of(self, target: Target, volume: str = "") -> tuple[Brick, ...]:
         """Those of one target, of one volume where it is named."""
@@ -142,6 +145,7 @@ def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: 
             or _without_brick(vm, topology, wants.volume)
             or (_alone(vm, peers) if wants.peers else None)
             or (_without_node(vm, topology) if wants.node else None)
+            or (_no_member(vm, topology) if wants.member else None)
         )
 
     refused = [*unknown, *missing, *(r for vm in candidates if (r := refusal(vm)) is not None)]
@@ -159,6 +163,7 @@ def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: 
         tuple(brick for vm in drawn for brick in topology.bricks_on(vm.name)),
         tuple(_target(vm, "the file's `from`") for vm in peers),
         tuple(node for vm in drawn if (node := _node_of(vm, topology)) is not None),
+        members=tuple(each for vm in drawn if topology.front and (each := topology.front.member(vm.name))),
     )
 
 
@@ -220,6 +225,14 @@ def _without_node(vm: Vm, topology: Topology) -> Refusal | None:
     bare = [pod.name for pod in topology.cluster.pods_on(vm.name) if not (pod.owner or pod.user or pod.static)]
     if bare:
         return Refusal(vm.name, "not-recreated", f"nobody would make another {bare[0]}, which runs there")
+    return None
+
+
+def _no_member(vm: Vm, topology: Topology) -> Refusal | None:
+    if topology.front is None:
+        return Refusal(vm.name, "front-unknown", "the site's balancer does not answer")
+    if topology.front.member(vm.name) is None:
+        return Refusal(vm.name, "target-missing", "it is no member of the site's balancer")
     return None
 
 

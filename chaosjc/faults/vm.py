@@ -10,14 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, cast
 
-from chaosjc.checks.vm import vm_state
+from chaosjc.checks.vm import Ways, vm_state
 from chaosjc.drivers.openstack import Cloud, NotFound
 from chaosjc.errors import ChaosJCError, FaultError
 from chaosjc.faults import brick
 from chaosjc.faults.fault import Fault, FaultEntry
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import Answer, World
-from chaosjc.journal.events import StepPlan
+from chaosjc.journal.events import Outcome, StepPlan
 from chaosjc.site import deploy
 from chaosjc.site.context import open_site
 from chaosjc.spec.scalars import Duration
@@ -146,16 +146,23 @@ def _redeploy(step: StepPlan, world: World) -> None:
         cloud.wait_gone(step.target.id, timeout=ACT)
     except NotFound:
         pass
+    if world.site.adopted:
+        raise FaultError(f"{step.target.name} is lost", hint="deploy it again: chaosjc does not know how others did")
     with world.deploying:
         deploy.deploy(open_site(world.site, state=world.context.state, only=[step.target.name], cloud=cloud))
 
 
 def _verify(step: StepPlan, world: World) -> Answer:
     try:
-        outcome, why = vm_state(step.target.id, step.target.name, cloud=world.cloud, ssh=world.ssh)
+        outcome, why = _state(step.target.id, step, world)
     except ChaosJCError as error:
         return Answer("unknown", str(error))
     return _with_bricks(step, world) if outcome == "whole" else Answer(outcome, why)
+
+
+def _state(uuid: str, step: StepPlan, world: World) -> tuple[Outcome, str]:
+    ways = Ways(world.cloud, world.ssh, world.site.bastion, exporter=world.site.managed)
+    return vm_state(uuid, step.target.name, ways)
 
 
 def _with_bricks(step: StepPlan, world: World) -> Answer:
@@ -171,7 +178,7 @@ def _verify_successor(step: StepPlan, world: World) -> Answer:
         servers = [server for server in world.cloud.servers() if server.name == step.target.name]
         if not servers:
             return Answer("broken", f"no server is named {step.target.name}")
-        outcome, why = vm_state(servers[0].id, step.target.name, cloud=world.cloud, ssh=world.ssh)
+        outcome, why = _state(servers[0].id, step, world)
     except ChaosJCError as error:
         return Answer("unknown", str(error))
     if outcome == "whole":

@@ -15,7 +15,7 @@ from chaosjc.drivers.openstack import Cloud
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import FaultError
 from chaosjc.journal.events import Context, Outcome
-from chaosjc.site import endpoints
+from chaosjc.site import discover, endpoints, sshconfig
 from chaosjc.site.model import SiteFile
 from chaosjc.site.state import SiteState
 
@@ -76,11 +76,19 @@ class World:
         with self._lock:
             if self._cluster is None:
                 with contextlib.ExitStack() as stack:
-                    self._cluster = stack.enter_context(endpoints.kubernetes(self.state))
+                    self._cluster = stack.enter_context(endpoints.kubernetes(self.state, way=self._api_server()))
                     weakref.finalize(self, stack.pop_all().close)
             return self._cluster
+
+    def _api_server(self) -> endpoints.Way | None:
+        """The way to that of an adopted site: at home on one of its VMs, or behind its bastion."""
+        if self.site.managed:
+            return None
+        _ = self.ssh  # its configuration is written with it
+        return endpoints.way_to(self.site, discover.present(self.site, self.cloud))
 
     @property
     def ssh(self) -> Ssh:
         """The site's VMs by name, through its bastion."""
-        return Ssh(self.state.ssh_config)
+        adopted, state = self.site.adopted, self.state
+        return Ssh(sshconfig.adopt(state, adopted.ssh_config) if adopted else state.ssh_config)

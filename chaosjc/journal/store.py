@@ -116,6 +116,14 @@ class Store:
             rows = self._db.execute("SELECT run FROM events WHERE run != '' GROUP BY run ORDER BY min(seq)")
             return [row[0] for row in rows]
 
+    def planned(self, after: int = 0) -> list[tuple[int, str]]:
+        """The runs that were planned by an event with a `seq` above `after`, with that, oldest first."""
+        with self._errors(), self._lock:
+            rows = self._db.execute(
+                "SELECT seq, run FROM events WHERE type = 'planned' AND seq > ? ORDER BY seq", (after,)
+            )
+            return [(row[0], row[1]) for row in rows]
+
     def halted(self) -> Halted | None:
         """The halt in force, if there is one."""
         with self._errors(), self._lock:

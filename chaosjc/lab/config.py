@@ -14,8 +14,10 @@ PATHS = {
     "placement": ("placement", "/placement"),
     "image": ("glance", "/image"),
     "network": ("neutron", "/network"),
+    "load-balancer": ("octavia", "/load-balancer"),
 }
-DATABASES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1")
+_OF_NETWORK = ("network", "load-balancer")  # the services of the second process
+DATABASES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1", "octavia")
 PASTE = {
     "api-paste.ini": "nova/api-paste.ini",
     "glance-api-paste.ini": "glance/glance-api-paste.ini",
@@ -43,7 +45,7 @@ class Secrets:
 def urls(ports: Ports) -> dict[str, tuple[str, str]]:
     """The catalogue: service type -> its name and its URL."""
     return {
-        kind: (name, f"http://127.0.0.1:{ports.network if kind == 'network' else ports.cloud}{path}")
+        kind: (name, f"http://127.0.0.1:{ports.network if kind in _OF_NETWORK else ports.cloud}{path}")
         for kind, (name, path) in PATHS.items()
     }
 
@@ -80,6 +82,7 @@ def render(lab: Lab, ports: Ports, secrets: Secrets) -> dict[str, str]:
         "glance-api.conf": writer.glance(),
         "nova.conf": writer.nova(),
         "neutron.conf": writer.neutron(),
+        "octavia.conf": writer.octavia(),
     }
 
 
@@ -289,6 +292,35 @@ extension_drivers = port_security
 [securitygroup]
 enable_security_group = true
 {self._authtoken("neutron")}"""
+
+    def octavia(self) -> str:
+        return f"""\
+[DEFAULT]
+{self._logging("octavia")}
+transport_url = fake://
+[api_settings]
+auth_strategy = keystone
+enabled_provider_drivers = haproxy:haproxy in a network namespace of its own
+default_provider_driver = haproxy
+[lab]
+tag = {self.lab.tag}
+host = {self.lab.name}
+balancers = {self.lab.balancers}
+[database]
+{self._database("octavia")}
+[controller_worker]
+network_driver = allowed_address_pairs_driver
+compute_driver = compute_noop_driver
+[certificates]
+cert_manager = noop_cert_manager
+[oslo_messaging_notifications]
+driver = noop
+[service_auth]
+{self._auth("octavia")}
+[neutron]
+endpoint_override = {urls(self.ports)["network"][1]}
+{self._auth("octavia")}
+{self._authtoken("octavia")}"""
 
 
 _SCHEDULER_FILTERS = ",".join(

@@ -20,15 +20,26 @@ from chaosjc.lab.environment import BOUND, Environment, clean
 from chaosjc.lab.layout import Lab
 from chaosjc.lab.machine.disks import locked
 
-_NEUTRON = Path(__file__).parent / "openstack" / "neutron_database.py"
+_OURS = Path(__file__).parent / "openstack"
+_NEUTRON, _OCTAVIA = _OURS / "neutron_database.py", _OURS / "octavia_database.py"  # whose migrations need MySQL
 _TIMEOUT = 300.0
 
 
 def ensure(lab: Lab, environment: Environment, progress: Callable[[str], None]) -> None:
-    """Give the lab its databases if it has none yet; whole or not at all, also when killed meanwhile."""
-    if lab.databases.exists():
+    """Give the lab its databases if it has none yet; whole or not at all, also when killed meanwhile.
+
+    A lab that was made before there was a service gets that service's.
+    """
+    lacking = [name for name in config.DATABASES if not (lab.databases / f"{name}.db").exists()]
+    if not lacking:
         return
     template = _template(lab.cache, environment, progress)
+    if lab.databases.exists():
+        for name in lacking:
+            part = lab.databases / f"{name}.part"
+            shutil.copyfile(template / f"{name}.db", part)
+            part.rename(lab.databases / f"{name}.db")
+        return
     part = lab.databases.with_name("db.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(template, part)
@@ -45,7 +56,7 @@ def _point_cells(files: Path, home: Path) -> None:
 
 
 def _template(cache: Path, environment: Environment, progress: Callable[[str], None]) -> Path:
-    maker = Path(__file__).read_bytes() + _NEUTRON.read_bytes()
+    maker = Path(__file__).read_bytes() + _NEUTRON.read_bytes() + _OCTAVIA.read_bytes()
     digest = hashlib.sha256(environment.digest.encode() + maker).hexdigest()[:12]
     template = cache / f"databases-{digest}"
     with locked(cache / f".databases-{digest}.lock"):
@@ -88,6 +99,7 @@ def _chains(home: Lab, environment: Environment) -> tuple[list[list[str]], list[
         manage("placement-manage", "placement.conf", "db", "sync"),
         manage("glance-manage", "glance-api.conf", "db_sync"),
         [str(environment.python), str(_NEUTRON), str(home.databases / "neutron.db")],
+        [str(environment.python), str(_OCTAVIA), str(home.databases / "octavia.db")],
     ]
     return nova, others
 

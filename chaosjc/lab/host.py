@@ -25,11 +25,15 @@ DISK = 6 * GIB  # OpenStack 1, images 0.5, databases, logs, and what machines wr
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package; `proof` is the command, or the absolute path of the file, that shows that it is there."""
+    """A Debian package; `proof` is the command, or the absolute path of the file, that shows that it is there.
+
+    `unit` is of a service that it would start, and at every boot again; nobody wants that here.
+    """
 
     name: str
     why: str
     proof: str
+    unit: str = ""
 
 
 PACKAGES = (
@@ -43,6 +47,7 @@ PACKAGES = (
     Package("iproute2", "makes the lab's bridges and network namespaces", "ip"),
     Package("procps", "lists processes, in tests", "pgrep"),
     Package("nftables", "enforces security groups", "nft"),
+    Package("haproxy", "is the data path of load balancers", "haproxy", "haproxy.service"),
 )
 
 

@@ -110,6 +110,11 @@ class Lab:
         return self.private / "compute"
 
     @property
+    def balancers(self) -> Path:
+        """The load balancers' files."""
+        return self.private / "balancers"
+
+    @property
     def plugins(self) -> Path:
         """What OpenStack's interpreter finds our code through."""
         return self.private / "plugins"

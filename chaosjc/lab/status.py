@@ -13,7 +13,9 @@ from chaosjc.lab.api import Session
 from chaosjc.lab.down import host_of
 from chaosjc.lab.layout import Lab
 from chaosjc.lab.machine import process
+from chaosjc.lab.machine.balancer import Balancer
 from chaosjc.lab.machine.machine import Machine
+from chaosjc.lab.machine.network import Names
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,18 @@ class Network:
 
 
 @dataclass(frozen=True)
+class LoadBalancer:
+    """Octavia's words, and whether the host has its haproxy."""
+
+    id: str
+    name: str
+    address: str
+    provisioning: str
+    operating: str
+    running: bool
+
+
+@dataclass(frozen=True)
 class Status:
     """A whole lab; `up` when its control plane takes requests."""
 
@@ -60,6 +74,7 @@ class Status:
     control: tuple[ControlProcess, ...]
     servers: tuple[Server, ...]
     networks: tuple[Network, ...]
+    balancers: tuple[LoadBalancer, ...]
 
     def as_json(self) -> dict[str, Any]:
         """One object, `schema` 1."""
@@ -80,6 +95,7 @@ def gather(lab: Lab) -> Status:
         control=processes,
         servers=merge((_machine(m) for m in host_of(lab).machines()), words),
         networks=_networks(session) if session else (),
+        balancers=_balancers(lab, session) if session else (),
     )
 
 
@@ -137,4 +153,19 @@ def _networks(session: Session) -> tuple[Network, ...]:
     return tuple(
         Network(n["id"], n["name"], tuple(s["cidr"] for s in subnets if s["network_id"] == n["id"]))
         for n in session.call("network", "/v2.0/networks")["networks"]
+    )
+
+
+def _balancers(lab: Lab, session: Session) -> tuple[LoadBalancer, ...]:
+    names = Names(lab.tag)
+    return tuple(
+        LoadBalancer(
+            id=b["id"],
+            name=b["name"],
+            address=b["vip_address"],
+            provisioning=b["provisioning_status"],
+            operating=b["operating_status"],
+            running=Balancer(names, lab.balancers, b["id"]).running,
+        )
+        for b in session.call("load-balancer", "/v2.0/lbaas/loadbalancers")["loadbalancers"]
     )

@@ -27,7 +27,12 @@ from chaosjc.lab.machine.disks import write_atomically
 Progress = Callable[[str], None]
 SYSCTLS = REGISTRY / "sysctls"
 _PACKAGE = Path(__file__).resolve().parent.parent
-_ENTRY_POINTS = "[neutron.ml2.mechanism_drivers]\nchaosjc_lab = chaosjc.lab.openstack.mechanism:LabMechanismDriver\n"
+_ENTRY_POINTS = """\
+[neutron.ml2.mechanism_drivers]
+chaosjc_lab = chaosjc.lab.openstack.mechanism:LabMechanismDriver
+[octavia.api.drivers]
+haproxy = chaosjc.lab.openstack.balancing:LabProvider
+"""
 
 
 def up(lab: Lab, progress: Progress, kubernetes: bool = False, binaries: Path | None = None) -> None:
@@ -89,7 +94,7 @@ def _directories(lab: Lab) -> None:
     glance = [lab.private / "glance" / part for part in ("images", "staging", "tasks")]
     machines = [lab.machines / part for part in ("images", "machines", "locks")]
     nova = [lab.private / "nova", lab.private / "neutron"]
-    for directory in (lab.etc, lab.logs, lab.run, *glance, *machines, *nova):
+    for directory in (lab.etc, lab.logs, lab.run, lab.balancers, *glance, *machines, *nova):
         directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -135,7 +140,7 @@ def _plugins(lab: Lab) -> None:
 def _start(lab: Lab, runtime: Environment, ports: config.Ports, secrets: config.Secrets, progress: Progress) -> None:
     database.ensure(lab, runtime, progress)
     furnished = lab.databases / ".identity"  # gone with the databases
-    wishes = f"{ports} {secrets}"
+    wishes = f"{config.urls(ports)} {secrets}"
     if not furnished.exists() or furnished.read_text() != wishes:
         progress("users and catalogue")
         users.ensure_identity(lab, runtime, ports, secrets)

@@ -95,5 +95,5 @@ def _said(pod: api.Pod, key: str) -> str:
 
 def _vm_of(node: api.Node, vms: Collection[Vm]) -> Vm | None:
     """By name as chaosjc deploys it, else by address; of two, the one that runs."""
-    found = [vm for vm in vms if vm.name == node.name or (vm.address and vm.address in node.addresses)]
+    found = [vm for vm in vms if vm.called(node.name) or set(vm.addresses) & set(node.addresses)]
     return next((vm for vm in found if vm.status == "ACTIVE"), found[0] if found else None)

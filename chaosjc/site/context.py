@@ -13,6 +13,7 @@ from chaosjc.drivers import command
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import StageError
+from chaosjc.site import sshconfig
 from chaosjc.site.keys import Keyring
 from chaosjc.site.log import Log, Report, silent
 from chaosjc.site.model import Machine, SiteFile
@@ -74,6 +75,7 @@ def open_site(
 ) -> Context:
     """Log in to the site's cloud, unless `cloud` is given, and open its state directory; `state` overrides where."""
     place = SiteState.of(site.name, state or site.state)
+    config = sshconfig.adopt(place, site.adopted.ssh_config) if site.adopted else place.ssh_config
     log = Log(place.log, SystemClock())
     cancelled = threading.Event()
     clock = InterruptibleClock(cancelled)
@@ -81,7 +83,7 @@ def open_site(
         site=site,
         cloud=cloud or Cloud.connect(site.cloud, clock=clock),
         state=place,
-        ssh=Ssh(place.ssh_config, log.running(command.run)),
+        ssh=Ssh(config, log.running(command.run)),
         keyring=Keyring(place, log.running(command.run)),
         only=None if only is None else frozenset(only),
         report=log.reporting(report),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from chaosjc.drivers.balancer import NoBalancers
 from chaosjc.drivers.openstack_values import Server
 from chaosjc.site import discover
 from chaosjc.site.change import Change
@@ -21,6 +24,7 @@ class Destroy:
         """In the order in which the cloud lets go."""
         site, cloud = self._context.site, self._cloud
         marked = mark(site)
+        self._balancers()
         servers = cloud.find_servers({discover.SITE: site.name})
         in_parallel(self._server, servers)
         for address in cloud.floating_addresses():
@@ -40,6 +44,17 @@ class Destroy:
                 cloud.delete_group(group.id)
                 self._note("security group", group.name)
         return self._done
+
+    def _balancers(self) -> None:
+        """Before the network on which they are; nothing is asked of a cloud on which the site never had one."""
+        site, cloud = self._context.site, self._cloud
+        if not (site.lbaas or discover.vip(site, discover.ports(site, cloud))):
+            return
+        with contextlib.suppress(NoBalancers):
+            for each in cloud.balancers.marked(mark(site)):
+                self._context.report("destroy", each.name, "delete balancer")
+                cloud.balancers.delete(each)
+                self._note("balancer", each.name)
 
     def _server(self, server: Server) -> None:
         self._context.report("destroy", server.name, "delete server")

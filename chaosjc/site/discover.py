@@ -1,4 +1,4 @@
-"""The cloud, the pool of GlusterFS servers, and the Kubernetes cluster → topology."""
+"""The cloud, the pool of GlusterFS servers, the Kubernetes cluster and the balancer before it → topology."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from chaosjc.checks import gluster
 from chaosjc.checks.gluster import Health
+from chaosjc.drivers.balancer import Balancers
+from chaosjc.drivers.balancer_values import Member
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.gluster_values import BrickInfo, VolumeInfo
 from chaosjc.drivers.kubernetes import Cluster
@@ -16,31 +18,51 @@ from chaosjc.drivers.openstack_values import Port, Server
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import ChaosJCError, RemoteError
 from chaosjc.site import cluster_view
+from chaosjc.site.adopted import check_servers
 from chaosjc.site.model import SiteFile
-from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
+from chaosjc.site.sections import FRONT, PODS, Lbaas
+from chaosjc.site.topology import Brick, Front, FrontMember, ReplicaSet, Topology, Vm, Volume
 
 SITE, ROLE, DIGEST = "chaosjc:site", "chaosjc:role", "chaosjc:digest"
 """Metadata of a server: whose it is, what it is for, and of which user data it was made."""
 
 
 def topology(site: SiteFile, cloud: Cloud) -> Topology:
-    """Every server that carries the site's mark, also such as the file no longer names. One request."""
-    return from_servers(site, cloud.find_servers({SITE: site.name}))
+    """Every server that carries the site's mark, also such as the file no longer names. One request.
+
+    Of an adopted site, every server that its file means; UsageError where the file does not fit what is there.
+    """
+    servers = cloud.servers() if site.adopted else cloud.find_servers({SITE: site.name})
+    if site.adopted:
+        policy = (*site.policy.targets, *site.policy.protected)
+        check_servers(site.adopted, servers, [name for name in policy if not PODS.fullmatch(name)])
+    return from_servers(site, servers)
+
+
+def present(site: SiteFile, cloud: Cloud) -> tuple[Vm, ...]:
+    """The same VMs, whether or not the file of an adopted site fits all that is there: for who puts things back."""
+    return from_servers(site, cloud.servers() if site.adopted else cloud.find_servers({SITE: site.name})).vms
 
 
 def from_servers(site: SiteFile, servers: tuple[Server, ...]) -> Topology:
-    """Pure."""
-    return Topology(tuple(sorted((_vm(site, each) for each in servers), key=lambda vm: (vm.name, vm.uuid))))
+    """Pure. Of an adopted site, without those that fit none of its roles."""
+    found = [each for each in servers if site.adopted is None or site.adopted.roles_of(each)]
+    return Topology(tuple(sorted((_vm(site, each) for each in found), key=lambda vm: (vm.name, vm.uuid))))
+
+
+def members(site: SiteFile, roles: Collection[str], vms: Collection[Vm]) -> tuple[str, ...]:
+    """The names of the VMs of these roles: those of the file, be they there or not, or of an adopted site's `vms`."""
+    return tuple(each.name for each in (vms if site.adopted else site.machines) if each.role in roles)
 
 
 LOOK = 10.0  # seconds that the pool gets for each question, where a brick may hang
 
 
-def pool(site: SiteFile, ssh: Ssh) -> Gluster | None:
-    """The site's GlusterFS servers, by their VMs' names; None where it has no storage."""
+def pool(site: SiteFile, ssh: Ssh, vms: Collection[Vm] = ()) -> Gluster | None:
+    """The site's GlusterFS servers, by their VMs' names; None where it has no storage. `vms` as for `members`."""
     if site.storage is None:
         return None
-    return Gluster.over(ssh, [each.name for each in site.machines if each.role == site.storage.role])
+    return Gluster.over(ssh, members(site, (site.storage.role,), vms))
 
 
 def with_volumes(found: Topology, site: SiteFile, servers: Gluster) -> Topology:
@@ -75,17 +97,46 @@ def with_cluster(found: Topology, site: SiteFile, connect: Callable[[], Cluster]
         return replace(found, cluster=None)
 
 
+def with_front(found: Topology, site: SiteFile, cloud: Cloud) -> Topology:
+    """The same with the balancer before its hub; `front` is None where Octavia does not answer. Raises nothing."""
+    if site.lbaas is None:
+        return found
+    try:
+        return replace(found, front=_front(site.lbaas, cloud.balancers, mark(site), found))
+    except RemoteError:
+        return replace(found, front=None)
+
+
+def _front(lbaas: Lbaas, octavia: Balancers, marked: str, found: Topology) -> Front:
+    balancer = next(iter(octavia.marked(marked)), None)
+    if balancer is None:
+        return Front(sacrificial=lbaas.sacrificial)
+    listeners = [each for each in octavia.listeners(balancer.id) if each.port == lbaas.listen]
+    pool = listeners[0].pool_id if listeners else ""
+    members = octavia.members(pool) if pool else ()
+
+    def known(each: Member) -> FrontMember:
+        """The VM by its address; by the member's name while there is none."""
+        vm = next((vm.name for vm in found.vms if vm.address == each.address), each.name)
+        ids = (each.id, balancer.id, pool)
+        return FrontMember(vm, *ids, each.address, each.port, each.enabled, each.operating, each.answers)
+
+    told = (balancer.id, balancer.address, lbaas.listen, balancer.operating)
+    return Front(*told, tuple(map(known, members)), lbaas.sacrificial)
+
+
 def mounting(site: SiteFile, volume: str, found: Topology) -> dict[str, str]:
     """The VMs that ought to mount a volume, and their addresses; one that is not there has none."""
     addresses = {vm.name: vm.address for vm in found.vms}
-    return {name: addresses.get(name, "") for name in clients(site, volume)}
+    several = {vm.name for vm in found.vms if vm.also and site.adopted}  # by which of them it mounts, nobody has said
+    return {name: addresses.get(name, "") for name in clients(site, volume, found.vms) if name not in several}
 
 
-def clients(site: SiteFile, volume: str) -> tuple[str, ...]:
-    """The VMs that mount a volume by the site file; of one that it does not name, none."""
+def clients(site: SiteFile, volume: str, vms: Collection[Vm]) -> tuple[str, ...]:
+    """The VMs that mount a volume by the site file; of one that it does not name, none. `vms` as for `members`."""
     if site.storage is None or volume not in site.storage.volumes:
         return ()
-    return tuple(each.name for each in site.machines if each.role in site.storage.clients)
+    return members(site, site.storage.clients, vms)
 
 
 @dataclass(frozen=True)
@@ -106,23 +157,23 @@ class _Look:
         )
         named = self.site.storage.volumes.get(layout.name) if self.site.storage else None
         mounts = {
-            *clients(self.site, layout.name),
+            *clients(self.site, layout.name, self.found.vms),
             *self._connected(health, {b.vm for each in sets for b in each.bricks}),
         }
         return Volume(layout.name, sets, tuple(sorted(mounts)), named is not None and named.sacrificial, health.reasons)
 
     def _brick(self, layout: VolumeInfo, brick: BrickInfo) -> Brick:
-        there = next((vm.name for vm in self.found.vms if brick.host in (vm.name, vm.address)), "")
+        there = next((vm.name for vm in self.found.vms if vm.called(brick.host)), "")
         gone = brick.host if any(each.name == brick.host for each in self.site.machines) else ""
         return Brick(layout.name, there or gone, brick.path, brick.arbiter, self.online.get(brick.id))
 
     def _connected(self, health: Health, carrying: Collection[str]) -> set[str]:
         """VMs by address; those that carry bricks are connected in any case, by their self-heal daemons."""
-        return {vm.name for vm in self.found.vms if vm.address in health.clients and vm.name not in carrying}
+        return {vm.name for vm in self.found.vms if health.clients & set(vm.addresses) and vm.name not in carrying}
 
 
 def _vm(site: SiteFile, server: Server) -> Vm:
-    role = server.metadata.get(ROLE, "")
+    role = site.adopted.roles_of(server)[0] if site.adopted else server.metadata.get(ROLE, "")
     return Vm(
         name=server.name,
         uuid=server.id,
@@ -131,6 +182,7 @@ def _vm(site: SiteFile, server: Server) -> Vm:
         opted_in=site.opted_in(server.name, role),
         protected=site.protected(server.name, role),
         status=server.status,
+        also=server.addresses[1:],
     )
 
 
@@ -145,10 +197,16 @@ def in_cloud(site: SiteFile, name: str) -> str:
 
 
 def addresses(site: SiteFile, ports: Iterable[Port]) -> dict[str, str]:
-    """VM name → address, by the site's ports: a deleted VM's successor gets the same."""
+    """VM name → address, by the site's ports: a deleted VM's successor gets the same. The VIP is one of them."""
     found = {each.name: each.address for each in ports}
-    wanted = {each.name: each.address or found.get(in_cloud(site, each.name), "") for each in site.machines}
+    named = {each.name: each.address for each in site.machines} | ({FRONT: site.lbaas.vip} if site.lbaas else {})
+    wanted = {name: address or found.get(in_cloud(site, name), "") for name, address in named.items()}
     return {name: address for name, address in wanted.items() if address}
+
+
+def vip(site: SiteFile, ports: Iterable[Port]) -> Port | None:
+    """The port of the VIP, if there is one: it tells of a balancer also when the file names none any more."""
+    return next((each for each in ports if each.name == in_cloud(site, FRONT) and each.description == mark(site)), None)
 
 
 def ports(site: SiteFile, cloud: Cloud) -> tuple[Port, ...]:

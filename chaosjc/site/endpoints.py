@@ -6,7 +6,8 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,9 +16,11 @@ from chaosjc.drivers import command, kubernetes_api
 from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import RemoteError
-from chaosjc.site.model import BASTION, MONITOR
+from chaosjc.site.adopted import Adopted
+from chaosjc.site.model import BASTION, MONITOR, SiteFile
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.state import SiteState
+from chaosjc.site.topology import Vm
 
 READY = 20.0  # seconds for the first connection
 RETRY = 0.5  # seconds between two attempts
@@ -33,25 +36,38 @@ class Child(Protocol):
     def wait(self, timeout: float | None = None) -> int: ...  # noqa: D102
 
 
+@dataclass(frozen=True)
+class Way:
+    """How an API server is reached: `through` is an SSH host, empty for directly, `to` what that host knows it by."""
+
+    kubeconfig: Path
+    through: str
+    to: str = "127.0.0.1"
+
+
 @contextlib.contextmanager
-def prometheus(state: SiteState, clock: Clock | None = None) -> Generator[str]:
+def prometheus(state: SiteState, clock: Clock | None = None, *, at: str | None = None) -> Generator[str]:
     """The base URL of the site's Prometheus, `http://127.0.0.1:PORT`, good until the block ends.
 
-    Raises RemoteError unless it can be reached now; later breaks are mended in the background. The forward ends with
-    this process, however that ends.
+    `at` is that of an adopted site: a URL, or HOST:PORT on an SSH host. Raises RemoteError unless it can be reached
+    now; later breaks are mended in the background. The forward ends with this process, however that ends.
     """
-    forward = Forward(Ssh(state.ssh_config), MONITOR, PROMETHEUS_PORT, state.logs / "forward.log")
+    host, _, remote = (at or f"{MONITOR}:{PROMETHEUS_PORT}").rpartition(":")
+    if at and "://" in at:
+        yield at.rstrip("/")
+        return
+    forward = Forward(Ssh(state.ssh_config), host, int(remote), state.logs / "forward.log")
     with _open(forward, clock) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
-def kubernetes(state: SiteState, clock: Clock | None = None) -> Generator[Cluster]:
-    """The site's cluster, by the kubeconfig of its state directory; the same holds for it.
+def kubernetes(state: SiteState, clock: Clock | None = None, *, way: Way | None = None) -> Generator[Cluster]:
+    """The site's cluster, by the kubeconfig of its state directory; the same holds for it. `way` is an adopted site's.
 
     Raises RemoteError also where the API server refuses the kubeconfig's user, or shows another name.
     """
-    with _api_server(state, clock) as (kubeconfig, url):
+    with _api_server(state, clock, way) as (kubeconfig, url):
         yield Cluster.connect(kubeconfig, url)
 
 
@@ -62,22 +78,43 @@ def kubeconfig(state: SiteState, clock: Clock | None = None) -> Generator[str]:
         yield kubernetes_api.through(text, url)
 
 
+def way_to(site: SiteFile, vms: Collection[Vm]) -> Way | None:
+    """To the API server that an adopted site's kubeconfig names; None for a site that chaosjc deploys.
+
+    By the VM that it is on, else by the bastion; without one, a kubeconfig that names another host works from here.
+    """
+    return adopted_way(site.adopted, vms) if site.adopted else None
+
+
+def adopted_way(adopted: Adopted, vms: Collection[Vm]) -> Way:
+    """The same by that section alone. RemoteError where the kubeconfig cannot be read, UsageError where it is none."""
+    host, _ = kubernetes_api.address(_read(Path(adopted.kubeconfig), "adopted.kubeconfig names it"))
+    at_home = next((vm.name for vm in vms if vm.called(host)), "")
+    return Way(Path(adopted.kubeconfig), at_home or adopted.bastion or "", host)
+
+
 @contextlib.contextmanager
-def _api_server(state: SiteState, clock: Clock | None) -> Generator[tuple[str, str]]:
-    """The kubeconfig as it is, and the URL of the forward to its server."""
-    try:
-        text = state.kubeconfig.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RemoteError(
-            f"{state.kubeconfig}: {error.strerror}",
-            hint="`chaosjc site deploy` writes it; of an adopted site, put it there",
-        ) from error
+def _api_server(state: SiteState, clock: Clock | None, way: Way | None = None) -> Generator[tuple[str, str]]:
+    """The kubeconfig as it is, and the URL of the forward to its server; empty where none is needed."""
+    text = _read(way.kubeconfig if way else state.kubeconfig, "`chaosjc site deploy` writes it")
     host, port = kubernetes_api.address(text)
-    vm, log = _vm(state.ssh_config, host), state.logs / "kubernetes.log"
-    to = "127.0.0.1" if vm else host  # at home no firewall is between
-    forward = Forward(Ssh(state.ssh_config), vm or BASTION, port, log, to=to, what="Kubernetes API")
+    if way is None:
+        vm = _vm(state.ssh_config, host)
+        way = Way(state.kubeconfig, vm) if vm else Way(state.kubeconfig, BASTION, host)  # at home, no firewall between
+    if not way.through:
+        yield text, ""
+        return
+    log = state.logs / "kubernetes.log"
+    forward = Forward(Ssh(state.ssh_config), way.through, port, log, to=way.to, what="Kubernetes API")
     with _open(forward, clock) as local:
         yield text, f"https://127.0.0.1:{local}"
+
+
+def _read(kubeconfig: Path, hint: str) -> str:
+    try:
+        return kubeconfig.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RemoteError(f"{kubeconfig}: {error.strerror}", hint=hint) from error
 
 
 @contextlib.contextmanager

@@ -17,7 +17,9 @@ from chaosjc.site.sections import Kubernetes
 API_PORT = 6443
 RESOLV_CONF = "/etc/kubernetes/resolv.conf"
 """What names outside the cluster are asked of; CoreDNS does not start without one."""
-_SYSTEM = "kube-system"
+SYSTEM = "kube-system"
+PROMETHEUS = "prometheus"
+"""Account, role and secret of the site's Prometheus, which runs outside the cluster."""
 _CNI = {
     "name": "cbr0",
     "cniVersion": "0.3.1",
@@ -32,7 +34,8 @@ def manifests(site: SiteFile) -> dict[str, str]:
     cluster = site.kubernetes
     if cluster is None:
         return {}
-    return {"flannel": json.dumps({"apiVersion": "v1", "kind": "List", "items": _flannel(cluster, site.control_plane)})}
+    found = {"flannel": _flannel(cluster, site.control_plane), PROMETHEUS: _prometheus()}
+    return {name: json.dumps({"apiVersion": "v1", "kind": "List", "items": items}) for name, items in found.items()}
 
 
 def kubeadm_init(site: SiteFile, cluster: Kubernetes, address: str) -> str:
@@ -112,24 +115,15 @@ def _arguments(values: Mapping[str, str]) -> list[Object]:
 
 
 def _flannel(cluster: Kubernetes, master: str) -> list[Object]:
-    name: Object = {"name": "flannel", "namespace": _SYSTEM}
+    name: Object = {"name": "flannel", "namespace": SYSTEM}
     rules = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"]},
     ]
-    rbac = "rbac.authorization.k8s.io"
     network = {"Network": cluster.pods, "EnableNFTables": False, "Backend": {"Type": "vxlan"}}
     return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": name},
-        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": "flannel"}, "rules": rules},
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "flannel"},
-            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "flannel"},
-            "subjects": [{"kind": "ServiceAccount", **name}],
-        },
+        *_account("flannel", rules),
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -144,6 +138,36 @@ def _flannel(cluster: Kubernetes, master: str) -> list[Object]:
                 "selector": {"matchLabels": {"app": "flannel"}},
                 "template": {"metadata": {"labels": {"app": "flannel"}}, "spec": _flannel_pod(cluster, master)},
             },
+        },
+    ]
+
+
+def _prometheus() -> list[Object]:
+    """It may read metrics of kubelets and nothing else. The token does not expire: nobody is there to renew it."""
+    rules = [{"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]}]
+    about = {"kubernetes.io/service-account.name": PROMETHEUS}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": PROMETHEUS, "namespace": SYSTEM, "annotations": about},
+    }
+    return [*_account(PROMETHEUS, rules), secret]
+
+
+def _account(name: str, rules: list[Object]) -> list[Object]:
+    """A service account of the system, and what it may do in the whole cluster."""
+    account: Object = {"name": name, "namespace": SYSTEM}
+    rbac = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", **account}],
         },
     ]
 

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Monitoring, Name, Policy
+from chaosjc.site.adopted import Adopted, check_file
+from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Lbaas, Monitoring, Name, Policy, Storage
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Problems, did_you_mean, quote
@@ -69,7 +70,7 @@ class NetworkModel(Model):
     @field_validator("cidr")
     @classmethod
     def _cidr(cls, value: str) -> str:
-        return str(ipaddress.IPv4Network(value))
+        return value and str(ipaddress.IPv4Network(value))
 
 
 class Role(Model):
@@ -103,52 +104,6 @@ class Ssh(Model):
     host_certificates: Duration = 365 * 86400.0
 
 
-class StorageCanary(Model):
-    """The synthetic user of each mount: one write every `every`, kept for `keep` and compared every `audit`."""
-
-    every: Annotated[Duration, Field(ge=0.02)] = 0.1
-    keep: Annotated[Duration, Field(ge=10)] = 600.0
-    audit: Annotated[Duration, Field(ge=1)] = 10.0
-
-
-class Volume(Model):
-    """A GlusterFS volume: `distribute` sets of `replica` bricks, of which `arbiter` (0 or 1) hold names only.
-
-    `options` are set explicitly, over those that every volume gets (`stages.volumes_plan`). A `sacrificial` volume may
-    lose its quorum: experiments of that kind have one of their own, on a disk that no other volume needs.
-    """
-
-    replica: int = Field(3, ge=1, le=9)
-    arbiter: int = Field(0, ge=0, le=1)
-    distribute: int = Field(1, ge=1, le=99)
-    mount: Directory
-    disk: Directory | None = None
-    """Which data disk of the brick VMs carries it; by default their first."""
-    sacrificial: bool = False
-    options: dict[str, str | int | bool] = Field(default_factory=dict[str, str | int | bool])
-    canary: StorageCanary | None = None
-    """Its synthetic users' own pace, all of it; by default the one of the storage."""
-
-    @model_validator(mode="after")
-    def _layout(self) -> Self:
-        if self.arbiter and self.replica != 3:
-            raise ValueError("an arbiter is the third of three: replica 3, arbiter 1")
-        return self
-
-
-class Storage(Model):
-    """Homes and other shared volumes: the VMs of `role` carry one brick of each, those of `clients` mount them."""
-
-    role: Name = "brick"
-    clients: tuple[Name, ...] = ("worker",)
-    volumes: dict[Name, Volume] = Field(min_length=1)
-    canary: StorageCanary = StorageCanary()
-
-    def canary_of(self, volume: str) -> StorageCanary:
-        """The pace of a volume's synthetic users."""
-        return self.volumes[volume].canary or self.canary
-
-
 class SiteFile(Model):
     """A whole site."""
 
@@ -161,14 +116,16 @@ class SiteFile(Model):
     managed: bool = True
     controller: str = ""
     state: str = ""
-    network: NetworkModel
-    security_groups: dict[Name, tuple[Rule, ...]]
-    roles: dict[Name, Role]
+    adopted: Adopted | None = None
+    network: NetworkModel = Field(default_factory=lambda: NetworkModel(cidr=""))
+    security_groups: dict[Name, tuple[Rule, ...]] = Field(default_factory=dict[str, tuple[Rule, ...]])
+    roles: dict[Name, Role] = Field(default_factory=dict[str, Role])
     ssh: Ssh = Ssh()
     monitoring: Monitoring = Monitoring()
     storage: Storage | None = None
     kubernetes: Kubernetes | None = None
     hub: Hub | None = None
+    lbaas: Lbaas | None = None
     policy: Policy = Policy()
     vars: dict[str, str | int | float] = Field(default_factory=dict[str, str | int | float])
 
@@ -187,7 +144,7 @@ class SiteFile(Model):
     @field_validator("roles")
     @classmethod
     def _roles(cls, roles: dict[str, Role], info: ValidationInfo) -> dict[str, Role]:
-        for needed in (BASTION, MONITOR):
+        for needed in (BASTION, MONITOR) if info.data.get("managed", True) else ():
             if needed not in roles:
                 raise ValueError(f"a site needs the role {needed}")
             if _names(needed, roles[needed]) != (needed,):
@@ -202,7 +159,21 @@ class SiteFile(Model):
         return roles
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _deployed(self) -> Self:
+        """By chaosjc, so that all of it is in the file, or by others, so that none of it is."""
+        if self.managed and self.adopted:
+            raise ValueError("adopted: says how a site of others is found: write `managed: false`")
+        if self.adopted:
+            check_file(self, self.adopted.kubeconfig)
+        elif not self.managed:
+            raise ValueError("managed: false: others deployed the site: the section `adopted` must say how to find it")
+        elif missing := [each for each in ("network", "security_groups", "roles") if each not in self.model_fields_set]:
+            raise ValueError(f"{', '.join(missing)}: required of a site that chaosjc deploys, but missing")
+        else:
+            self._check_machines()
+        return self
+
+    def _check_machines(self) -> None:
         machines = self.machines
         if len({each.name for each in machines}) < len(machines):
             raise ValueError("two roles give the same VM name")
@@ -213,9 +184,13 @@ class SiteFile(Model):
                 raise ValueError(f"address {address} is outside {network}")
         if len(set(fixed)) < len(fixed):
             raise ValueError("two VMs have the same address")
-        known = {*self.roles, *(each.name for each in machines)}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        known = {*self.role_names, *(each.name for each in self.machines)}
         for name in (*self.policy.targets, *self.policy.protected):
-            if name not in known and not PODS.fullmatch(name):
+            found = name in known or (self.adopted is not None and self.adopted.may_name(name))
+            if not found and not PODS.fullmatch(name):
                 raise ValueError(f"policy: no role or VM {quote(name)}; {did_you_mean(name, known)}")
         if self.environment not in PRIVATE and not (self.controller or self.state):
             raise ValueError(f"a {self.environment} site has one writer: name its `controller` or a shared `state`")
@@ -226,8 +201,12 @@ class SiteFile(Model):
         if self.storage is None:
             return self
         for name in (self.storage.role, *self.storage.clients):
-            if name not in self.roles:
-                raise ValueError(f"storage: no role {quote(name)}; {did_you_mean(name, self.roles)}")
+            if name not in self.role_names:
+                raise ValueError(f"storage: no role {quote(name)}; {did_you_mean(name, self.role_names)}")
+        if self.adopted:
+            return self
+        if not self.storage.volumes:
+            raise ValueError("storage: volumes: one or more are needed")
         role = self.roles[self.storage.role]
         if not role.disks:
             raise ValueError(f"storage: role {self.storage.role} needs `disks` for its bricks")
@@ -249,7 +228,7 @@ class SiteFile(Model):
     @model_validator(mode="after")
     def _sacrifices(self) -> Self:
         """What fills the disk of a volume that may be lost must not fill that of one that may not."""
-        volumes = self.storage.volumes if self.storage else {}
+        volumes = self.storage.volumes if self.storage and not self.adopted else {}
         kept = {self._disk(name): name for name, volume in volumes.items() if not volume.sacrificial}
         for name, volume in volumes.items():
             if volume.sacrificial and self._disk(name) in kept:
@@ -262,13 +241,17 @@ class SiteFile(Model):
     @model_validator(mode="after")
     def _cluster(self) -> Self:
         cluster = self.kubernetes
+        if self.lbaas:
+            self.lbaas.check(self.hub, self.network.cidr, {each.name: each.address for each in self.machines})
         if cluster is None:
             if self.hub:
                 raise ValueError("hub: it runs on `kubernetes`, which the file does not have")
             return self
         for name in (cluster.control_plane, *cluster.workers):
-            if name not in self.roles:
-                raise ValueError(f"kubernetes: no role {quote(name)}; {did_you_mean(name, self.roles)}")
+            if name not in self.role_names:
+                raise ValueError(f"kubernetes: no role {quote(name)}; {did_you_mean(name, self.role_names)}")
+        if self.adopted:
+            return self
         known = {*self.roles, *(each.name for each in self.machines)}
         for name in cluster.labels:
             if name not in known:
@@ -283,8 +266,18 @@ class SiteFile(Model):
         return self
 
     @property
+    def role_names(self) -> tuple[str, ...]:
+        """What its VMs are for."""
+        return tuple(self.adopted.servers if self.adopted else self.roles)
+
+    @property
+    def bastion(self) -> str:
+        """The SSH host through which all others are reached; empty where they are reached without one."""
+        return self.adopted.bastion or "" if self.adopted else BASTION
+
+    @property
     def machines(self) -> tuple[Machine, ...]:
-        """Every VM that the site should have, in the order of the file."""
+        """Every VM that the site should have, in the order of the file; of an adopted site none is planned."""
         return tuple(
             Machine(name, role_name, role, _nth(role.address, index))
             for role_name, role in self.roles.items()
@@ -370,7 +363,9 @@ def load(path: Path) -> SiteFile:
 
 
 def _beside(path: Path, site: SiteFile) -> SiteFile:
-    """With the chart's path as it is seen from anywhere: a relative one begins at the file."""
+    """With its paths as they are seen from anywhere: a relative one begins at the file."""
+    if site.adopted:
+        return site.model_copy(update={"adopted": site.adopted.beside(path.parent)})
     if not (site.hub and site.hub.chart):
         return site
     chart = str((path.parent / site.hub.chart).resolve())

@@ -1,12 +1,13 @@
-"""Sections of the site file: monitoring, Kubernetes on the VMs, JupyterHub on that, and what may be broken."""
+"""Sections of the site file: monitoring, storage, Kubernetes on the VMs, JupyterHub on that, its front, the policy."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from chaosjc.spec.model import Model
 from chaosjc.spec.scalars import Duration
@@ -21,11 +22,78 @@ Label = Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([
 """The key of a Kubernetes label."""
 
 
+JOBS = frozenset({"node", "gluster", "storage", "hub", "jupyterhub", "kubelet", "prometheus"})
+"""What the site's Prometheus scrapes by itself, by what it calls it."""
+
+Endpoint = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[1-9]\d{0,4}$")]
+"""HOST:PORT."""
+
+
 class Monitoring(Model):
-    """Prometheus on the monitor VM."""
+    """Prometheus on the monitor VM.
+
+    `also` are further exporters that it scrapes, HOST:PORT by job, as it can reach them from there: above all the
+    site's controller, which listens elsewhere (`chaosjc serve --listen`): `also: {controller: [10.0.0.9:9830]}`.
+    """
 
     scrape_interval: Duration = 15.0
     retention: Duration = 15 * 86400.0
+    also: dict[Name, Annotated[tuple[Endpoint, ...], Field(min_length=1)]] = Field(
+        default_factory=dict[str, tuple[str, ...]]
+    )
+
+    @field_validator("also")
+    @classmethod
+    def _also(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if taken := sorted(value.keys() & JOBS):
+            raise ValueError(f"{', '.join(taken)}: the site's own job has this name")
+        return value
+
+
+class StorageCanary(Model):
+    """The synthetic user of each mount: one write every `every`, kept for `keep` and compared every `audit`."""
+
+    every: Annotated[Duration, Field(ge=0.02)] = 0.1
+    keep: Annotated[Duration, Field(ge=10)] = 600.0
+    audit: Annotated[Duration, Field(ge=1)] = 10.0
+
+
+class Volume(Model):
+    """A GlusterFS volume: `distribute` sets of `replica` bricks, of which `arbiter` (0 or 1) hold names only.
+
+    `options` are set explicitly, over those that every volume gets (`stages.volumes_plan`). A `sacrificial` volume may
+    lose its quorum: experiments of that kind have one of their own, on a disk that no other volume needs.
+    """
+
+    replica: int = Field(3, ge=1, le=9)
+    arbiter: int = Field(0, ge=0, le=1)
+    distribute: int = Field(1, ge=1, le=99)
+    mount: Directory
+    disk: Directory | None = None
+    """Which data disk of the brick VMs carries it; by default their first."""
+    sacrificial: bool = False
+    options: dict[str, str | int | bool] = Field(default_factory=dict[str, str | int | bool])
+    canary: StorageCanary | None = None
+    """Its synthetic users' own pace, all of it; by default the one of the storage."""
+
+    @model_validator(mode="after")
+    def _layout(self) -> Self:
+        if self.arbiter and self.replica != 3:
+            raise ValueError("an arbiter is the third of three: replica 3, arbiter 1")
+        return self
+
+
+class Storage(Model):
+    """Homes and other shared volumes: the VMs of `role` carry one brick of each, those of `clients` mount them."""
+
+    role: Name = "brick"
+    clients: tuple[Name, ...] = ("worker",)
+    volumes: dict[Name, Volume] = Field(default_factory=dict[str, Volume])
+    canary: StorageCanary = StorageCanary()
+
+    def canary_of(self, volume: str) -> StorageCanary:
+        """The pace of a volume's synthetic users."""
+        return self.volumes[volume].canary or self.canary
 
 
 class Kubernetes(Model):
@@ -61,8 +129,9 @@ class Kubernetes(Model):
 class HubCanary(Model):
     """The hub's synthetic users: from spawn to stop every `ladder`, and live servers.
 
-    They enter by `front`, a worker, by default the first: one that no experiment breaks. Where the authenticator takes
-    passwords, `password` is that of canary-login; else its login page is enough.
+    They enter by `front`: the name of a worker, or `front` for the balancer, which it is by default where there is one;
+    else the first worker: name one that no experiment breaks. Where the authenticator takes passwords, `password` is
+    that of canary-login; else its login page is enough.
     """
 
     ladder: Annotated[Duration, Field(ge=5)] = 30.0
@@ -84,6 +153,77 @@ class Hub(Model):
     port: int = Field(30080, ge=30000, le=32767)
     values: dict[str, Any] = Field(default_factory=dict[str, Any])
     canary: HubCanary = HubCanary()
+
+
+FRONT = "front"
+"""What the VIP is called on the site's VMs, and by the canary."""
+PROXY_HEALTH = "/_chp_healthz"
+"""The proxy answers it by itself. `/hub/health` goes through it to the hub: a hub that restarts would take every member
+out at once, and the way to all running notebooks with them."""
+
+
+def _whole_seconds(value: float) -> float:
+    if value % 1:
+        raise ValueError("Octavia counts in whole seconds")
+    return value
+
+
+WholeSeconds = Annotated[Duration, Field(ge=1, le=3600), AfterValidator(_whole_seconds)]
+Retries = Annotated[int, Field(ge=1, le=10)]
+
+
+class HealthMonitor(Model):
+    """How the balancer learns that a member does not answer: asked every `every`, it may miss `failures` in a row."""
+
+    type: Literal["http", "tcp"] = "http"
+    path: Annotated[str, StringConstraints(pattern=r"^/[^\s]*$")] = PROXY_HEALTH
+    every: WholeSeconds = 5.0
+    timeout: WholeSeconds = 3.0
+    failures: Retries = 3
+    successes: Retries = 1
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.timeout > self.every:
+            raise ValueError("`timeout` is longer than `every`: the next question would come before the answer")
+        return self
+
+
+class Lbaas(Model):
+    """An Octavia load balancer in front of the hub's proxy: its members are all workers, at `hub.port`.
+
+    It hands on TCP as it is: what comes through may be WebSockets, and TLS if the proxy ends it. There always is a
+    health monitor: Octavia makes none by itself, and hands users to dead members without it. A `sacrificial` one may
+    lose its last member.
+    """
+
+    vip: str = ""
+    listen: Annotated[int, Field(ge=1, le=65535)] = 80
+    method: Literal["round-robin", "least-connections", "source-ip"] = "round-robin"
+    provider: str = ""
+    monitor: HealthMonitor = HealthMonitor()
+    idle: Annotated[Duration, Field(ge=60, le=86400)] = 300.0
+    """How long a connection may say nothing before it is cut. Octavia's own 50 s are little more than the 30 s at which
+    Jupyter pings the WebSocket of a kernel: one that stalls would lose it; and other applications never ping."""
+    connect: Annotated[Duration, Field(ge=0.1, le=60)] = 1.0
+    """How long a member may take to accept a connection before another is tried; Octavia's own is 5 s."""
+    sacrificial: bool = False
+
+    @field_validator("vip")
+    @classmethod
+    def _vip(cls, value: str) -> str:
+        return value and str(ipaddress.IPv4Address(value))
+
+    def check(self, hub: Hub | None, network: str, machines: Mapping[str, str]) -> None:
+        """Raise ValueError unless it fits the rest of the file; `machines` are addresses by name."""
+        if hub is None:
+            raise ValueError("lbaas: it stands in front of a `hub`, which the file does not have")
+        if FRONT in machines:
+            raise ValueError(f"lbaas: the VIP is called {FRONT}, and so is a VM")
+        if self.vip and ipaddress.IPv4Address(self.vip) not in ipaddress.IPv4Network(network):
+            raise ValueError(f"lbaas: vip {self.vip} is outside {network}")
+        if self.vip and self.vip in machines.values():
+            raise ValueError(f"lbaas: vip {self.vip} is the address of a VM")
 
 
 PODS = re.compile(r"pods/(?:[a-z0-9][a-z0-9-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -1,4 +1,7 @@
-"""The OpenSSH client's configuration: every VM by its name, through the bastion, recognised by its certificate."""
+"""The OpenSSH client's configuration: every VM by its name, through the bastion, recognised by its certificate.
+
+Of a site that others deployed, theirs is used as it is; ours only says what it does not.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaosjc.errors import UsageError
 from chaosjc.site.keys import PublicKeys
 from chaosjc.site.model import BASTION
 from chaosjc.site.roles import access
@@ -29,6 +33,16 @@ class Login:
     identity: Path
 
 
+_PACE = """\
+    ConnectTimeout 5
+    ServerAliveInterval 2
+    ServerAliveCountMax 3
+    ControlMaster auto
+    ControlPersist 10m
+    LogLevel ERROR
+"""
+
+
 def write(state: SiteState, keys: PublicKeys, hosts: Iterable[Host]) -> None:
     """Bring both configurations and known_hosts up to date; nothing is written that is so already."""
     found = sorted(hosts, key=lambda each: each.name)
@@ -38,6 +52,24 @@ def write(state: SiteState, keys: PublicKeys, hosts: Iterable[Host]) -> None:
         (state.reader_config, access.READER, "reader"),
     ):
         write_atomically(path, render(found, Login(account, state.ssh / identity), state.sockets))
+
+
+def adopt(state: SiteState, theirs: str) -> Path:
+    """Write the configuration of an adopted site, which includes `theirs`, a path; UsageError where there is none."""
+    if not Path(theirs).is_file():
+        raise UsageError(f"{theirs}: no such file", hint="`adopted.ssh_config` is the configuration for `ssh -F`")
+    write_atomically(state.ssh_config, _including(theirs, state.hashed_sockets))
+    return state.ssh_config
+
+
+def _including(theirs: str, sockets: Path) -> str:
+    """What is said first holds: nobody is there to be asked, and for the rest theirs comes before ours."""
+    return f"""\
+BatchMode yes
+Include "{theirs}"
+Host *
+{_PACE}    ControlPath "{sockets}/%C"
+"""
 
 
 def render(hosts: list[Host], login: Login, sockets: Path) -> str:
@@ -61,13 +93,7 @@ Host *
     StrictHostKeyChecking yes
     UpdateHostKeys no
     BatchMode yes
-    ConnectTimeout 5
-    ServerAliveInterval 2
-    ServerAliveCountMax 3
-    ControlMaster auto
-    ControlPersist 10m
-    LogLevel ERROR
-"""
+{_PACE}"""
 
 
 def _block(alias: str, host: Host, account: str, sockets: Path) -> str:

@@ -78,12 +78,20 @@ class SiteState:
     @property
     def sockets(self) -> Path:
         """A private directory for ssh's shared connections, whose path is short enough for a socket."""
+        return self._sockets(LONGEST_SOCKET_DIRECTORY)
+
+    @property
+    def hashed_sockets(self) -> Path:
+        """The same for sockets that ssh names itself (`%C`), with 40 characters."""
+        return self._sockets(LONGEST_SOCKET_DIRECTORY - 15)
+
+    def _sockets(self, longest: int) -> Path:
         inside = self.root / "ctl"
-        if len(str(inside)) <= LONGEST_SOCKET_DIRECTORY:
+        if len(str(inside)) <= longest:
             return _private(inside)
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-        if runtime and len(runtime) < LONGEST_SOCKET_DIRECTORY - 20:
+        if runtime and len(runtime) < longest - 20:
             return _private(Path(runtime) / f"chaosjc-{digest}")
         return _private(Path(tempfile.gettempdir()) / f"chaosjc-{os.getuid()}-{digest}")
 

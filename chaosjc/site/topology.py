@@ -10,7 +10,10 @@ from chaosjc.site.cluster import NOT_LOOKED_AT, ClusterView
 
 @dataclass(frozen=True)
 class Vm:
-    """A server that carries the site's mark; `status` as Nova writes it, `opted_in` and `protected` by the policy."""
+    """A server of the site; `status` as Nova writes it, `opted_in` and `protected` by the policy.
+
+    `also` are its addresses besides the first.
+    """
 
     name: str
     uuid: str
@@ -19,6 +22,16 @@ class Vm:
     opted_in: bool
     protected: bool
     status: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.address, *self.also) if self.address else ()
+
+    def called(self, host: str) -> bool:
+        """Whether a volume's layout or a kubeconfig means it: by its name, with a domain or without, or an address."""
+        return host in (self.name, *self.addresses) or host.startswith(f"{self.name}.")
 
 
 @dataclass(frozen=True)
@@ -80,15 +93,53 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class FrontMember:
+    """A VM to which a balancer hands connections; `answers` is whether it does so now, `status` as Octavia has it.
+
+    `id` and those of its balancer and pool are Octavia's.
+    """
+
+    vm: str
+    id: str
+    balancer: str
+    pool: str
+    address: str
+    port: int
+    enabled: bool
+    status: str
+    answers: bool
+
+
+@dataclass(frozen=True)
+class Front:
+    """The balancer before the hub: where users come in; `id` is that of Octavia, empty where there is none."""
+
+    id: str = ""
+    address: str = ""
+    port: int = 0
+    status: str = ""
+    members: tuple[FrontMember, ...] = ()
+    sacrificial: bool = False
+
+    def member(self, vm: str) -> FrontMember | None:
+        """The member that is this VM."""
+        return next((each for each in self.members if each.vm == vm), None)
+
+
+NO_FRONT = Front()
+
+
+@dataclass(frozen=True)
 class Topology:
     """Everything that was found, sorted by name.
 
-    `volumes` is None where the site has storage that did not answer, and `cluster` where it has one that did not.
+    Where the site has storage, a cluster or a front that did not answer, `volumes`, `cluster` or `front` is None.
     """
 
     vms: tuple[Vm, ...]
     volumes: tuple[Volume, ...] | None = ()
     cluster: ClusterView | None = NOT_LOOKED_AT
+    front: Front | None = NO_FRONT
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -19,13 +19,16 @@ from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
 from chaosjc.site.roles import Surroundings, monitoring, userdata
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
-from chaosjc.site.stages import cluster_plan, infra_plan
+from chaosjc.site.sections import FRONT
+from chaosjc.site.stages import balancer_plan, cluster_plan, infra_plan
+from chaosjc.site.stages.balancer import Front
 from chaosjc.site.stages.cluster import Cluster
 from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
 
 LIMIT = 120.0  # seconds for one VM
+_HEARTBEAT = 10.0  # seconds: so often an amphora tells Octavia how its members are
 _HANDED_OVER = 5.0  # seconds: so often Prometheus's discovery hands new targets to its scrapers (discovery/manager.go)
 
 
@@ -59,11 +62,29 @@ def verify(context: Context) -> tuple[Result, ...]:
         Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
         for each in changes
     ]
-    cloud += [*_volumes(context), *_cluster(context), *_hub(context)]
+    cloud += [*_balancer(context), *_volumes(context), *_cluster(context), *_hub(context)]
     there = {each.name for each in facts.servers}
     machines = [each for each in context.machines if each.name in there]
     found = in_parallel(lambda each: _verify_vm(context, each, around), machines)
     return tuple(cloud + [result for results in found for result in results])
+
+
+def _balancer(context: Context) -> list[Result]:
+    """The balancer with its parts, and each member that users are handed to: a monitor gets its time to see it."""
+    if context.site.lbaas is None or context.only is not None:
+        return []
+    stage, monitor = Front(), context.site.lbaas.monitor
+    facts = stage.facts(context, patient=False)
+    end = context.clock.monotonic() + monitor.every * (monitor.successes + 1) + monitor.timeout + _HEARTBEAT
+    while facts.asked and not all(each.answers for each in facts.members) and context.clock.monotonic() < end:
+        context.clock.sleep(0.5)
+        facts = stage.facts(context, patient=False)
+    whys = balancer_plan.whys(context.site, facts)
+    online = [
+        Result(_role(context, name), name, f"member {name} ONLINE", held=not why, why=why) for name, why in whys.items()
+    ]
+    expected = [("-", f"balancer {discover.in_cloud(context.site, FRONT)}"), ("-", f"health monitor {FRONT}")]
+    return _of_stage(context, stage.plan(context.site, facts), expected, "" if facts.asked else "not asked") + online
 
 
 def _volumes(context: Context) -> list[Result]:

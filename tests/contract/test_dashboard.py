@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("prometheus")]
 VALUES = {
     "volume": ("homes", "scratch"), "vm": ("vm-001", "vm-002"), "brick": ("brick-001", "brick-002"),
     "peer": ("brick-001",), "through": ("worker-001", "worker-002"), "errno": ("EIO", "ENOSPC"),
-    "fop": ("fsync", "lookup"),
+    "fop": ("fsync", "lookup"), "rung": ("proxy", "spawn"), "entry": ("worker-001",), "reason": ("timeout",),
+    "worker": ("worker-001",),
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from keystone.cmd import bootstrap
 from keystone.common import driver_hints, provider_api
 
 DOMAIN = "default"
-SERVICE_USERS = ("nova", "placement", "glance", "neutron")
+SERVICE_USERS = ("nova", "placement", "glance", "neutron", "octavia")
 PROVIDERS = provider_api.ProviderAPIs
 
 

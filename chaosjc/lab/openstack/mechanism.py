@@ -26,6 +26,8 @@ from chaosjc.lab.machine.disks import write_atomically
 LOG = logging.getLogger(__name__)
 OPTIONS = [cfg.StrOpt("tag"), cfg.StrOpt("firewall")]
 _ROUND = 10.0
+_BALANCER = "Octavia"
+_OWNERS = ("compute:", _BALANCER)  # of ports that the host has
 
 
 class RangeTaken(exceptions.Conflict):
@@ -94,7 +96,7 @@ class LabMechanismDriver(api.MechanismDriver):
             self.stale.set()
             return
         admin = context.get_admin_context()
-        ports = [_port(p) for p in plugin.get_ports(admin) if p["device_owner"].startswith("compute:")]
+        ports = [_port(p) for p in plugin.get_ports(admin) if p["device_owner"].startswith(_OWNERS)]
         rules = [_rule(r) for r in plugin.get_security_group_rules(admin)]
         text = firewall.ruleset(self.names, ports, rules)
         shown = run(["nft", "-t", "list", "table", "bridge", self.names.table], check=False)
@@ -126,7 +128,8 @@ def _port(port):
         macs=(mac, *(pair.get("mac_address") or mac for pair in pairs)),
         addresses=tuple(addresses),
         groups=tuple(port["security_groups"]),
-        secured=port.get("port_security_enabled", True),
+        # A balancer listens where its listeners say; Octavia opens its group for them, which comes to the same
+        secured=port.get("port_security_enabled", True) and port["device_owner"] != _BALANCER,
     )
 
 

@@ -1,7 +1,8 @@
 """One process of the control plane: `python -m chaosjc.lab.openstack.serve SETTINGS ROLE`.
 
 ROLE `cloud` is keystone, placement, glance and all of nova behind one port, each below its path; ROLE `network` is
-neutron, which cannot share the process: it reads cfg.CONF at run time and listens on SQLAlchemy's Session class. RPC
+neutron, which cannot share their process: it reads cfg.CONF at run time and listens on SQLAlchemy's Session class.
+Octavia can share neutron's, if it is loaded first. RPC
 goes through memory, hence no message broker: whoever calls and whoever answers live in the same process.
 
 SETTINGS is a JSON file: etc, run, cgroup, ports {cloud, network}. The process holds a lock for its life, so that there
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import types
 from pathlib import Path
 
 from chaosjc.lab.machine.cgroup import Hierarchies
@@ -30,8 +32,9 @@ PREFIX = {
     "glance": "/image",
     "nova": "/compute",
     "neutron": "/network",
+    "octavia": "/load-balancer",
 }
-ROLES = {"cloud": ("keystone", "placement", "glance", "nova"), "network": ("neutron",)}
+ROLES = {"cloud": ("keystone", "placement", "glance", "nova"), "network": ("octavia", "neutron")}
 THREADS = 48  # services call each other while they answer: with few threads they would wait for each other for ever
 # Libraries that keep, or register options on, the global cfg.CONF when imported: each service gets its own copy
 _WITH_GLOBAL_CONF = (
@@ -128,6 +131,33 @@ def glance(etc):
     return api.application
 
 
+def octavia(etc):
+    """Neutron comes after it, and cfg.CONF is Neutron's then: whatever is loaded by need and binds it is loaded now."""
+    from octavia.api import app
+    from octavia.certificates.manager import noop  # noqa: F401
+    from octavia.compute.drivers.noop_driver import driver  # noqa: F401
+    from octavia.db import api as database
+    from octavia.network.drivers.neutron import allowed_address_pairs  # noqa: F401
+    from oslo_config import cfg
+
+    from chaosjc.lab.openstack import sqlite
+
+    cfg.CONF.clear_default("pool_timeout", group="database")  # which only a database server's pool takes
+    application = app.setup_app(argv=["octavia-api", "--config-file", f"{etc}/octavia.conf"])
+    _pin(cfg, "octavia")
+    sqlite.always_immediate.add(database.get_engine().url.database)
+    return application
+
+
+def _pin(cfg, package):
+    """Let what a package has loaded find the present cfg.CONF when it looks it up later."""
+    own = types.ModuleType(cfg.__name__)
+    vars(own).update(vars(cfg))
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == package and vars(module).get("cfg") is cfg:
+            module.cfg = own
+
+
 def neutron(etc):
     sys.argv = ["neutron-api"]
     import sqlalchemy.orm
@@ -208,6 +238,10 @@ def _load(settings, role):
             _wait_for(settings["ports"]["network"])
             start_nova_services()
         server.add(service, app)
+    if "octavia" in ROLES[role.name]:
+        from chaosjc.lab.openstack import balancing
+
+        balancing.start()
 
 
 def _wait_for(port):

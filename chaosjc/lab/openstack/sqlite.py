@@ -4,7 +4,8 @@ oslo.db begins every transaction deferred; on SQLite two of them that read and t
 locked", whatever the busy timeout. Here: WAL, so that readers never wait or block; and a transaction begun inside an
 enginefacade *writer* scope starts BEGIN IMMEDIATE, so that writers queue. Readers stay deferred on purpose: keystone
 leaks read transactions (a query iterated after its session). A second transaction of a thread that already holds the
-write lock of the same file stays deferred too.
+write lock of the same file stays deferred too. Octavia has no scopes, but ends each of its transactions: all that touch
+its database start IMMEDIATE.
 """
 
 import collections
@@ -23,6 +24,7 @@ class _Local(threading.local):
 
 
 _local = _Local()
+always_immediate = set()  # files
 _original_scope = enginefacade._TransactionContextManager._transaction_scope
 
 
@@ -48,9 +50,9 @@ def _connected(dbapi, record):
 
 @event.listens_for(Engine, "before_cursor_execute", retval=True)
 def _begin(connection, cursor, statement, parameters, context, executemany):
-    if statement == "BEGIN" and _local.writers:
+    if statement == "BEGIN":
         database = connection.engine.url.database
-        if not _local.held[database]:
+        if (_local.writers or database in always_immediate) and not _local.held[database]:
             _local.held[database] += 1
             connection.info["chaosjc_immediate"] = (threading.get_ident(), database)
             statement = "BEGIN IMMEDIATE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaosjc.site.model import BASTION, Machine, SiteFile
 from chaosjc.site.roles import Account, Contents, File, Surroundings, Unit
+from chaosjc.site.sections import FRONT
 
 ADMIN, READER, JUMP = "chaosjc", "reader", "jump"
 """Accounts: root by sudo, a fixed list of commands, and only the way through."""
@@ -93,5 +94,5 @@ exit 126
 
 def _hosts(site: SiteFile, around: Surroundings) -> str:
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-    named = {each.name: around.addresses.get(each.name, "") for each in site.machines}
+    named = {name: around.addresses.get(name, "") for name in (*(each.name for each in site.machines), FRONT)}
     return "\n".join([*lines, *(f"{address} {name}" for name, address in named.items() if address)]) + "\n"

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from importlib import resources
 
 from chaosjc.site import cluster
-from chaosjc.site.model import MONITOR, Machine, SiteFile, Storage
+from chaosjc.site.model import MONITOR, Machine, SiteFile
 from chaosjc.site.roles import Contents, File, Surroundings, Unit
-from chaosjc.site.sections import Hub
+from chaosjc.site.sections import FRONT, Hub, Storage
 
 GLUSTER_PORT = 9810
 STORAGE_PORT = 9811
@@ -142,12 +142,15 @@ def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> d
 
 
 def _hub_config(site: SiteFile, hub: Hub) -> dict[str, object]:
-    """Every worker is a way in by its NodePort, and has a live server."""
+    """Every worker is a way in by its NodePort, and has a live server; the balancer is where people come in."""
     workers = site.workers
+    entries = {each: f"http://{each}:{hub.port}" for each in workers}
+    if site.lbaas:
+        entries[FRONT] = f"http://{FRONT}:{site.lbaas.listen}"
     login: object = {"user": f"{cluster.CANARY}login", "password": hub.canary.password}
     return {
-        "entries": {each: f"http://{each}:{hub.port}" for each in workers},
-        "front": hub.canary.front or workers[0],
+        "entries": entries,
+        "front": hub.canary.front or (FRONT if site.lbaas else workers[0]),
         "token_file": HUB_TOKEN,
         "listen": HUB_PORT,
         "workers": list(workers),

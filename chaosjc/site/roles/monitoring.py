@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from chaosjc.site.model import MONITOR, Machine, SiteFile
-from chaosjc.site.roles import Contents, File, Surroundings, Unit, canary
+from chaosjc.site.roles import Contents, File, Surroundings, Unit, canary, scrapes
 from chaosjc.site.rules import rule_files
 from chaosjc.spec.scalars import format_duration
 
@@ -91,7 +91,10 @@ def _scrape_config(site: SiteFile) -> str:
     config = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "external_labels": {"site": site.name}},
         "rule_files": [f"{_RULES}/{name}" for name in rule_files(site)],
-        "scrape_configs": [{"job_name": job, "static_configs": listed} for job, listed in jobs.items()],
+        "scrape_configs": [
+            *({"job_name": job, "static_configs": listed} for job, listed in jobs.items()),
+            *scrapes.jobs(site),
+        ],
     }
     return json.dumps(config, indent=1) + "\n"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from chaosjc.site.model import Machine, SiteFile, Storage
+from chaosjc.site.model import Machine, SiteFile
 from chaosjc.site.roles import Contents, File, Surroundings, Unit
+from chaosjc.site.sections import Storage
 
 GLUSTERD = "glusterd.service"
 OPERATING_VERSION = 100000  # GlusterFS 10: what its whole pool can do

@@ -1,8 +1,8 @@
 """Recording and alerting rules for the site's Prometheus.
 
-`storage.yml` is the same for every site. What it cannot know is written by `rule_files` from the site file: which
-bricks there should be, so that one that vanished with its VM is down and not merely silent, how many of each replica
-set writing needs, and which volumes may lose that: for them nobody is woken.
+The files here are the same for every site that has what they are about. What `storage.yml` cannot know is written by
+`rule_files` from the site file: which bricks there should be, so that one that vanished with its VM is down and not
+merely silent, how many of each replica set writing needs, and which volumes may lose that: for them nobody is woken.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from chaosjc.site.model import SiteFile, Storage
+from chaosjc.site.model import SiteFile
+from chaosjc.site.sections import Storage
 
+STORAGE, HUB, CONTROLLER = "storage.yml", "hub.yml", "controller.yml"
 RULES: Mapping[str, str] = {
-    name: resources.files(__package__ or "").joinpath(name).read_text("utf-8") for name in ("storage.yml",)
+    name: resources.files(__package__ or "").joinpath(name).read_text("utf-8") for name in (STORAGE, HUB, CONTROLLER)
 }
 """Text of each rule file, by its name."""
 
@@ -23,8 +25,13 @@ LAYOUT = "storage-layout.yml"
 
 
 def rule_files(site: SiteFile) -> dict[str, str]:
-    """All rule files that the site needs, text by name; none where it has no storage."""
-    return {**RULES, LAYOUT: _layout(site, site.storage)} if site.storage else {}
+    """All rule files that the site needs, text by name; none for what it does not have."""
+    found = {STORAGE: RULES[STORAGE], LAYOUT: _layout(site, site.storage)} if site.storage else {}
+    if site.hub:
+        found[HUB] = RULES[HUB]
+    if site.monitoring.also:
+        found[CONTROLLER] = RULES[CONTROLLER]
+    return found
 
 
 def _layout(site: SiteFile, storage: Storage) -> str:

@@ -17,6 +17,7 @@ from chaosjc.site.roles.kubernetes import KUBELET, SYSCTLS
 from chaosjc.site.stages import cluster_plan
 from chaosjc.site.stages.base import Stage, ask_program, run_on
 from chaosjc.site.stages.cluster_backup import Backup
+from chaosjc.site.stages.cluster_metrics import Metrics
 from chaosjc.site.stages.cluster_plan import STAGE, ClusterFacts, MemberFact, NodeFact, node_names
 from chaosjc.site.state import write_atomically
 
@@ -71,7 +72,7 @@ class _Apply:
         self._context, self._facts, self._changes = context, facts, changes
         self._site, self._cluster = context.site, context.site.kubernetes
         self._master = context.site.control_plane
-        self._backup = Backup(context, STAGE)
+        self._backup, self._metrics = Backup(context, STAGE), Metrics(context, STAGE)
 
     def run(self) -> None:
         """Raises StageError, which names the VM and what it said."""
@@ -99,6 +100,8 @@ class _Apply:
             self._backup.keep()
         if self._named("backup key") or self._named("control plane"):
             self._backup.give_key()
+        if self._named("token") or self._named("control plane"):
+            self._metrics.give_token()
 
     def _named(self, kind: str, action: str = "") -> list[str]:
         return [each.name for each in self._changes if each.kind == kind and action in ("", each.action)]
@@ -223,6 +226,7 @@ def _facts(
         kept=kept.read_text() if kept.exists() else "",
         authorities=backup.kept.exists(),
         backup_key=said["state"] != "ready" or not wanted or backup.key_is_given(),
+        token=said["state"] != "ready" or Metrics(context, STAGE).token_is_given(),
         addresses=addresses,
     )
 

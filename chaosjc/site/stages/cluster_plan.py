@@ -35,7 +35,8 @@ class ClusterFacts:
     """`members` by VM, of those that answered; `nodes` by name; `differ` says how each manifest differs, in words.
 
     `kubeconfig` is the administrator's on the control plane, `kept` the one in the site's state; `authorities`: so are
-    its certificate authorities. `backup_key`: the monitor has the one with which it takes etcd's snapshots, if it does.
+    its certificate authorities. `backup_key`: the monitor has the one with which it takes etcd's snapshots, if it does;
+    `token`: and the one with which it reads kubelets' metrics.
     """
 
     control_plane: ControlPlane = "unknown"
@@ -48,6 +49,7 @@ class ClusterFacts:
     kept: str = ""
     authorities: bool = True
     backup_key: bool = True
+    token: bool = True
     addresses: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -119,6 +121,8 @@ def _rest(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
         yield Change(STAGE, "authorities", site.name, "create")
     if not facts.backup_key:
         yield Change(STAGE, "backup key", MONITOR, "create", vm=MONITOR)
+    if not facts.token:
+        yield Change(STAGE, "token", "of Prometheus at the kubelets", "create", vm=MONITOR)
 
 
 def _labels(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:

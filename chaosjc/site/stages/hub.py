@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from chaosjc.drivers import helm
@@ -17,9 +15,9 @@ from chaosjc.site import discover, endpoints, hub_values, secrets
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context
 from chaosjc.site.model import MONITOR, SiteFile
-from chaosjc.site.roles import database
-from chaosjc.site.roles.canary import HUB_TOKEN
+from chaosjc.site.roles import canary, database, scrapes
 from chaosjc.site.sections import Hub as HubSection
+from chaosjc.site.stages import tokens
 from chaosjc.site.stages.base import Stage, ask_program, run_on
 from chaosjc.site.stages.cluster import KUBECTL
 
@@ -36,16 +34,31 @@ select 'create database hub owner hub' where not exists (select from pg_database
 
 
 @dataclass(frozen=True)
+class Token:
+    """A secret of the site, and the file on the monitor VM whose owner needs it."""
+
+    path: str
+    owner: str
+    of: Callable[[secrets.Secrets], str]
+
+
+TOKENS: Mapping[str, Token] = {
+    "of the hub's canary": Token(canary.HUB_TOKEN, "root", lambda known: known.canary),
+    "of Prometheus at the hub": Token(scrapes.HUB_TOKEN, "prometheus", lambda known: known.hub),
+}
+
+
+@dataclass(frozen=True)
 class HubFacts:
-    """`asked`: there is a cluster to ask. `token`: the canary has its own. `release` says how what is deployed differs,
-    in words; empty if it does not.
+    """`asked`: there is a cluster to ask. `tokens` are those of TOKENS that have been given. `release` says how what is
+    deployed differs, in words; empty if it does not.
 
     `revision` is 0 where nothing is deployed.
     """
 
     asked: bool = False
     account: bool = False
-    token: bool = False
+    tokens: frozenset[str] = frozenset()
     homes: str = ""
     revision: int = 0
     release: str = ""
@@ -79,8 +92,7 @@ class Hub(Stage[HubFacts]):
         changes: list[Change] = []
         if not facts.account:
             changes.append(Change(STAGE, "account", f"{database.NAME} in the database", "create"))
-        if not facts.token:
-            changes.append(Change(STAGE, "token", "of the hub's canary", "create", vm=MONITOR))
+        changes += [Change(STAGE, "token", each, "create", vm=MONITOR) for each in TOKENS if each not in facts.tokens]
         if facts.homes != HOMES:
             action = "update" if facts.homes else "create"
             changes.append(Change(STAGE, "folder", hub_values.homes(site, site.hub), action, facts.homes, HOMES))
@@ -98,9 +110,9 @@ class Hub(Stage[HubFacts]):
         kinds = {each.kind for each in changes}
         if "account" in kinds:
             _psql(context, f"\\set verifier '{known.verifier()}'\n{_CREATE}")
-        if "token" in kinds:
-            install = f"umask 077; mkdir -p {PurePosixPath(HUB_TOKEN).parent}; cat > {HUB_TOKEN}"
-            run_on(context, STAGE, MONITOR, ("sh", "-ec", install), stdin=known.canary, timeout=ASK)
+        for name in [each.name for each in changes if each.kind == "token"]:
+            given = TOKENS[name]
+            tokens.give(context, STAGE, given.path, given.of(known), given.owner)
         if "folder" in kinds:
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
@@ -112,10 +124,10 @@ class Hub(Stage[HubFacts]):
     def _ask(self, context: Context, hub: HubSection, known: secrets.Secrets, values: dict[str, Any]) -> HubFacts:
         verifier = _psql(context, _VERIFIER)
         found = _on_worker(context, hub, "sh", "-c", f"stat -c '%a %U' {hub_values.homes(context.site, hub)} || true")
-        token = run_on(context, STAGE, MONITOR, ("sh", "-c", f"sha256sum < {HUB_TOKEN} || true"), timeout=ASK).split()
-        given = token[:1] == [hashlib.sha256(known.canary.encode()).hexdigest()]
+        given = {name for name, each in TOKENS.items() if tokens.is_given(context, STAGE, each.path, each.of(known))}
         release, revision = _release(context, hub, values)
-        return HubFacts(True, verifier.strip() == known.verifier(), given, found.strip(), revision, release, values)
+        account = verifier.strip() == known.verifier()
+        return HubFacts(True, account, frozenset(given), found.strip(), revision, release, values)
 
     def _deploy(self, context: Context, hub: HubSection, values: dict[str, Any]) -> None:
         try:

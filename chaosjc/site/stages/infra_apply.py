@@ -84,6 +84,9 @@ class Apply:
         ports = {each.vm: each for each in self._of("port", "create", "update", "replace")}
         for change in self._of("port", "delete"):
             self._delete_ports(change.name)
+        for change in self._of("VIP"):
+            wanted = Port("", change.name, self._network_id(), change.after, description=mark(self._site))
+            self._cloud.create_port(wanted, self._subnet_id())
         in_parallel(self._port, [each for each in ports.values() if each.vm not in replaced])
         in_parallel(self._server, servers)
         for change in replaced.values():

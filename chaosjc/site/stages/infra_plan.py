@@ -21,6 +21,7 @@ from chaosjc.site.discover import DIGEST, in_cloud, mark
 from chaosjc.site.keys import PublicKeys
 from chaosjc.site.model import BASTION, Machine, Rule, SiteFile
 from chaosjc.site.roles import Surroundings, userdata
+from chaosjc.site.sections import FRONT
 
 STAGE = "infra"
 Login = Literal["ok", "starting", "silent", "refused"]
@@ -155,7 +156,10 @@ def _ports(site: SiteFile, facts: InfraFacts) -> Iterator[Change]:
         elif (there := _group_names(facts, port)) != groups:
             before, after = ", ".join(sorted(there)), ", ".join(sorted(groups))
             yield Change(STAGE, "port", name, "update", f"groups {before or 'none'}", after, machine.name)
-    wanted = {in_cloud(site, machine.name) for machine in site.machines}
+    front = in_cloud(site, FRONT)
+    if site.lbaas and all(port.name != front for port in facts.ports):
+        yield Change(STAGE, "VIP", front, "create", after=site.lbaas.vip)
+    wanted = {front, *(in_cloud(site, machine.name) for machine in site.machines)}  # a VIP goes after its balancer
     for port in facts.ports:
         if port.description == mark(site) and port.name not in wanted:
             yield Change(STAGE, "port", port.name, "delete")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
 from chaosjc.errors import StageError
 from chaosjc.site.change import Change
-from chaosjc.site.model import SiteFile, Volume
+from chaosjc.site.model import SiteFile
+from chaosjc.site.sections import Volume
 
 STAGE = "volumes"
 CREATED = "Created"  # a volume that was never started: it holds no files that could be on their way back

@@ -14,7 +14,7 @@ import pytest
 
 from chaosjc.checks.registry import ask
 from chaosjc.checks.sources import Deadline, Sources, bounded
-from chaosjc.checks.vm import EXPORTER, vm_state
+from chaosjc.checks.vm import EXPORTER, Ways, vm_state
 from chaosjc.drivers import http as http_driver
 from chaosjc.drivers.command import Completed
 from chaosjc.drivers.http import Http
@@ -202,23 +202,32 @@ ONLY_BASTION, NOTHING = frozenset({"bastion"}), frozenset[str]()
 )
 def test_vm_state(server: Server | Exception, ssh: FakeSsh, outcome: str, why: str) -> None:
     cloud = cast("Cloud", FakeCloud(server))
-    found = vm_state("u1", "worker", cloud=cloud, ssh=cast("Ssh", ssh), timeout=5)
+    found = vm_state("u1", "worker", Ways(cloud, cast("Ssh", ssh)), timeout=5)
     assert found[0] == outcome
     assert why in found[1]
 
 
 def test_a_shared_connection_that_hangs_is_ended() -> None:
     ssh = FakeSsh(exporter=CommandTimeout("killed"))
-    vm_state("u1", "worker", cloud=cast("Cloud", FakeCloud(ACTIVE)), ssh=cast("Ssh", ssh), timeout=5)
+    vm_state("u1", "worker", Ways(cast("Cloud", FakeCloud(ACTIVE)), cast("Ssh", ssh)), timeout=5)
     assert ssh.closed == ["worker"]
 
 
 def test_the_bastion_itself_is_broken_when_it_does_not_answer() -> None:
     bastion = Server(id="u1", name="bastion", status="ACTIVE")
-    found = vm_state(
-        "u1", "bastion", cloud=cast("Cloud", FakeCloud(bastion)), ssh=cast("Ssh", FakeSsh(NOTHING)), timeout=5
-    )
+    found = vm_state("u1", "bastion", Ways(cast("Cloud", FakeCloud(bastion)), cast("Ssh", FakeSsh(NOTHING))), timeout=5)
     assert found[0] == "broken"
+
+
+def test_without_a_bastion_there_is_nothing_else_to_blame() -> None:
+    ways = Ways(cast("Cloud", FakeCloud(ACTIVE)), cast("Ssh", FakeSsh(NOTHING)), bastion="")
+    assert vm_state("u1", "worker", ways, timeout=5)[0] == "broken"
+
+
+def test_a_vm_that_has_no_exporter_is_not_asked_for_it() -> None:
+    ssh = FakeSsh(exporter=CommandError("exit code 7", returncode=7))
+    ways = Ways(cast("Cloud", FakeCloud(ACTIVE)), cast("Ssh", ssh), exporter=False)
+    assert vm_state("u1", "worker", ways, timeout=5) == ("whole", "")
 
 
 def test_the_vm_check_answers_for_each_name() -> None:

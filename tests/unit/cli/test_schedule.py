@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from chaosjc.cli import check, schedule
 from chaosjc.errors import SpecError, UsageError
+from tests.unit.site.adopted_site import raw as adopted
 
 ROOT = Path(__file__).parents[3]
 LAB = ROOT / "schedules" / "lab.yaml"
@@ -103,3 +104,11 @@ def test_the_files_that_it_names_are_read_too(tmp_path: Path) -> None:
     raw = json.loads(schedule_file(tmp_path).read_text()) | {"site": "nowhere.yaml"}
     path.write_text(json.dumps(raw))
     assert "nowhere.yaml" in problems(path)[0]
+
+
+def test_a_site_that_others_deployed_is_not_deployed_first(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(json.dumps(adopted()))
+    file = schedule_file(tmp_path, prepare="deploy")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"site": "site.yaml"}))
+    with pytest.raises(SpecError, match=r"entries\[0\]\.prepare: others deployed the site"):
+        invoked("list", file)

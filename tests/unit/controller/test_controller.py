@@ -18,6 +18,7 @@ from chaosjc.controller.model import Loaded
 from chaosjc.errors import JournalError
 from chaosjc.journal.store import Store
 from tests.unit.controller.schedules import schedule, utc
+from tests.unit.fakes import FakeClock
 from tests.unit.report import journals
 
 NOON = utc("2026-12-01T12:00")
@@ -164,13 +165,15 @@ def test_prometheus_is_told_what_comes_and_what_became(world: World) -> None:
 
 
 def test_each_metric_of_the_register_is_told_of_runs(world: World) -> None:
-    with Store(world.directory / "journal.db") as store:
-        for number, run in enumerate([journals.undo_failed(), journals.running()]):
+    clock = FakeClock()
+    with Store(world.directory / "journal.db", clock) as store:
+        for ago, run in ((999.0, journals.undo_failed()), (0.0, journals.failed()), (0.0, journals.running())):
             for entry in run:
-                store.append(entry.event, f"run-{number}")
+                clock.now = entry.at - ago
+                store.append(entry.event, f"{run[-1].event.type}-{ago:g}")
     world.controller.fire(world.due())
     found = told(world, world.due())
-    mine = {each.name for each in names.METRICS if each not in names.SITE_METRICS + names.HUB_METRICS}
+    mine = {each.name for each in names.CONTROLLER_METRICS}
     assert {name.partition("{")[0] for name in found} == mine
     assert found["chaosjc_undo_debts"] == 1
     assert found['chaosjc_runs_total{verdict="UNDO-FAILED"}'] == 1

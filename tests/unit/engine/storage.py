@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from chaosjc.journal.events import Planned, StepPlan, Target
 from chaosjc.journal.state import RunState, StepState
 from chaosjc.site.cluster import USER_PODS, ClusterView, Pod
-from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
+from chaosjc.site.topology import Brick, Front, FrontMember, ReplicaSet, Topology, Vm, Volume
 from tests.unit.engine.fakes import planned, step
 
 
@@ -59,3 +59,14 @@ def user_pod(user: str, vm: str = "worker-001", namespace: str = "jhub") -> Pod:
 def clustered(*pods: Pod) -> Topology:
     """No bricks, and these pods."""
     return Topology((), (), ClusterView(pods=pods))
+
+
+def fronted(*online: str, **others: str) -> Topology:
+    """A balancer before these workers, and others with their status: worker_002="ERROR"."""
+    statuses = dict.fromkeys(online, "ONLINE") | {name.replace("_", "-"): each for name, each in others.items()}
+    members = tuple(
+        FrontMember(name, f"id of {name}", "lb", "pool", "", 30080, True, each, each == "ONLINE")
+        for name, each in statuses.items()
+    )
+    vms = tuple(vm(name, role="worker") for name in statuses)
+    return Topology(vms, (), clustered().cluster, Front("lb", "", 80, "ONLINE", members))

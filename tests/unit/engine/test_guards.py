@@ -15,10 +15,12 @@ from chaosjc.journal.live import Steady
 from chaosjc.journal.state import RunState, StepState
 from chaosjc.journal.store import View
 from chaosjc.site.model import SiteFile
+from chaosjc.site.sections import Lbaas
 from chaosjc.site.topology import Topology
 from tests.unit.engine import storage
 from tests.unit.engine.fakes import RUN, planned, step
-from tests.unit.engine.storage import breaks, clustered, user_pod, volume
+from tests.unit.engine.storage import breaks, clustered, fronted, other_run, user_pod, volume
+from tests.unit.site.adopted_site import adopted_site
 
 CALM = View(halted=None, runs=())
 
@@ -71,6 +73,7 @@ ONE_PAUSED = storage.site(volume(), statuses={"brick-002": "PAUSED"})
 UNHEALED = storage.site(volume(backlog=("worker-001 is not connected to brick-002", "2 entries to heal")))
 PAUSES_WORKER = planned(breaks("worker-001", role="worker"))
 IN_USE = clustered(user_pod("ada"), user_pod("canary-1"))
+BALANCED = site(disposable=True, users=0).model_copy(update={"lbaas": Lbaas()})
 SHORT = Chosen((), (), (Refusal("a", "protected", "the site's policy protects it"),), 1)
 
 REFUSED: dict[str, tuple[Facts, str]] = {
@@ -80,6 +83,10 @@ REFUSED: dict[str, tuple[Facts, str]] = {
     "lost_data": (facts(planned=deletion("brick"), site=site(disposable=False)), "lost-data"),
     "blast_radius": (facts(planned=planned(breaks("brick-001")), topology=ONE_PAUSED), "blast-radius"),
     "users": (facts(planned=PAUSES_WORKER, topology=IN_USE, site=site(disposable=True, users=0)), "users"),
+    "last_member": (
+        facts(planned=planned(breaks("worker-001", role="worker")), topology=fronted("worker-001"), site=BALANCED),
+        "last-member",
+    ),
     "related_run": (facts(view=View(None, (open_run("now", "a", owes=True),)), alive={"now"}), "busy"),
     "backlog": (facts(planned=planned(breaks("brick-001")), topology=UNHEALED), "backlog"),
     "steady_state": (facts(steady=Steady(False, "steady-state-broken", "hub is down")), "steady-state-broken"),
@@ -90,6 +97,14 @@ def refusal_of_deletion(topology: Topology, *more: StepPlan) -> str:
     plan = planned(*deletion("brick").steps, *more)
     found = guards.lost_data(facts(planned=plan, site=site(disposable=False), topology=topology))
     return found.reason if found else ""
+
+
+def test_what_others_deployed_is_not_deleted() -> None:
+    gone = guards.lost_data(facts(planned=deletion("worker"), site=adopted_site()))
+    assert gone is not None
+    assert gone.code == "not-deployed-here"
+    assert "brick-001 would not come back" in gone.reason
+    assert guards.lost_data(facts(planned=PAUSES_WORKER, site=adopted_site())) is None
 
 
 def test_every_guard_has_a_case() -> None:
@@ -284,3 +299,61 @@ class TestDetails:
 
 def test_answers_names_every_guard() -> None:
     assert [name for name, _ in guards.answers(facts())] == [g.__name__.replace("_", " ") for g in GUARDS]
+
+
+FROZEN = breaks("worker-001", role="worker")
+
+
+class TestLastMember:
+    def refusal(self, plan: Planned | None = None, **changes: object) -> Refused | None:
+        return guards.last_member(facts(**{"planned": plan or planned(FROZEN), "site": BALANCED} | changes))
+
+    def test_another_that_answers_is_enough(self) -> None:
+        assert self.refusal(topology=fronted("worker-001", "worker-002")) is None
+
+    @pytest.mark.parametrize("fault", ["lb.member", "vm.pause", "vm.stop", "vm.delete"])
+    def test_whatever_takes_it_away(self, fault: str) -> None:
+        taken = breaks("worker-001", fault=fault, role="worker")
+        found = self.refusal(planned(taken), topology=fronted("worker-001", worker_002="ERROR"))
+        assert found and "worker-001 (this run)" in found.reason
+
+    def test_a_drained_node_still_passes_users_on(self) -> None:
+        drained = planned(breaks("worker-001", fault="node.drain", role="worker"))
+        assert self.refusal(drained, topology=fronted("worker-001")) is None
+
+    def test_all_of_its_own_targets_count(self) -> None:
+        both = planned(FROZEN, breaks("worker-002", fault="lb.member", role="worker"))
+        assert self.refusal(both, topology=fronted("worker-001", "worker-002"))
+
+    def test_what_another_run_holds_counts_until_it_is_whole(self) -> None:
+        around = fronted("worker-001", "worker-002")
+        held = breaks("worker-002", fault="lb.member", role="worker")
+        assert self.refusal(topology=around, view=View(None, (other_run(held),)))
+        assert self.refusal(topology=around, view=View(None, (other_run(held, admitted=False),))) is None
+        assert self.refusal(topology=around, view=View(None, (other_run(held, whole=True),))) is None
+
+    def test_a_member_whose_vm_does_not_run_is_none(self) -> None:
+        around = fronted("worker-001", "worker-002")
+        paused = dataclasses.replace(
+            around, vms=tuple(dataclasses.replace(vm, status="PAUSED") if vm.name == "worker-002" else vm
+                              for vm in around.vms),
+        )  # fmt: skip
+        assert self.refusal(topology=paused)
+
+    def test_what_is_no_member_matters_not(self) -> None:
+        assert self.refusal(planned(breaks("brick-001")), topology=fronted("worker-001")) is None
+        assert self.refusal(planned(breaks("brick-001")), topology=fronted(worker_001="ERROR")) is None
+
+    def test_a_sacrificial_one_may_lose_it(self) -> None:
+        site = BALANCED.model_copy(update={"lbaas": Lbaas(sacrificial=True)})
+        assert self.refusal(topology=fronted("worker-001"), site=site) is None
+
+    def test_where_octavia_does_not_answer_no_worker_is_broken(self) -> None:
+        unknown = dataclasses.replace(fronted("worker-001"), front=None)
+        found = self.refusal(topology=unknown)
+        assert found and found.code == "last-member-unknown"
+        assert self.refusal(planned(breaks("brick-001")), topology=unknown) is None
+
+    def test_nobody_loses_a_server_by_a_member_that_is_disabled(self) -> None:
+        disabled = planned(breaks("worker-001", fault="lb.member", role="worker"))
+        assert guards.users(facts(planned=disabled, topology=IN_USE, site=site(disposable=True, users=0))) is None

@@ -9,7 +9,7 @@ import pytest
 
 from chaosjc.engine.experiment import Experiment
 from chaosjc.engine.session import touches
-from chaosjc.site.sections import Kubernetes
+from chaosjc.site.sections import Kubernetes, Lbaas
 from tests.unit.site.fakes import lab_site
 
 
@@ -71,3 +71,19 @@ def test_touches_the_cluster(faults: list[dict[str, Any]], cluster: bool) -> Non
 def test_what_runs_on_vms_is_no_storage() -> None:
     pods = experiment({"fault": "pod.delete", "target": {"component": "hub"}})
     assert touches(lab_site(kubernetes=Kubernetes()), pods) == {"cluster"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "front"),
+    [
+        ({"fault": "lb.member", "target": {"role": "worker", "count": 1}}, True),
+        ({"fault": "vm.pause", "target": {"name": "worker-001"}}, True),
+        ({"fault": "vm.pause", "target": {"role": "brick", "count": 1}}, False),
+        ({"fault": "pod.delete", "target": {"component": "hub"}}, False),
+        (COMMAND, False),
+    ],
+)
+def test_touches_the_front(fault: dict[str, Any], front: bool) -> None:
+    site = lab_site(kubernetes=Kubernetes(), lbaas=Lbaas())
+    assert ("front" in touches(site, experiment(fault))) is front
+    assert "front" not in touches(lab_site(kubernetes=Kubernetes()), experiment(fault))

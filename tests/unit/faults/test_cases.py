@@ -14,12 +14,12 @@ from chaosjc.drivers.kubernetes_values import Owner
 from chaosjc.faults.registry import FAULTS
 from chaosjc.journal.events import StepPlan
 from chaosjc.site.cluster import ClusterView, Node, Pod, Workload
-from chaosjc.site.topology import Brick, ReplicaSet, Topology, Vm, Volume
+from chaosjc.site.topology import Brick, Front, FrontMember, ReplicaSet, Topology, Vm, Volume
 
 CASES = Path(__file__).parents[2] / "cases" / "faults"
 
 
-def topology(*, unknown_layout: bool) -> Topology:
+def topology(*, unknown_layout: bool, unknown_front: bool) -> Topology:
     raw: dict[str, Any] = yaml.safe_load((CASES / "topology.yaml").read_text())
     vms = tuple(
         Vm(name, f"uuid-{name}", each["role"], each["address"], each.get("opted_in", True), False, "ACTIVE")
@@ -35,7 +35,12 @@ def topology(*, unknown_layout: bool) -> Topology:
         )
         for name, each in raw["volumes"].items()
     )
-    return Topology(vms, None if unknown_layout else volumes, cluster(raw["cluster"]))
+    members = tuple(
+        FrontMember(name, f"id-{name}", "lb", "pool", raw["vms"][name]["address"], 30080, True, status, True)
+        for name, status in raw["front"].items()
+    )
+    front = None if unknown_front else Front("lb", "10.0.0.100", 80, "ONLINE", members)
+    return Topology(vms, None if unknown_layout else volumes, cluster(raw["cluster"]), front)
 
 
 def cluster(raw: dict[str, Any]) -> ClusterView:
@@ -84,7 +89,8 @@ def test_plan(case: dict[str, Any]) -> None:
     fault = FAULTS[case["entry"]["fault"]]
     entry = fault.entry.model_validate_json(json.dumps(case["entry"]))
     assert entry.choice is not None
-    around = topology(unknown_layout=case.get("unknown_layout", False))
+    unknown_layout, unknown_front = (case.get(each, False) for each in ("unknown_layout", "unknown_front"))
+    around = topology(unknown_layout=unknown_layout, unknown_front=unknown_front)
     chosen = entry.choice.draw(around, random.Random(1), entry.wants)
     steps = fault.plan(entry, chosen, "f1")
     assert [shown(step, wanted) for step, wanted in zip(steps, case["steps"], strict=True)] == case["steps"]

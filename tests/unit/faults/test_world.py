@@ -14,6 +14,7 @@ from chaosjc.errors import FaultError, RemoteError
 from chaosjc.faults import world as worlds
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context
+from chaosjc.site.endpoints import Way
 from chaosjc.site.sections import Kubernetes
 from chaosjc.site.state import SiteState
 from tests.unit.drivers.cluster import FakeApi
@@ -30,7 +31,8 @@ def test_a_forward_lasts_as_long_as_its_world(monkeypatch: pytest.MonkeyPatch) -
     failing = [False, True]  # the last one first
 
     @contextlib.contextmanager
-    def kubernetes(_: SiteState) -> Generator[Cluster]:
+    def kubernetes(_: SiteState, *, way: Way | None) -> Generator[Cluster]:
+        assert way is None  # chaosjc has deployed it
         told.append("open")
         try:
             if failing.pop():

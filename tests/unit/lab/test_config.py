@@ -23,7 +23,14 @@ def parsed() -> dict[str, configparser.RawConfigParser]:
 
 
 def test_every_file_is_valid_and_each_section_stands_once() -> None:
-    assert set(parsed()) == {"keystone.conf", "placement.conf", "glance-api.conf", "nova.conf", "neutron.conf"}
+    assert set(parsed()) == {
+        "keystone.conf",
+        "placement.conf",
+        "glance-api.conf",
+        "nova.conf",
+        "neutron.conf",
+        "octavia.conf",
+    }
 
 
 def test_every_path_is_the_labs_own() -> None:
@@ -38,7 +45,7 @@ def test_every_address_is_loopback_and_one_of_the_two_ports() -> None:
     for text in config.render(LAB, PORTS, SECRETS).values():
         for word in text.split():
             if word.startswith("http"):
-                assert word.startswith("http://127.0.0.1:18780/")
+                assert word.startswith(("http://127.0.0.1:18780/", "http://127.0.0.1:18781/"))
     assert {url.split("/")[2] for _, url in config.urls(PORTS).values()} == {"127.0.0.1:18780", "127.0.0.1:18781"}
 
 

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from chaosjc.clock import Clock, rfc3339
 from chaosjc.drivers import openstack
+from chaosjc.drivers.balancer import Balancers
 from chaosjc.drivers.openstack_values import (
     FloatingAddress,
     Group,
@@ -28,6 +30,7 @@ from chaosjc.errors import RemoteError
 from chaosjc.site import model
 from chaosjc.site.model import SiteFile
 from tests.sites import lab_file
+from tests.unit.drivers.octavia import FakeOctavia
 from tests.unit.fakes import FakeClock
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +51,8 @@ class FakeCloud(openstack.Cloud):
     """One project. Servers become ACTIVE the first time that somebody looks after their creation."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__(None, "fake", clock or FakeClock())
+        self.octavia = FakeOctavia()
+        super().__init__(SimpleNamespace(load_balancer=self.octavia), "fake", clock or FakeClock())
         self._lock = threading.RLock()
         self._ids = 0
         self.calls: list[str] = []
@@ -60,6 +64,7 @@ class FakeCloud(openstack.Cloud):
         self.group_table: dict[str, Group] = {}
         self.router_table: dict[str, Router] = {}
         self.floating_table: dict[str, FloatingAddress] = {}
+        self.octavia.address = lambda port_id: self.port_table[port_id].address
         self.image_list: tuple[Named, ...] = (Named("image-1", "chaosjc-golden"),)
         self.flavor_list: tuple[Named, ...] = (
             Named("flavor-s", "m1.small"),
@@ -74,6 +79,10 @@ class FakeCloud(openstack.Cloud):
 
     def _wrote(self, what: str) -> None:
         self.calls.append(what)
+
+    @property
+    def balancers(self) -> Balancers:
+        return super().balancers
 
     # -- servers
 

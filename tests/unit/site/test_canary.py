@@ -13,9 +13,10 @@ import chaosjc
 from chaosjc import names
 from chaosjc.drivers import command
 from chaosjc.site.keys import HostIdentity, PublicKeys
-from chaosjc.site.model import Machine, SiteFile, StorageCanary
+from chaosjc.site.model import Machine, SiteFile
 from chaosjc.site.roles import Contents, Surroundings, canary, monitoring, userdata
 from chaosjc.site.roles.canary import MODULES
+from chaosjc.site.sections import StorageCanary
 from tests.unit.site.fakes import lab_site
 
 AROUND = Surroundings(PublicKeys("ssh-ed25519 U", "ssh-ed25519 H"), {})

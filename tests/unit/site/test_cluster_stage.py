@@ -69,7 +69,7 @@ def test_plan(case: dict[str, Any]) -> None:
 
 
 def test_a_site_without_a_cluster_plans_and_puts_nothing() -> None:
-    raw = {name: value for name, value in cloud_file().items() if name not in ("kubernetes", "hub")}
+    raw = {name: value for name, value in cloud_file().items() if name not in ("kubernetes", "hub", "lbaas")}
     plain = SiteFile.restore(json.dumps(raw))
     assert cluster_plan.plan(plain, ClusterFacts()) == ()
     assert manifests.manifests(plain) == {}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import yaml
 
-from chaosjc.site.model import Role, Storage, Volume
-from chaosjc.site.rules import LAYOUT, RULES, rule_files
+from chaosjc.site.model import Role, SiteFile
+from chaosjc.site.roles.scrapes import HUB_SERIES, KUBELET_SERIES
+from chaosjc.site.rules import CONTROLLER, HUB, LAYOUT, RULES, rule_files
+from chaosjc.site.sections import Monitoring, Storage, Volume
+from tests.sites import cloud_file
 from tests.unit.register import Register
 from tests.unit.site.fakes import lab_site
 
@@ -20,12 +24,17 @@ LAID_OUT = {
     "chaosjc:replica_set_needed": frozenset({"volume", "set"}),
     "chaosjc:volume_sacrificial": frozenset({"volume"}),
 }
+PREFIXES = {"volume:": frozenset({"volume"}), "rung:": frozenset({"rung"}), "worker:": frozenset({"worker"})}
 RECORDED = {
-    rule["record"]: frozenset({"volume"} if rule["record"].startswith("volume:") else {"volume", "set", "brick"})
+    rule["record"]: next(
+        (labels for prefix, labels in PREFIXES.items() if rule["record"].startswith(prefix)),
+        frozenset({"volume", "set", "brick"}),
+    )
     for rule in WRITTEN
     if "record" in rule
 }
-REGISTER = Register({"up": frozenset(), **LAID_OUT, **RECORDED, "chaosjc:replica_set_up": frozenset({"volume", "set"})})
+OTHERS = {"up": frozenset[str](), **LAID_OUT, **RECORDED, **HUB_SERIES, **KUBELET_SERIES}
+REGISTER = Register({**OTHERS, "chaosjc:replica_set_up": frozenset({"volume", "set"})})
 
 
 @pytest.mark.parametrize("rule", WRITTEN, ids=[rule.get("alert") or rule["record"] for rule in WRITTEN])
@@ -40,8 +49,12 @@ def test_an_alert_says_what_happened_and_what_to_do(rule: dict[str, Any]) -> Non
     assert len(rule["annotations"]["runbook"]) > 60
 
 
-def test_a_site_without_storage_needs_no_rules() -> None:
+def test_a_site_gets_rules_for_what_it_has() -> None:
     assert rule_files(lab_site(storage=None)) == {}
+    whole = SiteFile.restore(json.dumps(cloud_file()))
+    assert HUB in rule_files(whole) and CONTROLLER not in rule_files(whole)
+    watching = Monitoring(also={"controller": ("10.0.0.9:9830",)})
+    assert set(rule_files(lab_site(storage=None, monitoring=watching))) == {CONTROLLER}
 
 
 @pytest.mark.parametrize(("replica", "needed"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
