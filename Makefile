@@ -82,7 +82,7 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 .PHONY: lab
 lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs
 	@.venv/bin/chaosjc lab image build --kubernetes
-	@.venv/bin/pytest -v -p no:randomly -m lab tests
+	@.venv/bin/pytest -v -p no:randomly --durations=25 -m lab tests
 
 .PHONY: lint
 lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter

@@ -313,8 +313,8 @@ def _nodes() -> list[Any]:
         ),
         lines(
             "Memory, by pod",
-            "Working set, the eight largest. A user's pod that grows to its limit is killed, and with it the kernel: "
-            "`Restarts of containers` shows it.",
+            "Working set, the eight largest. A user's pod that grows to its limit loses the kernel, or is killed as "
+            "a whole.",
             "bytes", {pod: f"topk(8, {memory})"},
         ),
     ]  # fmt: skip

@@ -73,7 +73,7 @@ def _last(states: Iterable[RunState]) -> dict[str, RunState]:
 
 
 def _verdicts(states: Sequence[RunState]) -> Iterator[Family]:
-    """Every verdict from the beginning, so that the first of its kind is an increase."""
+    """Every verdict from 0 on, so that the first of its kind is an increase; not so of an experiment's first run."""
     last = _last(states)
     closed = [(state.planned.experiment, state.closed.verdict) for state in states if state.closed]
     of_all = Counter((verdict,) for _, verdict in closed)

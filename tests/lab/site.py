@@ -48,9 +48,10 @@ class DeployedSite:
 
     @classmethod
     def _of(cls, raw: dict[str, Any], lab: Lab, directory: Path) -> DeployedSite:
-        raw["cloud"], raw["network"]["cidr"] = lab.cloud, range_of(lab)
+        raw["cloud"] = lab.cloud
+        text = yaml.safe_dump(raw, sort_keys=False).replace(raw["network"]["cidr"], range_of(lab))
         file = directory / "site.yaml"
-        file.write_text(yaml.safe_dump(raw, sort_keys=False))
+        file.write_text(text)
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(lab.clouds)
         return cls(lab, file, directory / "state")
 

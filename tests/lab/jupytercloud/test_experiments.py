@@ -89,8 +89,16 @@ def test_a_drained_worker_has_its_users_back(stage: Stage) -> None:
     assert run["faults"][0]["targets"][0]["outcome"] == "whole"
 
 
-def test_killed_name_servers_cost_no_notebook(stage: Stage) -> None:
-    assert stage.run("coredns-killed", 0)["verdict"] == "PASS"
+def test_a_worker_is_taken_out_of_the_balancer_and_nobody_notices(stage: Stage) -> None:
+    run = stage.run("lb-member-disabled", 0)
+    assert run["verdict"] == "PASS"
+    assert run["faults"][0]["targets"][0]["outcome"] == "whole"
+
+
+def test_a_frozen_member_is_taken_out_by_the_health_monitor(stage: Stage) -> None:
+    run = stage.run("lb-member-frozen", 0)
+    assert run["verdict"] == "PASS"
+    print(f"\nby the balancer nobody came in for {worst(run, 'users come in by the balancer, at last'):.1f} s")
 
 
 def test_all_of_them_left_a_whole_site(stage: Stage) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 
 from chaosjc.drivers import command
-from chaosjc.lab.layout import Lab
 from chaosjc.site import discover
 from tests.lab.cloud import measured
 from tests.lab.runs import CHAOSJC, Stage
@@ -25,25 +21,19 @@ MARKS = (discover.SITE, discover.ROLE, discover.DIGEST)
 
 
 @pytest.fixture(scope="module")
-def strangers(lab: Lab) -> Iterator[DeployedSite]:
-    """A deployed site whose servers bear no mark of ours while the tests run."""
+def strangers(storage_site: Stage) -> Iterator[DeployedSite]:
+    """The site, without a mark of ours on its servers while the tests run."""
     import openstack
 
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-adopted-", dir="/var/tmp"))
-    site = DeployedSite.on(lab, directory, storage=True)
-    try:
-        site.run("deploy")
-        settled(Stage(site))
-        compute = openstack.connect(cloud=lab.cloud).compute
-        marks = {each.id: dict(each.metadata) for each in compute.servers()}
-        for server in compute.servers():
-            compute.delete_server_metadata(server, [key for key in MARKS if key in server.metadata])
-        yield site
-        for uuid, mark in marks.items():
-            compute.set_server_metadata(uuid, **mark)
-    finally:
-        site.run("destroy")
-        shutil.rmtree(directory)
+    site = storage_site.site
+    settled(storage_site)
+    compute = openstack.connect(cloud=site.lab.cloud).compute
+    marks = {each.id: dict(each.metadata) for each in compute.servers()}
+    for server in compute.servers():
+        compute.delete_server_metadata(server, [key for key in MARKS if key in server.metadata])
+    yield site
+    for uuid, mark in marks.items():
+        compute.set_server_metadata(uuid, **mark)
 
 
 @pytest.fixture(scope="module")
