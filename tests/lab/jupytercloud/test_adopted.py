@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def adopted(stage: Stage, tmp_path: Path) -> Stage:
     ways = ["--ssh-config", str(state / "ssh" / "config"), "--kubeconfig", str(state / "kubeconfig")]
     words = ["site", "discover", str(file), "--draft", "--cloud", stage.site.lab.cloud, *ways]
     command.run([*CHAOSJC, *words], cwd=ROOT, timeout=180)
-    file.write_text(file.read_text().replace("targets: []", "targets: [pods/coredns]"))
+    text = file.read_text().replace("targets: []", "targets: [pods/coredns]")
+    file.write_text(re.sub(r"(?m)^  protected: .*$", "  protected: [master, worker, brick]", text))
     return Stage(replace(stage.site, file=file, state=tmp_path / "state"))
 
 
