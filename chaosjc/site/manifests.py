@@ -72,9 +72,10 @@ def _cluster(cluster: Kubernetes, master: str) -> Object:
     tolerations = {
         f"default-{each}-toleration-seconds": f"{cluster.eviction:.0f}" for each in ("not-ready", "unreachable")
     }
-    monitor = {
+    manager = {
         "node-monitor-period": f"{min(5.0, cluster.grace / 6):.0f}s",
         "node-monitor-grace-period": f"{cluster.grace:.0f}s",
+        "pvclaimbinder-sync-period": "2s",  # a claim that is seen before its volume waits for it; stock 15 s
     }
     return {
         **_kubeadm("ClusterConfiguration"),
@@ -83,7 +84,7 @@ def _cluster(cluster: Kubernetes, master: str) -> Object:
         "controlPlaneEndpoint": f"{master}:{API_PORT}",
         "networking": {"podSubnet": cluster.pods, "serviceSubnet": cluster.services},
         "apiServer": {"certSANs": [master, "localhost", "127.0.0.1"], "extraArgs": _arguments(tolerations)},
-        "controllerManager": {"extraArgs": _arguments(monitor)},
+        "controllerManager": {"extraArgs": _arguments(manager)},
     }
 
 

@@ -114,7 +114,8 @@ class TestKubeadm:
         assert whole["controlPlaneEndpoint"] == "master:6443"
         assert whole["apiServer"]["certSANs"] == ["master", "localhost", "127.0.0.1"]
         grace = {each["name"]: each["value"] for each in whole["controllerManager"]["extraArgs"]}
-        assert grace == {"node-monitor-period": "2s", "node-monitor-grace-period": "12s"}
+        assert grace["node-monitor-period"] == "2s"
+        assert grace["node-monitor-grace-period"] == "12s"
         assert (kubelet["cgroupDriver"], kubelet["nodeStatusUpdateFrequency"]) == ("cgroupfs", "3s")
         assert proxy["conntrack"] == {"maxPerCore": 0}
 
