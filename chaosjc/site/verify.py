@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from chaosjc import names
 from chaosjc.drivers import command
-from chaosjc.errors import StageError
-from chaosjc.site import discover, hub_values, verification
+from chaosjc.drivers.kubernetes_values import Pod
+from chaosjc.errors import ChaosJCError, StageError
+from chaosjc.site import discover, endpoints, hub_values, verification
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
@@ -28,7 +30,10 @@ from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
 
 LIMIT = 120.0  # seconds for one VM
+LOOK = 10.0  # seconds for the API server
+CLUSTER_PODS, HUB_PODS = ("coredns", "cni", "kube-proxy"), ("hub", "proxy")
 _HEARTBEAT = 10.0  # seconds: so often an amphora tells Octavia how its members are
+FIRST_CELL = 45.0  # seconds from a canary's start of a server, with its image on the node, to an executed cell
 _HANDED_OVER = 5.0  # seconds: so often Prometheus's discovery hands new targets to its scrapers (discovery/manager.go)
 
 
@@ -62,7 +67,8 @@ def verify(context: Context) -> tuple[Result, ...]:
         Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
         for each in changes
     ]
-    cloud += [*_balancer(context), *_volumes(context), *_cluster(context), *_hub(context)]
+    parts = (*_balancer(context), *_volumes(context), *_cluster(context), *_pods(context), *_hub(context))
+    cloud += [each for each in parts if context.only is None or each.vm in context.only]
     there = {each.name for each in facts.servers}
     machines = [each for each in context.machines if each.name in there]
     found = in_parallel(lambda each: _verify_vm(context, each, around), machines)
@@ -122,6 +128,27 @@ def _hub(context: Context) -> list[Result]:
     expected.append(("-", f"release {context.site.hub.release}"))
     why = "" if facts.asked else "database, volume or cluster do not tell"
     return _of_stage(context, stage.plan(context.site, facts), expected, why)
+
+
+def _pods(context: Context) -> list[Result]:
+    """What the cluster itself needs, and the hub: users' servers are their own business."""
+    if context.site.kubernetes is None:
+        return []
+    needed = (*CLUSTER_PODS, *(HUB_PODS if context.site.hub else ()))
+    try:
+        with endpoints.kubernetes(context.state, context.clock) as cluster:
+            found = cluster.asking(timeout=LOOK).pods()
+    except ChaosJCError as error:
+        return [Result("-", "-", f"pods {each}", held=False, why=error.message) for each in needed]
+    return [pods(each, found) for each in needed]
+
+
+def pods(component: str, found: Iterable[Pod]) -> Result:
+    """Whether a component has pods that have neither ended nor are about to, and all of them are Ready. Pure."""
+    there = [each for each in found if each.component == component and not (each.over or each.deleting)]
+    unready = ", ".join(each.name for each in there if not each.ready)
+    why = f"not Ready: {unready}" if unready else "" if there else "none"
+    return Result("-", "-", f"pods {component}", held=not why, why=why)
 
 
 def _of_stage(
@@ -243,14 +270,27 @@ def _prometheus_urls(context: Context) -> list[dict[str, Any]]:
     Right after a deploy it has not scraped yet: it gets time for two scrapes of what it was told last.
     """
     within = 2 * (_HANDED_OVER + context.site.monitoring.scrape_interval)
-    api = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?query="
-    return [
-        {
-            "name": f"Prometheus scrapes {job + ' of ' if job != 'node' else ''}{vm}",
-            "url": api + quote(f'min(up{{job="{job}",vm="{vm}"}})'),
-            "expect": ',"1"]',
-            "within": within,
-        }
+    scraped = [
+        _query(
+            f"Prometheus scrapes {job + ' of ' if job != 'node' else ''}{vm}",
+            f'min(up{{job="{job}",vm="{vm}"}})',
+            within,
+        )
         for job, found in monitoring.targets(context.site).items()
         for vm in dict.fromkeys(each.name for each, _ in found)
     ]
+    return [*scraped, *([_used(context.site.hub.canary.ladder)] if context.site.hub else [])]
+
+
+def _used(ladder: float) -> dict[str, Any]:
+    """The hub lets a user in, all the way to a kernel; right after a deploy nobody has tried yet."""
+    rungs = 'rung=~"login|spawn|cell"'
+    tried = f"count(sum by (rung) ({names.HUB_SUCCESSES.name}{{{rungs}}}) > 0) == 3"
+    what = "a canary logs in, starts a server and executes a cell"
+    return _query(what, f"min({names.HUB_UP.name}{{{rungs}}}) and on () ({tried})", ladder + FIRST_CELL)
+
+
+def _query(what: str, promql: str, within: float) -> dict[str, Any]:
+    """Held once the answer of the site's Prometheus is one series with the value 1."""
+    url = f"http://localhost:{PROMETHEUS_PORT}/api/v1/query?query={quote(promql)}"
+    return {"name": what, "url": url, "expect": ',"1"]', "within": within}

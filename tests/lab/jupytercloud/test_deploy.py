@@ -46,6 +46,8 @@ def test_a_second_deploy_plans_nothing_and_everything_is_verified(stage: Stage) 
     assert [each for each in found if not each["held"]] == []
     told = {each["what"] for each in found}
     assert {"control plane master", "node worker-001", "node worker-002", "release hub"} <= told
+    assert {"pods coredns", "pods cni", "pods kube-proxy", "pods hub", "pods proxy"} <= told
+    assert "a canary logs in, starts a server and executes a cell" in told
 
 
 def test_a_users_home_is_his_alone_on_every_worker_and_on_every_brick(stage: Stage) -> None:

@@ -6,13 +6,16 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chaosjc.drivers.kubernetes_values import Pod
 from chaosjc.drivers.openstack_values import RuleSpec
 from chaosjc.errors import StageError
 from chaosjc.site import deploy, verify
 from chaosjc.site.context import Context
+from chaosjc.site.verify import pods
 from tests.unit.site.fakes import FakeCloud
 
 WORKER = "worker-001"
@@ -122,3 +125,19 @@ def test_what_is_wrong_in_the_cloud_is_in_the_table(context: Context, cloud: Fak
     table = {(each.role, each.vm, each.what, each.why) for each in verify.verify(context)}
     assert ("-", "-", "rule lab-monitor: ingress udp 53 from anywhere", "not in the file") in table
     assert ("worker", WORKER, f"server {WORKER}", "missing") in table
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ([("hub-1", {"ready": True})], ""),
+        ([("hub-1", {"ready": True}), ("hub-2", {"ready": False})], "not Ready: hub-2"),
+        ([("hub-1", {"ready": True}), ("hub-0", {"phase": "Failed"}), ("hub-2", {"deleting": True})], ""),
+        ([("hub-0", {"phase": "Succeeded", "ready": True})], "none"),
+        ([], "none"),
+    ],
+)
+def test_pods_are_ready_but_for_those_that_end(found: list[tuple[str, dict[str, Any]]], why: str) -> None:
+    hub = [Pod("jhub", name, name, labels={"component": "hub"}, **more) for name, more in found]
+    result = pods("hub", [*hub, Pod("jhub", "proxy-1", "p", labels={"component": "proxy"})])
+    assert (result.what, result.held, result.why) == ("pods hub", not why, why)
