@@ -5,6 +5,7 @@ Nothing here needs a kubelet: pods are given to no node, and their status is tol
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -66,9 +67,10 @@ class ClusterContract:
         name = f"contract-{uuid.uuid4().hex[:8]}"
         cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
         yield name
-        for pod in cluster.pods(name):
-            cluster.delete_pod(name, pod.name, uid=pod.uid, grace=0)
         send(cluster, "DELETE", f"/api/v1/namespaces/{name}", {}, "application/json")
+        for pod in cluster.pods(name):
+            with contextlib.suppress(NotFound):  # its controller was faster
+                cluster.delete_pod(name, pod.name, uid=pod.uid, grace=0)
 
     @pytest.fixture
     def hub(self, cluster: Cluster, namespace: str) -> Workload:
