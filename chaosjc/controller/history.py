@@ -33,6 +33,7 @@ class History:
         self._runs: list[str] = []
         self._settled: dict[str, RunState] = {}
         self._figures: dict[str, Figures] = {}
+        self._unread: set[str] = set()
 
     def states(self, store: Store) -> list[RunState]:
         """Every run, oldest first; only those are read that may have changed."""
@@ -49,15 +50,16 @@ class History:
         """Of closed runs. At most one is judged anew, since that reads all its samples; the others follow later."""
         with self._lock:
             wanted = list(runs)
-            fresh = next((run for run in wanted if run not in self._figures), None)
+            missing = [run for run in wanted if run not in self._figures]
+            fresh = next((run for run in missing if run not in self._unread), next(iter(missing), None))
             if fresh is not None:
-                self._figures[fresh] = _measured(store, fresh)
+                self._measure(store, fresh)
             return {run: self._figures[run] for run in wanted if run in self._figures}
 
-
-def _measured(store: Store, run: str) -> Figures:
-    try:
-        found = judge(store.entries(run))
-    except JournalError:  # written by another release, perhaps: the other runs are told all the same
-        return Figures()
-    return Figures(found.time_to_detect, found.time_to_recover, found.longest_violation or 0.0)
+    def _measure(self, store: Store, run: str) -> None:
+        try:
+            found = judge(store.entries(run))
+        except JournalError:  # locked now, or written by another release: the others come first
+            self._unread.add(run)
+        else:
+            self._figures[run] = Figures(found.time_to_detect, found.time_to_recover, found.longest_violation or 0.0)

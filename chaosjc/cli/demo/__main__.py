@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 
 from rich.markup import escape
@@ -108,6 +109,7 @@ def lab_can_run() -> bool:
 
 def main() -> int:
     """Run the demo that this machine can run."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what it has started ends with it
     REPORTS.mkdir(parents=True, exist_ok=True)
     if not PROGRESS.exists():
         for each in REPORTS.glob("*.html"):

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import shlex
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from chaosjc.cli.demo.stage import CHAOSJC, OUT, REPORTS, ROOT, SITE, VERDICTS, must, out
 from chaosjc.cli.state import journal_of
@@ -41,8 +41,8 @@ def play(state: SiteState) -> list[str]:
     out.print(SCHEDULE.read_text(), style="dim", markup=False)
     before = _runs(state)
     must("schedule", "list", str(SCHEDULE.relative_to(ROOT)))
-    with serving():
-        claim = dealt_with(Claims(state.root / "claims.jsonl"), datetime.datetime.now(datetime.UTC))
+    with serving() as alive:
+        claim = dealt_with(Claims(state.root / "claims.jsonl"), datetime.datetime.now(datetime.UTC), alive)
     for run in (each for each in _runs(state) if each not in before):
         must("report", run, "--html", str((REPORTS / run).with_suffix(".html").relative_to(ROOT)))
     return judged(claim)
@@ -56,25 +56,25 @@ def schedule(now: datetime.datetime) -> str:
 
 
 @contextlib.contextmanager
-def serving() -> Generator[None]:
-    """A controller, whose words are shown; it ends with the block, and puts back first what it has under way."""
+def serving() -> Generator[Callable[[], bool]]:
+    """Whether the controller is there, whose words are shown; it ends with the block, and puts all back."""
     words = ["serve", str(SCHEDULE.relative_to(ROOT)), "--listen", "127.0.0.1:0"]
     out.print(f"\n[bold cyan]$ chaosjc {shlex.join(words)}[/]")
     LOG.unlink(missing_ok=True)
     process = command.spawn([CHAOSJC, *words], log=LOG)
     try:
-        yield
+        yield lambda: process.poll() is None
     finally:
         process.terminate()
         process.wait()
         out.print(LOG.read_text(), style="dim", markup=False)
 
 
-def dealt_with(claims: Claims, since: datetime.datetime) -> Claim | None:
-    """What became of the entry; None where nothing did for long. Shows what has begun meanwhile."""
+def dealt_with(claims: Claims, since: datetime.datetime, alive: Callable[[], bool]) -> Claim | None:
+    """What became of the entry; None where nothing did for long, or the controller has ended. Shows what has begun."""
     until = time.monotonic() + PATIENCE
     with out.status("the controller waits, and works") as status:
-        while time.monotonic() < until:
+        while time.monotonic() < until and alive():
             of_entry = [each for each in claims.all() if _is_of(each, since)]
             if of_entry and of_entry[-1].outcome != "begun":
                 return of_entry[-1]
@@ -89,7 +89,7 @@ def judged(claim: Claim | None) -> list[str]:
     if claim and claim.outcome == "ended" and claim.code == 0:
         return []
     if claim is None:
-        return [f"the controller had not done in {PATIENCE:.0f} s what it was to do: {LOG}"]
+        return [f"the controller has ended, or had not done in {PATIENCE:.0f} s what it was to do: {LOG}"]
     verdict = VERDICTS.get(claim.code, str(claim.code)) if claim.code is not None else ""
     return [f"the controller's runs: {claim.outcome} {verdict} {claim.why}, and PASS would have been the truth"]
 

@@ -82,7 +82,6 @@ def play(acts: tuple[Act, ...], *common: str, calm: Callable[[], object] = lambd
             PROGRESS.write_text(json.dumps(done))
         else:
             wrong.append(f"{act.experiment}: {done[key]}, and {VERDICTS[act.expected]} would have been the truth")
-    PROGRESS.unlink(missing_ok=True)
     return wrong
 
 
@@ -91,6 +90,7 @@ def conclude(journal: Path, wrong: list[str]) -> int:
     from chaosjc.journal.store import Store
     from chaosjc.report.terminal import suite_summary
 
+    PROGRESS.unlink(missing_ok=True)
     out.rule("[bold]What was found", align="left")
     reports = sorted(REPORTS.glob("*.html"))
     with Store(journal) as store:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,7 @@ from chaosjc.cli.demo import scheduled, stage
 from chaosjc.cli.demo.calm import LIMIT, calmed
 from chaosjc.cli.demo.stage import Act, play
 from chaosjc.controller import model
-from chaosjc.controller.claims import Claim
+from chaosjc.controller.claims import Claim, Claims
 from chaosjc.controller.schedule import next_firing
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.errors import RemoteError
@@ -67,13 +69,13 @@ def test_an_interrupted_demo_goes_on_where_it_was(terminal: Terminal) -> None:
     assert terminal.done == ["run a.yaml", "run b.yaml", "run b.yaml"]
 
 
-def test_the_schedule_falls_due_once_and_soon() -> None:
+def test_the_schedule_falls_due_once_and_soon(tmp_path: Path) -> None:
     """At the next minute that leaves time to start the controller; every file that it names is there and good."""
     for second, wait in ((0, 60), (45, 15), (55, 65)):
         now = datetime.datetime(2026, 11, 24, 23, 58, second, tzinfo=datetime.UTC)
-        scheduled.SCHEDULE.parent.mkdir(parents=True, exist_ok=True)
-        scheduled.SCHEDULE.write_text(scheduled.schedule(now))
-        (loaded,) = model.load([scheduled.SCHEDULE])
+        file = tmp_path / "schedule.yaml"
+        file.write_text(scheduled.schedule(now))
+        (loaded,) = model.load([file])
         (entry,) = loaded.schedule.entries
         first = next_firing(loaded.schedule, entry, now)
         assert first is not None
@@ -82,13 +84,22 @@ def test_the_schedule_falls_due_once_and_soon() -> None:
         assert [each.stem for each in loaded.experiments(entry)] == list(scheduled.EXPERIMENTS)
 
 
+def test_a_controller_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    began = datetime.datetime.now(datetime.UTC)
+    claims = Claims(tmp_path / "claims.jsonl")
+    assert scheduled.dealt_with(claims, began, alive=lambda: False) is None
+    done = Claim(scheduled.NAME, scheduled.ENTRY, began.isoformat(), "ended", 0)
+    claims.add(done)
+    assert scheduled.dealt_with(claims, began, alive=lambda: True) == done
+
+
 @pytest.mark.parametrize(
     ("claim", "said"),
     [
         (Claim("demo", "by-itself", "", "ended", 0), ""),
         (Claim("demo", "by-itself", "", "ended", 1), "ended FAIL"),
         (Claim("demo", "by-itself", "", "prepare-failed", 4, "site verify failed"), "site verify failed"),
-        (None, "had not done"),
+        (None, "has ended, or had not done"),
     ],
 )
 def test_what_the_controller_did_is_judged(claim: Claim | None, said: str) -> None:
@@ -97,6 +108,15 @@ def test_what_the_controller_did_is_judged(claim: Claim | None, said: str) -> No
     assert said in " ".join(found)
 
 
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """`main` takes SIGTERM over."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_signals")
 def test_an_error_takes_the_lab_down_and_is_no_traceback(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
