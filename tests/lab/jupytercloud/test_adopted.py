@@ -26,7 +26,7 @@ def adopted(stage: Stage, tmp_path: Path) -> Stage:
     words = ["site", "discover", str(file), "--draft", "--cloud", stage.site.lab.cloud, *ways]
     command.run([*CHAOSJC, *words], cwd=ROOT, timeout=180)
     text = file.read_text().replace("targets: []", "targets: [pods/coredns]")
-    file.write_text(re.sub(r"(?m)^  protected: .*$", "  protected: [master, worker, brick]", text))
+    file.write_text(re.sub(r"(?m)^  protected: .*$", "  protected: [master, brick, monitor]", text))
     return Stage(replace(stage.site, file=file, state=tmp_path / "state"))
 
 
