@@ -49,10 +49,16 @@ def is_node(site: SiteFile, machine: Machine) -> bool:
 
 
 def _kubelet(site: SiteFile, machine: Machine) -> str:
-    """After the volumes: a pod whose home is not mounted yet would wait for the kubelet's next try."""
+    """After the volumes: a pod whose home is not mounted yet would wait for the kubelet's next try.
+
+    It gives a silent API server up within half of the cluster's patience. Its own 30 s and 15 s would outlast that: to
+    a control plane that hung for 30 s and is back, TCP speaks again 20 s later, and by then the node's pods are
+    evicted (both variables: k8s.io/apimachinery, pkg/util/net/http.go).
+    """
     storage = site.storage
     volumes = storage.volumes if storage and machine.role in storage.clients else ()
     after = " ".join([CONTAINERD, *(mount_unit(each) for each in volumes)])
+    silent = round(site.kubernetes.grace / 4) if site.kubernetes else 0
     return f"""\
 [Unit]
 Description=kubelet, the node's agent
@@ -61,6 +67,7 @@ Wants={CONTAINERD}
 ConditionPathExists=/var/lib/kubelet/config.yaml
 StartLimitIntervalSec=0
 [Service]
+Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS={silent} HTTP2_PING_TIMEOUT_SECONDS={silent}
 EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
 ExecStart=/usr/bin/kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \\
   --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
