@@ -101,9 +101,11 @@ class Front:
 
         asker = Thread(target=loop)
         asker.start()
-        yield answers
-        stop.set()
-        asker.join()
+        try:
+            yield answers
+        finally:
+            stop.set()
+            asker.join()
 
 
 @pytest.fixture(scope="module")
@@ -215,14 +217,32 @@ def test_it_outlives_the_control_plane_and_a_change_cut_in_the_middle_is_made(la
         front.lb.update_member(front.lb.find_member("left", front.pool), front.pool, is_admin_state_up=False)
         kill(lab)
         time.sleep(1)
+        meanwhile = front.on_host.running
         lab_command(lab, "up")
     print(f"{dict(answers)} while the control plane was away")
+    assert meanwhile
+    assert answers
     assert set(answers) <= set(NAMES)
-    assert set(front.on_host.cgroup.pids()) & set(pids) or front.statuses()["left"] == "OFFLINE"
     front.settle()
     front.until(5, left="OFFLINE", right="ONLINE")
+    until(lambda: len(front.on_host.cgroup.pids()) == 1, 5)
+    assert front.on_host.cgroup.pids() != pids, "a change is a new process, and its predecessor has ended"
     front.enable("left", True)
     front.until(10, left="ONLINE")
+
+
+def test_a_pool_goes_with_its_members(front: Front) -> None:
+    pool = front.lb.create_pool(load_balancer_id=front.balancer.id, protocol="TCP", lb_algorithm="SOURCE_IP")
+    front.settle()
+    monitor = front.lb.create_health_monitor(pool_id=pool.id, type="TCP", delay=1, timeout=1, max_retries=1)
+    front.settle()
+    front.lb.create_member(pool, address=front.cloud.address(front.servers["left"]), protocol_port=22)
+    front.settle()
+    front.lb.delete_pool(pool.id)
+    front.settle()
+    assert {each.id for each in front.lb.pools()} & {pool.id, front.pool.id} == {front.pool.id}
+    assert front.lb.find_health_monitor(monitor.id) is None
+    assert front.ask() in NAMES, "the other pool's members are served on"
 
 
 def test_delete_leaves_nothing(front: Front) -> None:

@@ -24,6 +24,7 @@ from chaosjc.lab.machine import haproxy
 from chaosjc.lab.machine.balancer import Balancer
 from chaosjc.lab.machine.network import Names, Nic
 from chaosjc.lab.openstack import described
+from chaosjc.lab.openstack.attempts import Since, all_tried, tried
 
 LOG = logging.getLogger(__name__)
 CONF = cfg.CONF  # Octavia's, for this is imported while it is loaded
@@ -31,6 +32,7 @@ CONF.register_opts([cfg.StrOpt("tag"), cfg.StrOpt("balancers"), cfg.StrOpt("host
 _ROUND, _RUNG = 0.5, 0.05  # seconds between two looks, and while a request may be being answered
 _REQUEST = 2.0  # seconds: the bell rings before the request's transaction ends
 _AGAIN, _PATIENCE = 0.5, 10.0  # seconds between two attempts, and until one that fails becomes an ERROR
+_SILENT, _SILENCE = (True, None), 20.0  # a look, and seconds of it until haproxy is ended: longer than a host is busy
 _PENDING = (constants.PENDING_CREATE, constants.PENDING_UPDATE, constants.PENDING_DELETE)
 _bell = threading.Event()
 
@@ -105,11 +107,12 @@ class Keeper:
         self.load_balancers = LoadBalancerRepository()
         self.nics = {}  # of the virtual addresses, by port: it keeps address and MAC for life
         self.seen = {}  # what haproxy said when the statuses were last written, by balancer
-        self.failing = {}  # since when the host is not what the database wants, by balancer
+        self.failing = Since()  # the host is not what the database wants, by balancer
+        self.silent = Since()  # haproxy runs and does not answer, by balancer
 
     def run(self, ready):
         """For ever; `ready` is called once all balancers have been looked at."""
-        while not self._tried(self._begin):
+        while not tried(self._begin):
             time.sleep(_AGAIN)
         ready()
         rung = 0.0
@@ -118,17 +121,8 @@ class Keeper:
                 _bell.clear()
                 rung = time.monotonic() + _REQUEST
                 time.sleep(_RUNG)
-            if not self._tried(self._round):
+            if not tried(self._round):
                 time.sleep(_AGAIN)
-
-    @staticmethod
-    def _tried(act):
-        try:
-            act()
-        except Exception:
-            LOG.exception("load balancers")
-            return False
-        return True
 
     def _begin(self):
         self._sweep()
@@ -152,14 +146,21 @@ class Keeper:
     def _round(self):
         with database.session().begin() as session:
             rows = session.query(models.LoadBalancer.id, models.LoadBalancer.provisioning_status).all()
-        for uuid, status in rows:
-            if status in _PENDING or _look(self._balancer(uuid)) != self.seen.get(uuid):
-                self._settle(uuid)
+        if not all_tried(self._visit, rows):
+            time.sleep(_AGAIN)
+
+    def _visit(self, uuid, status):
+        look = _look(self._balancer(uuid))
+        stuck = look == _SILENT and self.silent.seconds(uuid) >= _SILENCE
+        if stuck or look != _SILENT:
+            self.silent.over(uuid)
+        if stuck or status in _PENDING or look != self.seen.get(uuid):
+            self._settle(uuid, stuck)
 
     def _balancer(self, uuid):
         return Balancer(self.names, self.base, uuid)
 
-    def _settle(self, uuid):
+    def _settle(self, uuid, stuck):
         with database.session().begin() as session:
             wanted = self.load_balancers.get(session, id=uuid)
         if wanted is None:
@@ -169,11 +170,11 @@ class Keeper:
             return
         fault = None
         try:
-            self._balancer(uuid).apply(described.description(wanted), self._nic(wanted.vip))
-            self.failing.pop(uuid, None)
+            self._balancer(uuid).apply(described.description(wanted), self._nic(wanted.vip), again=stuck)
+            self.failing.over(uuid)
         except Exception as error:
             LOG.exception("load balancer %s", uuid)
-            if time.monotonic() - self.failing.setdefault(uuid, time.monotonic()) < _PATIENCE:
+            if self.failing.seconds(uuid) < _PATIENCE or uuid in self.silent:  # a silent one hands nothing over
                 return
             fault = error
         look = _look(self._balancer(uuid))
@@ -208,8 +209,10 @@ class Keeper:
             self._network().update_port(vip.port_id, device_owner="", device_id="", binding_host_id="")
         with database.session().begin() as session:
             self.load_balancers.delete(session, id=wanted.id)
-        for known, key in ((self.nics, vip.port_id), (self.seen, wanted.id), (self.failing, wanted.id)):
-            known.pop(key, None)
+        self.nics.pop(vip.port_id, None)
+        self.seen.pop(wanted.id, None)
+        self.failing.over(wanted.id)
+        self.silent.over(wanted.id)
 
 
 def _look(balancer):
@@ -220,7 +223,8 @@ def _write(wanted, statuses, fault):
     """What was under way is ACTIVE, or ERROR, or gone, and every operating status is as it is now."""
     settled = constants.ERROR if fault else constants.ACTIVE
     with database.session().begin() as session:
-        for model, each in _tree(wanted):
+        for name, each in described.tree(wanted):
+            model = getattr(models, name)
             if each.provisioning_status == constants.PENDING_DELETE:
                 session.delete(session.get(model, each.id))
                 session.flush()
@@ -229,17 +233,6 @@ def _write(wanted, statuses, fault):
             if each.provisioning_status in _PENDING:
                 change["provisioning_status"] = settled
             session.query(model).filter_by(id=each.id).update(change)
-
-
-def _tree(wanted):
-    """Leaves first; none refers to one before it."""
-    for pool in wanted.pools:
-        yield from ((models.Member, member) for member in pool.members)
-        if pool.health_monitor:
-            yield models.HealthMonitor, pool.health_monitor
-    yield from ((models.Listener, listener) for listener in wanted.listeners)
-    yield from ((models.Pool, pool) for pool in wanted.pools)
-    yield models.LoadBalancer, wanted
 
 
 def start():

@@ -3,7 +3,7 @@
 Pure: objects in, values out; the objects need only look like Octavia's data models.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chaosjc.lab.machine.haproxy import Description, Listener, Member, Mode, Monitor, Pool, State
@@ -89,9 +89,24 @@ def _monitor(monitor: Any) -> Monitor:
     )
 
 
-def statuses(balancer: Any, states: Mapping[str, State], fault: bool = False) -> dict[str, str]:
+def tree(balancer: Any) -> Iterator[tuple[str, Any]]:
+    """Each thing with its model's name, leaves first: none refers to one before it.
+
+    What goes with its pool is left out: Octavia marks the pool alone, and its deletion is theirs.
+    """
+    for pool in (each for each in balancer.pools if each.provisioning_status != _GOING):
+        yield from (("Member", member) for member in pool.members)
+        if pool.health_monitor:
+            yield "HealthMonitor", pool.health_monitor
+    yield from (("Listener", listener) for listener in balancer.listeners)
+    yield from (("Pool", pool) for pool in balancer.pools)
+    yield "LoadBalancer", balancer
+
+
+def statuses(balancer: Any, states: Mapping[str, State] | None, fault: bool = False) -> dict[str, str]:
     """Id -> operating status of all that stays, from the members' states (haproxy.states) up to the balancer.
 
+    `states`: None where haproxy runs and does not answer; each member is what it was then.
     `fault`: what the database wants could not be made true.
     """
     found: dict[str, str] = {}
@@ -110,10 +125,14 @@ def statuses(balancer: Any, states: Mapping[str, State], fault: bool = False) ->
     return found
 
 
-def _member_status(member: Any, states: Mapping[str, State]) -> str:
+def _member_status(member: Any, states: Mapping[str, State] | None) -> str:
     """Before the first check of a new process has ended, it is what it was."""
+    if not member.enabled:
+        return "OFFLINE"
+    if states is None:
+        return member.operating_status
     state = states.get(member.id)
-    if not member.enabled or state is None:
+    if state is None:
         return "OFFLINE"
     return _STATUS.get(state) or (member.operating_status if member.operating_status in _KNOWN else "OFFLINE")
 

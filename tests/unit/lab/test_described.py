@@ -97,3 +97,43 @@ def test_disabled_things_are_offline_and_a_fault_is_an_error() -> None:
     off = described.statuses(balancer(member("m1"), pool={"enabled": False}, enabled=False), {"m1": "up"})
     assert (off["p"], off["b"]) == ("OFFLINE", "OFFLINE")
     assert described.statuses(balancer(member("m1")), {"m1": "up"}, fault=True)["b"] == "ERROR"
+
+
+def test_where_haproxy_does_not_answer_members_are_what_they_were() -> None:
+    words = ("ONLINE", "ERROR", "NO_MONITOR", "DRAINING")
+    members = [member(word, operating_status=word) for word in words]
+    found = described.statuses(balancer(*members, member("off", enabled=False)), None)
+    assert [found[word] for word in words] == list(words)
+    assert (found["off"], found["p"], found["b"]) == ("OFFLINE", "DEGRADED", "DEGRADED")
+
+
+GOING = {"provisioning_status": "PENDING_DELETE"}
+
+
+def test_members_and_monitor_go_with_their_pool() -> None:
+    """Octavia marks the pool alone."""
+    whole = balancer(member("m1"), pool=GOING)
+    assert [(name, each.id) for name, each in described.tree(whole)] == [
+        ("Listener", "l"),
+        ("Pool", "p"),
+        ("LoadBalancer", "b"),
+    ]
+
+
+def test_leaves_come_first() -> None:
+    found = [name for name, _ in described.tree(balancer(member("m1"), member("m2")))]
+    assert found == ["Member", "Member", "HealthMonitor", "Listener", "Pool", "LoadBalancer"]
+    assert "HealthMonitor" not in dict(described.tree(balancer(pool={"health_monitor": None})))
+
+
+@pytest.mark.parametrize("going", ["member", "monitor", "pool", "listener", "nothing"])
+def test_all_that_stays_has_a_status(going: str) -> None:
+    whole = balancer(member("m1"), member("m2", **(GOING if going == "member" else {})))
+    for name, each in (("pool", whole.pools[0]), ("listener", whole.listeners[0])):
+        each.provisioning_status = GOING["provisioning_status"] if going == name else "ACTIVE"
+    if going == "monitor":
+        whole.pools[0].health_monitor = monitor(**GOING)
+    found = described.statuses(whole, {"m1": "up"})
+    stays = {each.id for _, each in described.tree(whole) if each.provisioning_status != GOING["provisioning_status"]}
+    assert stays <= found.keys()
+    assert "b" in stays

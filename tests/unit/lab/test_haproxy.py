@@ -63,6 +63,10 @@ def test_what_checks_have_found_out_outlives_a_change() -> None:
     assert any("expose-fd listeners" in line for line in lines(WHOLE))
 
 
+def test_a_predecessor_ends_some_day() -> None:
+    assert [line for line in lines(WHOLE) if "hard-stop-after" in line] == ["  hard-stop-after 30m"]
+
+
 def test_without_a_monitor_nobody_is_checked() -> None:
     pool = dataclasses.replace(POOL, monitor=None)
     assert not [line for line in lines(Description("10.0.0.100", (LISTENER,), (pool,))) if "check" in line]

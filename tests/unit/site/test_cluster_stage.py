@@ -155,6 +155,8 @@ class TestContents:
         assert set(units) == {"master", "worker-001", "worker-002"}
         assert "After=containerd.service gluster-homes.service\n" in units["worker-001"]
         assert "After=containerd.service\n" in units["master"]
+        gives_up = "Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=3 HTTP2_PING_TIMEOUT_SECONDS=3\n"
+        assert all(gives_up in unit for unit in units.values()), "together half of the patience, which is 12 s"
 
     def test_nodes_without_name_servers_have_one_that_nobody_is(self) -> None:
         def resolv(whole: SiteFile) -> str:
