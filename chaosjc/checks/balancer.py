@@ -50,7 +50,7 @@ class MembersCheck(CheckEntry):
 
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """One reading a member. RemoteError, and so no data, while Octavia does not answer or knows no such balancer."""
-    members = {each.name: each for each in _members(need(sources.cloud, "cloud").balancers, sources.front)}
+    members = {each.name: each for each in _members(need(sources.cloud, "cloud").balancers, sources)}
     now = sources.clock.time()
 
     def one(name: str) -> Reading:
@@ -63,11 +63,14 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     return tuple(map(one, texts(plan, "names") or sorted(members)))
 
 
-def _members(octavia: Balancers, description: str) -> tuple[Member, ...]:
-    if not description:
+def _members(octavia: Balancers, sources: Sources) -> tuple[Member, ...]:
+    """Of the pool by which users come in: others may have members of the same names."""
+    if not sources.balancer:
         raise RemoteError("the site has no balancer: its file has no section `lbaas`")
-    found = octavia.marked(description)
+    found = octavia.marked(sources.balancer)
     if not found:
-        raise RemoteError(f"the cloud has no load balancer with the description {description!r}")
-    pools = {each.pool_id for each in octavia.listeners(found[0].id) if each.pool_id}
-    return tuple(member for pool in sorted(pools) for member in octavia.members(pool))
+        raise RemoteError(f"the cloud has no load balancer with the description {sources.balancer!r}")
+    pool = octavia.pool_at(found[0].id, sources.listen)
+    if not pool:
+        raise RemoteError(f"load balancer {found[0].name} has nothing behind port {sources.listen}")
+    return octavia.members(pool)

@@ -129,12 +129,13 @@ def settled(
     layout: VolumeInfo,
     entries: Sequence[BrickEntries],
     clients: Sequence[BrickClients],
-    mounting: Mapping[str, str],
+    mounting: Mapping[str, tuple[str, ...]],
 ) -> tuple[Outcome, tuple[str, ...]]:
     """Whether a volume has got over whatever befell it, and all reasons why not.
 
     whole    every brick of the layout counts 0 entries to heal, and every client that is connected to any brick, each
-             VM that ought to mount the volume (`mounting`, name → address) among them, is connected to every brick
+             VM that ought to mount the volume (`mounting`, name → addresses) among them, is connected to every brick;
+             a VM is so by any of its addresses
     broken   something is known to be wrong
     unknown  nothing is, but not all bricks told
     """
@@ -156,17 +157,18 @@ def _to_heal(layout: VolumeInfo, entries: Sequence[BrickEntries]) -> tuple[list[
 
 
 def _connections(
-    layout: VolumeInfo, clients: Sequence[BrickClients], mounting: Mapping[str, str]
+    layout: VolumeInfo, clients: Sequence[BrickClients], mounting: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[str], list[str]]:
     found = {each.id: each.clients for each in clients}
     connected = {brick.id: found[brick.id] for brick in layout.bricks if brick.id in found}
-    names = {address: name for name, address in mounting.items() if address}
-    addresses = sorted({*names, *(address for each in connected.values() for address in each)})
-    wrong = [f"{name}, which should mount it, has no address" for name, address in mounting.items() if not address]
-    for address in addresses:
-        missing = [brick for brick, there in connected.items() if address not in there]
+    expected = {address for addresses in mounting.values() for address in addresses}
+    others = {address for each in connected.values() for address in each} - expected
+    known = {name: addresses for name, addresses in mounting.items() if addresses}
+    wrong = [f"{name}, which should mount it, has no address" for name in mounting if name not in known]
+    for name, addresses in sorted([*known.items(), *((each, (each,)) for each in others)], key=lambda each: each[1]):
+        missing = [brick for brick, there in connected.items() if not set(addresses) & set(there)]
         if missing:
-            wrong.append(f"{names.get(address, address)} is not connected to {', '.join(missing)}")
+            wrong.append(f"{name} is not connected to {', '.join(missing)}")
     untold = [f"{each.id} does not tell its clients" for each in layout.bricks if each.id not in connected]
     return wrong, untold
 
@@ -306,7 +308,7 @@ class Health:
     clients: frozenset[str] = frozenset()
 
 
-def health(pool: Gluster, layout: VolumeInfo, mounting: Mapping[str, str]) -> Health:
+def health(pool: Gluster, layout: VolumeInfo, mounting: Mapping[str, tuple[str, ...]]) -> Health:
     """`settled` by what the pool says now; where it does not answer, its error is the last reason. Raises nothing.
 
     The bricks' own machines are asked first. `heal info` walks under locks through all that is to be healed, and it and

@@ -28,8 +28,9 @@ class Sources:
 
     `marks` is the metadata of the site's servers in the cloud, `bastion` the host through which all others are reached,
     empty where they are without one, `exporter` whether each has a node exporter,
-    `mounting` tells which VMs ought to mount a volume: name → address, empty where it has none. `kubernetes` connects
-    at first use. Both may raise. `front` is the description of the site's balancer, empty where it has none.
+    `mounting` tells which VMs ought to mount a volume: name → addresses, none where it has none. `kubernetes`
+    connects at first use. Both may raise. `balancer` is the description of the site's load balancer, empty where it
+    has none, `listen` its port at which users come in.
     """
 
     prometheus: Prometheus | None = None
@@ -38,11 +39,12 @@ class Sources:
     cloud: Cloud | None = None
     gluster: Gluster | None = None
     kubernetes: Callable[[], Cluster] | None = None
-    mounting: Callable[[str], Mapping[str, str]] = lambda _: {}
+    mounting: Callable[[str], Mapping[str, tuple[str, ...]]] = lambda _: {}
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
     bastion: str = "bastion"
     exporter: bool = True
-    front: str = ""
+    balancer: str = ""
+    listen: int = 0
     run: Runner = command.run
     clock: Clock = field(default_factory=SystemClock)
 

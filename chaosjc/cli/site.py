@@ -49,9 +49,11 @@ def discover(  # noqa: PLR0913, PLR0917 - one parameter an option
     from chaosjc.cli import discovered, drafted
     from chaosjc.site import discover as discovering
 
+    sources = drafted.Sources(cloud, ssh_config, kubeconfig)
     if draft:
-        drafted.write(site, drafted.Sources(cloud, ssh_config, kubeconfig), force=force)
+        drafted.write(site, sources, force=force)
         return
+    drafted.refuse_without_draft(sources, force=force)
     context = _open(site, state, adopted=True)
     with _err.status("looking at the site"):
         found = discovering.topology(context.site, context.cloud)

@@ -61,6 +61,10 @@ class Balancers:
         with self._asking(f"pools of load balancer {balancer_id}"):
             return tuple(values.pool(each) for each in self._api.pools(loadbalancer_id=balancer_id))
 
+    def pool_at(self, balancer_id: str, port: int) -> str:
+        """The id of the pool behind its listener at this port; empty where there is none."""
+        return next((each.pool_id for each in self.listeners(balancer_id) if each.port == port), "")
+
     def monitor(self, pool: Pool) -> Monitor | None:
         """That of a pool."""
         if not pool.monitor_id:
@@ -153,12 +157,18 @@ class Balancers:
             act = lambda: self._api.create_member(pool_id, **changeable, **fixed)  # noqa: E731
         return values.member(self._change(balancer_id, f"member {member.name}", act))
 
-    def switch_member(self, balancer_id: str, pool_id: str, member: Member, tags: Iterable[str]) -> None:
-        """Enable or disable it, as `member` says, and set its tags, in one request."""
+    def switch_member(
+        self, balancer_id: str, pool_id: str, member: Member, tags: Iterable[str], *, within: float | None = None
+    ) -> None:
+        """Enable or disable it, as `member` says, and set its tags, in one request.
+
+        It is sent `within` seconds from now or, with RemoteError, never; without it, as patiently as other changes.
+        """
         self._change(
             balancer_id,
             f"{'enable' if member.enabled else 'disable'} member {member.name}",
             lambda: self._api.update_member(member.id, pool_id, is_admin_state_up=member.enabled, tags=sorted(tags)),
+            within,
         )
 
     def delete_part(self, balancer_id: str, kind: Kind, uuid: str) -> None:
@@ -203,24 +213,29 @@ class Balancers:
         create = getattr(self._api, f"create_{kind}")
         return self._change(balancer_id, f"create {_told(kind)}", lambda: create(**changeable, **fixed))
 
-    def _change(self, balancer_id: str, what: str, act: Callable[[], T]) -> T:
+    def _change(self, balancer_id: str, what: str, act: Callable[[], T], within: float | None = None) -> T:
         """One change after the other, each from a settled balancer to a settled one."""
+        end = None if within is None else self._clock.monotonic() + within  # the change before it counts too
         with self._changing, self._asking(f"load balancer {balancer_id}: {what}"):
-            done = self._attempt(balancer_id, act)
+            done = self._attempt(balancer_id, act, end)
             self._settled(balancer_id, CHANGE)
         return done
 
-    def _attempt(self, balancer_id: str, act: Callable[[], T], *, broken: bool = False) -> T:
+    def _attempt(self, balancer_id: str, act: Callable[[], T], end: float | None = None, *, broken: bool = False) -> T:
+        """Sent once no other change is under way, before `end`, by default CHANGE from now, or never."""
         from openstack import exceptions
 
-        end = self._clock.monotonic() + CHANGE
+        end = self._clock.monotonic() + CHANGE if end is None else end
         while True:
-            if self._settled(balancer_id, CHANGE, broken=broken) is None:
+            limit = max(end - self._clock.monotonic(), 0.0)
+            if self._settled(balancer_id, limit, broken=broken) is None:
                 raise RemoteError(f"load balancer {balancer_id} is gone")
+            if self._clock.monotonic() > end:
+                raise RemoteError(f"load balancer {balancer_id}: not sent, it was not free in time")
             try:
                 return act()
             except exceptions.ConflictException as error:
-                if "immutable" not in str(error) or self._clock.monotonic() >= end:
+                if not _under_way(error) or self._clock.monotonic() + EVERY > end:
                     raise
             self._clock.sleep(EVERY)  # another client was quicker
 
@@ -241,6 +256,11 @@ class Balancers:
                     hint=f"openstack loadbalancer show {found.id}",
                 )
             self._clock.sleep(EVERY)
+
+
+def _under_way(conflict: Exception) -> bool:
+    """Whether another change was in the way, as Octavia tells it for a part, and for the balancer itself."""
+    return "immutable" in str(conflict) or "Invalid state" in str(conflict)
 
 
 def _error(found: Balancer) -> RemoteError:

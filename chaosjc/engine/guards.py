@@ -111,7 +111,7 @@ def users(facts: Facts) -> Refused | None:
     if facts.site is None or facts.site.kubernetes is None:
         return None
     if facts.topology.cluster is None:
-        return _unknown_cluster(facts, facts.site.kubernetes)
+        return _unknown_cluster(facts, facts.site.kubernetes, by_role=facts.site.managed)
     hit, most = sorted(blast.people(facts.planned.steps, facts.topology)), facts.site.policy.users
     if len(hit) <= most:
         return None
@@ -210,14 +210,19 @@ def _irreplaceable(target: Target, facts: Facts) -> str:
 
 def _unknown_layout(facts: Facts) -> Refused | None:
     """Nobody knows which VM carries what: then none is broken that may carry a brick."""
-    storage = facts.site.storage if facts.site else None
     for step in facts.planned.steps:
         ends = {vm.name: vm.role for vm in facts.topology.vms if blast.at_the_other_end(step, vm.name)}
-        for name, role in {step.target.name: step.target.role, **ends}.items():
-            if role and (storage is None or role == storage.role):
+        itself = {step.target.name: step.target.role} if step.target.kind == "vm" else {}
+        for name, role in (itself | ends).items():
+            if role and _may_carry_bricks(role, facts.site):
                 reason = f"the layout of the site's volumes is not known, and {name} may carry bricks of them"
                 return Refused(guard="blast radius", code="blast-radius-unknown", reason=reason)
     return None
+
+
+def _may_carry_bricks(role: str, site: SiteFile | None) -> bool:
+    """By its role, which tells it only where chaosjc has deployed the site."""
+    return site is None or site.storage is None or not site.managed or role == site.storage.role
 
 
 def _unknown_front(facts: Facts) -> Refused | None:
@@ -230,11 +235,12 @@ def _unknown_front(facts: Facts) -> Refused | None:
     return None
 
 
-def _unknown_cluster(facts: Facts, cluster: Kubernetes) -> Refused | None:
-    """Nobody knows who has a server where: then no node is broken, and no pod."""
+def _unknown_cluster(facts: Facts, cluster: Kubernetes, *, by_role: bool) -> Refused | None:
+    """Nobody knows who has a server where: then no node is broken, and no pod; nor any VM, if roles tell no node."""
     nodes = {cluster.control_plane, *cluster.workers}
     for step in facts.planned.steps:
-        if step.target.role in nodes or step.target.kind not in ("vm", "command"):
+        node = step.target.role in nodes or (step.target.kind == "vm" and not by_role)
+        if node or step.target.kind not in ("vm", "command"):
             reason = f"the site's cluster does not answer, and people may have their servers on {step.target.name}"
             return Refused(guard="users", code="users-unknown", reason=reason)
     return None

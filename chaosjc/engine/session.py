@@ -158,7 +158,8 @@ def open_session(
             marks={discover.SITE: site.name} if site and site.managed else {},
             bastion=site.bastion if site else "",
             exporter=site is not None and site.managed,
-            front=discover.mark(site) if site and site.lbaas else "",
+            balancer=discover.mark(site) if site and site.lbaas else "",
+            listen=site.lbaas.listen if site and site.lbaas else 0,
             clock=clock,
         )
         yield Session(wishes, store, lambda parts: _topology(world, sources.gluster, parts), sources, clock)
@@ -168,10 +169,14 @@ def touches(site: SiteFile, experiment: Experiment) -> frozenset[Part]:
     """The parts that it may break, or a VM that they need: their state is asked for, that of others is not.
 
     `storage` with VMs that carry bricks or mount volumes, `cluster` with its nodes and all that runs on them, `front`
-    with VMs to which the balancer hands users.
+    with VMs to which the balancer hands users. Of an adopted site, all that its file has: which VM carries a brick, or
+    is a node, no role of it tells.
     """
     found: set[Part] = set()
     faults = [entry for entry in experiment.faults if entry.choice]
+    if site.adopted:
+        has: dict[Part, bool] = {"storage": site.storage is not None, "cluster": site.kubernetes is not None}
+        return frozenset(part for part, there in has.items() if there and faults)
     if site.storage and any(_touches(site, (site.storage.role, *site.storage.clients), each) for each in faults):
         found.add("storage")
     cluster = site.kubernetes
@@ -233,12 +238,13 @@ def _connect(world: World, tell: Callable[[str], None]) -> None:
         tell(f"the site's Kubernetes cannot be reached: {error.message}")
 
 
-def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, str]]:
+def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, tuple[str, ...]]]:
     """By volume, which VMs ought to mount it. Their addresses are asked for once: they outlive the VMs."""
 
     @functools.cache
-    def addresses() -> Mapping[str, str]:
-        return discover.addresses(site, discover.ports(site, world.cloud))
+    def addresses() -> Mapping[str, tuple[str, ...]]:
+        found = discover.addresses(site, discover.ports(site, world.cloud))
+        return {name: (address,) for name, address in found.items()}
 
     @functools.cache
     def adopted() -> Topology:
@@ -246,7 +252,7 @@ def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, str]
 
     if site.adopted:
         return lambda volume: discover.mounting(site, volume, adopted())
-    return lambda volume: {name: addresses().get(name, "") for name in discover.clients(site, volume, ())}
+    return lambda volume: {name: addresses().get(name, ()) for name in discover.clients(site, volume, ())}
 
 
 def _found(site: SiteFile, world: World) -> tuple[Vm, ...]:

@@ -11,7 +11,9 @@ from typing import Literal, cast
 
 from pydantic import Field
 
+from chaosjc.drivers.balancer import CHANGE
 from chaosjc.drivers.balancer_values import Member as Found
+from chaosjc.drivers.openstack import TIMEOUT
 from chaosjc.errors import ChaosJCError, FaultError
 from chaosjc.faults.fault import Fault, FaultEntry
 from chaosjc.faults.held import HostEntry
@@ -21,8 +23,9 @@ from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan
 from chaosjc.spec.scalars import Duration
 
-ACT = 120.0  # seconds for one change of a balancer, and for those of others before it
-STRIKE = 30.0  # seconds in which Octavia's API takes it up, or never
+SEND = 30.0  # seconds in which an inject is sent, or never: changes of others come before it
+STRIKE = SEND + TIMEOUT  # and in which Octavia's API takes it up, or never
+ACT = SEND + CHANGE  # until it has taken effect
 
 
 class Member(HostEntry):
@@ -78,17 +81,20 @@ def _tag(step: StepPlan, world: World) -> str:
     return f"{MARK}={mark(step, world)}"
 
 
-def _switch(step: StepPlan, world: World, found: Found, tags: frozenset[str], *, enabled: bool) -> None:
-    places = (str(step.options["balancer"]), str(step.options["pool"]))
-    world.cloud.balancers.switch_member(*places, replace(found, enabled=enabled), tags)
-
-
 def _disable(step: StepPlan, world: World) -> None:
+    """Sent within SEND: an undo that comes meanwhile finds nothing to do, and looks until STRIKE is over."""
+    end = world.clock.monotonic() + SEND
     found = _require(step, world)
     if not found.enabled:
         holder = next((each for each in found.tags if each.startswith(f"{MARK}=")), "somebody else")
         raise FaultError(f"member {step.target.name} is disabled already, by {holder.removeprefix(f'{MARK}=')}")
-    _switch(step, world, found, found.tags | {_tag(step, world)}, enabled=False)
+    disabled, tags = replace(found, enabled=False), found.tags | {_tag(step, world)}
+    left = end - world.clock.monotonic()
+    world.cloud.balancers.switch_member(*_places(step), disabled, tags, within=left)
+
+
+def _places(step: StepPlan) -> tuple[str, str]:
+    return str(step.options["balancer"]), str(step.options["pool"])
 
 
 def _require(step: StepPlan, world: World) -> Found:
@@ -99,9 +105,11 @@ def _require(step: StepPlan, world: World) -> Found:
 
 
 def _enable(step: StepPlan, world: World) -> None:
+    """As patient as any change: nobody but it puts the member back."""
     found = _member(step, world)
     if found is not None and _tag(step, world) in found.tags:
-        _switch(step, world, found, found.tags - {_tag(step, world)}, enabled=True)
+        enabled, tags = replace(found, enabled=True), found.tags - {_tag(step, world)}
+        world.cloud.balancers.switch_member(*_places(step), enabled, tags)
 
 
 def _verify(step: StepPlan, world: World) -> Answer:

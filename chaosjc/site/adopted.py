@@ -11,13 +11,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from chaosjc.drivers.openstack_values import Server
 from chaosjc.errors import UsageError
 from chaosjc.site.sections import Name
+from chaosjc.site.topology import is_called
 from chaosjc.spec.model import Model
+
+BASTION, MONITOR = "bastion", "monitor"
+"""Roles that are never drawn."""
 
 HOST = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 SshHost = Annotated[str, StringConstraints(pattern=rf"^{HOST}$")]
@@ -61,7 +66,8 @@ class Adopted(Model):
     that answers there, on an SSH host's own loopback. Relative paths begin at the site file.
 
     `servers` are roles: of each, a name pattern, several, or `{name, metadata}`. A server that fits none is not of the
-    site, and is never touched. `bastion` and `monitor` are roles that are never drawn.
+    site, and is never touched. `bastion` and `monitor` are roles that are never drawn: a server that `bastion` names
+    must be of the first, and one that `prometheus` names of either. Of a Host by another name nobody knows which it is.
     """
 
     ssh_config: str = Field(min_length=1)
@@ -71,9 +77,13 @@ class Adopted(Model):
     servers: dict[Name, str | tuple[str, ...] | Match] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _patterns(self) -> Self:
+    def _readable(self) -> Self:
         if empty := [role for role, each in self.matches.items() if not each.name]:
             raise ValueError(f"adopted: servers: {empty[0]} has no pattern")
+        try:
+            _ = self.essential
+        except ValueError as error:
+            raise ValueError(f"adopted: prometheus: {error}") from error
         return self
 
     @property
@@ -84,6 +94,13 @@ class Adopted(Model):
     def roles_of(self, server: Server) -> tuple[str, ...]:
         """The roles that it fits: one, or it is none of the site's, or the file is wrong."""
         return tuple(role for role, each in self.matches.items() if each.fits(server))
+
+    @property
+    def essential(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """What the file calls hosts without which no run can do, those hosts, and the roles that keep them whole."""
+        at = self.prometheus or ""
+        measures = (urlsplit(at).hostname or "") if "://" in at else at.rpartition(":")[0]
+        return ("bastion", self.bastion or "", (BASTION,)), ("prometheus", measures, (MONITOR, BASTION))
 
     def may_name(self, name: str) -> bool:
         """Whether it is a role, or a server could have it as its name."""
@@ -126,7 +143,7 @@ def check_servers(adopted: Adopted, servers: Collection[Server], named: Iterable
     if wrong:
         raise UsageError(
             "the site file does not fit the servers of the project:\n  " + "\n  ".join(wrong),
-            hint="correct the patterns of `adopted.servers`, or the policy",
+            hint="correct `adopted`, most likely the patterns of its servers, or the policy",
         )
 
 
@@ -143,8 +160,16 @@ def _misfits(adopted: Adopted, servers: Collection[Server], named: Iterable[str]
             yield f"{each.name} is the name of several servers"  # SSH, and people, could mean either
         if not re.fullmatch(HOST, each.name):
             yield f"{each.name!r} cannot be the name of an SSH host"
+        yield from _drawable(adopted, each, roles)
     known = {*adopted.servers, *(each.name for each in ours)}
     yield from (f"policy: there is no server {each}" for each in named if each not in known)
+
+
+def _drawable(adopted: Adopted, server: Server, roles: Collection[str]) -> Iterator[str]:
+    """By role is known what may never be drawn, and what a cut from it means."""
+    for what, host, needed in adopted.essential:
+        if host and is_called(host, server.name, server.addresses) and not set(roles) & set(needed):
+            yield f"{server.name} is the host of adopted.{what}: its role must be {needed[0]}, not {', '.join(roles)}"
 
 
 def _told(match: Match) -> str:

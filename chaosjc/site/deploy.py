@@ -12,7 +12,7 @@ from chaosjc.site.change import Change, concerning
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.destroy import Destroy
 from chaosjc.site.roles import access, backup, canary, database, kubernetes, monitoring, storage
-from chaosjc.site.stages.balancer import Front
+from chaosjc.site.stages.balancer import Balancer
 from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.cluster import Cluster
 from chaosjc.site.stages.hosts import Hosts
@@ -33,7 +33,7 @@ def _finish(context: Context, vm: str) -> None:
 STAGES: tuple[Stage[Any], ...] = (
     Keys(),
     Infra(_finish),
-    Front(),
+    Balancer(),
     Hosts("access", access.contents, certifies=True),
     Hosts("bricks", storage.bricks),
     Volumes(),

@@ -111,8 +111,7 @@ def _front(lbaas: Lbaas, octavia: Balancers, marked: str, found: Topology) -> Fr
     balancer = next(iter(octavia.marked(marked)), None)
     if balancer is None:
         return Front(sacrificial=lbaas.sacrificial)
-    listeners = [each for each in octavia.listeners(balancer.id) if each.port == lbaas.listen]
-    pool = listeners[0].pool_id if listeners else ""
+    pool = octavia.pool_at(balancer.id, lbaas.listen)
     members = octavia.members(pool) if pool else ()
 
     def known(each: Member) -> FrontMember:
@@ -125,11 +124,10 @@ def _front(lbaas: Lbaas, octavia: Balancers, marked: str, found: Topology) -> Fr
     return Front(*told, tuple(map(known, members)), lbaas.sacrificial)
 
 
-def mounting(site: SiteFile, volume: str, found: Topology) -> dict[str, str]:
-    """The VMs that ought to mount a volume, and their addresses; one that is not there has none."""
-    addresses = {vm.name: vm.address for vm in found.vms}
-    several = {vm.name for vm in found.vms if vm.also and site.adopted}  # by which of them it mounts, nobody has said
-    return {name: addresses.get(name, "") for name in clients(site, volume, found.vms) if name not in several}
+def mounting(site: SiteFile, volume: str, found: Topology) -> dict[str, tuple[str, ...]]:
+    """The VMs that ought to mount a volume, and the addresses by any of which they may; one that is gone has none."""
+    addresses = {vm.name: vm.addresses for vm in found.vms}
+    return {name: addresses.get(name, ()) for name in clients(site, volume, found.vms)}
 
 
 def clients(site: SiteFile, volume: str, vms: Collection[Vm]) -> tuple[str, ...]:
@@ -205,7 +203,12 @@ def addresses(site: SiteFile, ports: Iterable[Port]) -> dict[str, str]:
 
 
 def vip(site: SiteFile, ports: Iterable[Port]) -> Port | None:
-    """The port of the VIP, if there is one: it tells of a balancer also when the file names none any more."""
+    """The port of the VIP, if there is one: it tells of a balancer also when the file names none any more.
+
+    Where a VM has its name, the port is the VM's.
+    """
+    if any(each.name == FRONT for each in site.machines):
+        return None
     return next((each for each in ports if each.name == in_cloud(site, FRONT) and each.description == mark(site)), None)
 
 

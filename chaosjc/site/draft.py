@@ -17,12 +17,15 @@ from chaosjc.drivers.kubernetes_values import Node
 from chaosjc.drivers.openstack_values import Server
 from chaosjc.site.adopted import HOST
 from chaosjc.site.model import BASTION, MONITOR
+from chaosjc.site.topology import is_called
+from chaosjc.spec import reader
 
 MASTER, WORKER, BRICK = "master", "worker", "brick"
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 """Labels of its nodes."""
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _DIRECTORY = re.compile(r"(/[a-z0-9][a-z0-9_-]*)+")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _NUMBER = re.compile(r"(?<=.)([-_]?\d+|[-_][a-z])$")
 
 
@@ -30,8 +33,9 @@ _NUMBER = re.compile(r"(?<=.)([-_]?\d+|[-_][a-z])$")
 class Facts:
     """What was found, and in `missing` what was not, with the reason.
 
-    `bastion` is an SSH host, `prometheus` the server on which one answers at port 9090. `hubs` are namespaces and
-    releases. `clients` are the addresses connected to a volume, `mounts` where it is mounted.
+    `bastion` is an SSH host, and `jump` the server that it is; `prometheus` the server on which one answers at port
+    9090. `hubs` are namespaces and releases. `clients` are the addresses connected to a volume, `mounts` where it is
+    mounted.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Facts:
     ssh_config: str = "~/.ssh/config"
     kubeconfig: str = ""
     bastion: str = ""
+    jump: str = ""
     prometheus: str = ""
     nodes: tuple[Node, ...] = ()
     hubs: tuple[tuple[str, str], ...] = ()
@@ -52,10 +57,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Draft:
-    """The text of a site file, and what a person must know besides; it is in the text too."""
+    """The text of a site file, what could not be found out, and what no guard looks at for that; both are in it too."""
 
     text: str
     notes: tuple[str, ...]
+    unguarded: tuple[str, ...] = ()
 
 
 def draft(facts: Facts) -> Draft:
@@ -64,8 +70,14 @@ def draft(facts: Facts) -> Draft:
     storage, of_storage = _storage(facts, roles)
     kubernetes, of_kubernetes = _kubernetes(facts, roles)
     notes = (*facts.missing, *left_out, *of_storage, *of_kubernetes)
-    text = "".join([_head(facts, notes), _adopted(facts, roles), storage, kubernetes, _policy(roles)])
-    return Draft(text, notes)
+    unguarded = tuple(why for why, there in ((_NO_QUORUM, storage), (_NO_USERS, kubernetes)) if not there)
+    adopted = _adopted(facts, roles, kubeconfig=bool(kubernetes))
+    policy = _policy(roles, users=bool(kubernetes))
+    return Draft("".join([_head(facts, notes, unguarded), adopted, storage, kubernetes, policy]), notes, unguarded)
+
+
+_NO_QUORUM = "the quorum of volumes, as the file has no `storage`: no run looks at who carries bricks"
+_NO_USERS = "people, as the file has no `kubernetes`: a run may take the servers from any number of them"
 
 
 # ------------------------------------------------------------------ roles
@@ -88,21 +100,27 @@ def grouped(facts: Facts) -> tuple[dict[str, list[Server]], list[str]]:
 
 
 def _role(server: Server, facts: Facts) -> str:
-    node = next((each for each in facts.nodes if _is(server, (each.name, *each.addresses))), None)
-    hosts = {brick.host for volume in facts.volumes for brick in volume.bricks}
+    node = _node(server, facts)
     found = {
-        BASTION: server.name == facts.bastion,
+        BASTION: _is(server, filter(None, (facts.bastion, facts.jump))),
+        MONITOR: server.name == facts.prometheus,  # before what else it does: these two are never drawn
         MASTER: node is not None and any(label in node.labels for label in CONTROL_PLANE),
         WORKER: node is not None,
-        BRICK: _is(server, hosts),
-        MONITOR: server.name == facts.prometheus,
+        BRICK: _is(server, _brick_hosts(facts)),
     }
     return next((role for role, fits in found.items() if fits), _by_name(server.name))
 
 
+def _node(server: Server, facts: Facts) -> Node | None:
+    return next((each for each in facts.nodes if _is(server, (each.name, *each.addresses))), None)
+
+
+def _brick_hosts(facts: Facts) -> set[str]:
+    return {brick.host for volume in facts.volumes for brick in volume.bricks}
+
+
 def _is(server: Server, names: Iterable[str]) -> bool:
-    """Whether one of these, with a domain or without, or an address, is the server."""
-    return any(each in (server.name, *server.addresses) or each.startswith(f"{server.name}.") for each in names)
+    return any(is_called(each, server.name, server.addresses) for each in names)
 
 
 def _by_name(name: str) -> str:
@@ -139,8 +157,9 @@ def _prefix(names: Sequence[str]) -> str:
 # ------------------------------------------------------------------ sections
 
 
-def _head(facts: Facts, notes: Collection[str]) -> str:
+def _head(facts: Facts, notes: Collection[str], unguarded: Collection[str]) -> str:
     told = "".join(f"# - {line}\n" for line in notes) or "# - nothing: all that was looked for was found\n"
+    told += "".join(f"#\n# not guarded: {line}\n" for line in unguarded)
     return f"""\
 # A site that others deployed. Drafted by `chaosjc site discover --draft`, from what Nova, Kubernetes and GlusterFS say.
 # chaosjc never plans, deploys or destroys it, and touches only servers that fit `adopted.servers`.
@@ -149,7 +168,7 @@ def _head(facts: Facts, notes: Collection[str]) -> str:
 {told}
 apiVersion: chaosjc/v1
 kind: Site
-name: {facts.name}
+name: {_word(facts.name)}
 environment: production         # the strictest; else pre-production, test or lab
 cloud: {_quoted(facts.cloud)}
 managed: false
@@ -158,17 +177,17 @@ state: {_quoted(facts.state)}   # one writer: a directory that all share who run
 """
 
 
-def _adopted(facts: Facts, roles: Mapping[str, Collection[Server]]) -> str:
+def _adopted(facts: Facts, roles: Mapping[str, Collection[Server]], *, kubeconfig: bool) -> str:
     lines = [
         "adopted:",
         f"  ssh_config: {_quoted(facts.ssh_config)}   # for `ssh -F`: each server is a Host by its name",
-        f"  bastion: {facts.bastion}   # the Host through which the others are reached" if facts.bastion else "",
-        f"  kubeconfig: {_quoted(facts.kubeconfig)}" if facts.nodes else "",
-        f"  prometheus: {facts.prometheus}:9090   # on that SSH host; or a URL that answers here"
+        f"  bastion: {_word(facts.bastion)}   # the Host through which the others are reached" if facts.bastion else "",
+        f"  kubeconfig: {_quoted(facts.kubeconfig)}" if kubeconfig else "",
+        f"  prometheus: {_word(facts.prometheus + ':9090')}   # on that SSH host; or a URL that answers here"
         if facts.prometheus
         else "  # prometheus: http://HOST:9090   # a URL that answers here, or HOST:PORT on an SSH host",
         "  servers:                      # role: name pattern, or several; what is not of the site goes",
-        *(f"    {role}: {_several(patterns(members, facts.servers))}" for role, members in roles.items()),
+        *(f"    {_word(role)}: {_several(patterns(members, facts.servers))}" for role, members in roles.items()),
     ]
     return "\n".join(filter(None, lines)) + "\n\n"
 
@@ -176,7 +195,7 @@ def _adopted(facts: Facts, roles: Mapping[str, Collection[Server]]) -> str:
 def _storage(facts: Facts, roles: Mapping[str, Collection[Server]]) -> tuple[str, list[str]]:
     if not facts.volumes:
         return "", []
-    hosts = {brick.host for volume in facts.volumes for brick in volume.bricks}
+    hosts = _brick_hosts(facts)
     carrying = [role for role, members in roles.items() if any(_is(each, hosts) for each in members)]
     if len(carrying) != 1:
         return "", [f"the bricks' hosts are servers of {', '.join(carrying) or 'no role'}: one is needed for `storage`"]
@@ -185,10 +204,10 @@ def _storage(facts: Facts, roles: Mapping[str, Collection[Server]]) -> tuple[str
     clients = [role for role in roles if mounted and all(role in each for each in mounted.values())]
     lines = [
         "storage:",
-        f"  role: {carrying[0]}",
+        f"  role: {_word(carrying[0])}",
         f"  clients: {_list(clients)}   # roles of which every server mounts every volume named here",
         "  volumes:                      # `sacrificial: true` of one that may lose its quorum" if mounted else "",
-        *(f"    {name}: {{mount: {facts.mounts[name]}}}" for name in mounted),
+        *(f"    {_word(name)}: {{mount: {facts.mounts[name]}}}" for name in mounted),
     ]
     notes = [f"volume {name} is not named in the file: {why}" for name, why in reasons.items() if why]
     return "\n".join(filter(None, lines)) + "\n\n", notes
@@ -212,40 +231,48 @@ def _mounting(volume: str, facts: Facts, roles: Mapping[str, Collection[Server]]
 
 
 def _kubernetes(facts: Facts, roles: Mapping[str, Collection[Server]]) -> tuple[str, list[str]]:
-    nodes = [role for role in (MASTER, WORKER) if role in roles]
+    nodes = [role for role, members in roles.items() if any(_node(each, facts) for each in members)]
+    nodes.sort(key=lambda role: (role != MASTER, role != WORKER))
     if not facts.nodes:
         return "", []
     if not nodes:
         return "", ["no server is a node of the cluster"]
     notes = [] if MASTER in roles else ["no server is a node of the control plane: the workers stand in for it"]
-    text = f"kubernetes:\n  control_plane: {nodes[0]}\n  workers: {_list([WORKER] if WORKER in roles else nodes)}\n"
+    workers = [role for role in nodes if role != MASTER] or nodes
+    text = f"kubernetes:\n  control_plane: {_word(nodes[0])}\n  workers: {_list(workers)}\n"
     namespace, release = facts.hubs[0] if facts.hubs else ("", "")
     if _NAME.fullmatch(namespace) and _NAME.fullmatch(release):
-        text += f"\nhub:\n  namespace: {namespace}\n  release: {release}\n"
+        text += f"\nhub:\n  namespace: {_word(namespace)}\n  release: {_word(release)}\n"
         notes += [f"another hub is in namespace {other}" for other, _ in facts.hubs[1:]]
     else:
         notes.append("no hub: no Deployment bears the label component=hub")
     return text + "\n", notes
 
 
-def _policy(roles: Mapping[str, Collection[Server]]) -> str:
+def _policy(roles: Mapping[str, Collection[Server]], *, users: bool) -> str:
+    most = "  users: 0                      # how many people a run may take the servers from\n" if users else ""
     return f"""\
-# Nothing may be broken yet. Look first: `chaosjc site discover FILE`, `chaosjc site verify FILE`. Then take one role,
-# VM or kind of pods (pods/hub) out of `protected` and into `targets`, and begin with `chaosjc run --dry-run`.
+# Nothing may be broken yet. Look first: `chaosjc site discover FILE`, `chaosjc site verify FILE`. Then take one role or
+# VM out of `protected`, put it, or a kind of pods on it (pods/hub), into `targets`, and begin with `run --dry-run`.
 policy:
   targets: []
   protected: {_list(roles)}
-  users: 0                      # how many people a run may take the servers from
-"""
+{most}"""
 
 
 def _list(words: Iterable[str]) -> str:
-    return f"[{', '.join(words)}]"
+    return f"[{', '.join(map(_word, words))}]"
 
 
 def _several(names: Collection[str]) -> str:
     quoted = [_quoted(each) for each in names]
-    return quoted[0] if len(quoted) == 1 else _list(quoted)
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+
+
+def _word(text: str) -> str:
+    """Plain where any reader of YAML, also one of its 1.1 (`no`), takes it for this text."""
+    plain = reader.scalar(text) == text and text.lower() not in _WORDS and re.match("[A-Za-z]", text)
+    return text if plain else _quoted(text)
 
 
 def _quoted(text: str) -> str:

@@ -13,19 +13,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from chaosjc.site.adopted import Adopted, check_file
+from chaosjc.site.adopted import BASTION, MONITOR, Adopted, check_file
 from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Lbaas, Monitoring, Name, Policy, Storage
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Problems, did_you_mean, quote
+from chaosjc.spec.reader import Document
 from chaosjc.spec.scalars import Duration
 from chaosjc.spec.validate import validate
 
 Environment = Literal["lab", "test", "pre-production", "production"]
 PRIVATE: frozenset[Environment] = frozenset({"lab", "test"})
 """Environments whose state may live with the person who runs chaosjc; the others share one writer."""
-
-BASTION, MONITOR = "bastion", "monitor"
 
 
 class Rule(Model):
@@ -355,11 +354,20 @@ class Machine:
 def load(path: Path) -> SiteFile:
     """Read a site file. Raises SpecError with every problem, each at its line and column."""
     problems = Problems()
-    document = reader.load(path, problems)
+    return _beside(path, _valid(reader.load(path, problems), problems))
+
+
+def parse(text: str, path: Path) -> SiteFile:
+    """`load` for text at hand; `path` is where it is to be."""
+    problems = Problems()
+    return _beside(path, _valid(reader.parse(text, str(path), problems), problems))
+
+
+def _valid(document: Document | None, problems: Problems) -> SiteFile:
     site = validate(document, SiteFile, problems) if document else None
     problems.check()
     assert site is not None  # noqa: S101 - what yields None has added a problem
-    return _beside(path, site)
+    return site
 
 
 def _beside(path: Path, site: SiteFile) -> SiteFile:

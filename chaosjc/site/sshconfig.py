@@ -1,6 +1,7 @@
 """The OpenSSH client's configuration: every VM by its name, through the bastion, recognised by its certificate.
 
-Of a site that others deployed, theirs is used as it is; ours only says what it does not.
+Of a site that others deployed, theirs is used as it is, but for the connections, which are our own; for the rest ours
+only says what it does not.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ _PACE = """\
     ConnectTimeout 5
     ServerAliveInterval 2
     ServerAliveCountMax 3
+    LogLevel ERROR
+"""
+_SHARED = """\
     ControlMaster auto
     ControlPersist 10m
-    LogLevel ERROR
 """
 
 
@@ -63,13 +66,17 @@ def adopt(state: SiteState, theirs: str) -> Path:
 
 
 def _including(theirs: str, sockets: Path) -> str:
-    """What is said first holds: nobody is there to be asked, and for the rest theirs comes before ours."""
+    """What is said first holds: nobody is there to be asked, and the connections, which chaosjc ends, are its own.
+
+    With a ControlPath of theirs it would end those of people. For the rest theirs comes before ours.
+    """
     return f"""\
-BatchMode yes
+Host *
+    BatchMode yes
+{_SHARED}    ControlPath "{sockets}/%C"
 Include "{theirs}"
 Host *
-{_PACE}    ControlPath "{sockets}/%C"
-"""
+{_PACE}"""
 
 
 def render(hosts: list[Host], login: Login, sockets: Path) -> str:
@@ -93,7 +100,7 @@ Host *
     StrictHostKeyChecking yes
     UpdateHostKeys no
     BatchMode yes
-{_PACE}"""
+{_PACE}{_SHARED}"""
 
 
 def _block(alias: str, host: Host, account: str, sockets: Path) -> str:

@@ -19,7 +19,7 @@ from chaosjc.site.adopted import Adopted
 from chaosjc.site.context import in_parallel
 from chaosjc.site.draft import Facts
 from chaosjc.site.state import SiteState
-from chaosjc.site.topology import Vm
+from chaosjc.site.topology import Vm, is_called
 
 LOGIN, LOOK = 10.0, 20.0  # seconds for a login, and for each question after it
 _SCRIPT = """\
@@ -66,20 +66,24 @@ def _without(facts: Facts, why: str) -> Facts:
 
 @contextlib.contextmanager
 def _sessions(ssh: Ssh, facts: Facts) -> Generator[Ssh]:
-    """With no connection left open behind it."""
+    """With no connection left open behind it, nor one to a jump host."""
     try:
         yield ssh
     finally:
-        in_parallel(ssh.close, [each.name for each in facts.servers])
+        names = [each.name for each in facts.servers]
+        jumps = {f"ssh://{each}" for each in _jumps(ssh, names)}
+        in_parallel(ssh.close, [*names, *sorted(jumps)])
 
 
 def _over_ssh(facts: Facts, ssh: Ssh) -> Facts:
     names = [each.name for each in facts.servers]
     found = [host for host in in_parallel(lambda name: _host(ssh, name), names) if host]
     silent = sorted(set(names) - {host.name for host in found})
+    bastion, jump = _bastion(facts.servers, ssh)
     facts = replace(
         facts,
-        bastion=_bastion(facts.servers, ssh),
+        bastion=bastion,
+        jump=jump,
         prometheus=next((host.name for host in found if host.prometheus), ""),
         mounts={volume: at for host in found for volume, at in host.mounts.items()},
     )
@@ -109,17 +113,22 @@ def told(name: str, said: str) -> Host:
     return Host(name, ["prometheus"] in words, ["glusterd"] in words, mounts)
 
 
-def _bastion(servers: Sequence[Server], ssh: Ssh) -> str:
-    """The jump host of most servers: by its server's name, where it is one of them and lets people in by that."""
-    settings = in_parallel(lambda each: _settings(ssh, each.name), servers)
-    jumps = collections.Counter(each["proxyjump"].split(",")[-1] for each in settings if "proxyjump" in each)
+def _bastion(servers: Sequence[Server], ssh: Ssh) -> tuple[str, str]:
+    """The jump host of most servers, and which of them it is; by that one's name, where it lets people in by that."""
+    jumps = collections.Counter(_jumps(ssh, [each.name for each in servers]))
     if not jumps:
-        return ""
+        return "", ""
     alias = jumps.most_common(1)[0][0].rpartition("@")[2].partition(":")[0]
     at = _settings(ssh, alias).get("hostname", alias)
-    server = next((each.name for each in servers if at in (each.name, *each.addresses)), "")
+    server = next((each.name for each in servers if is_called(at, each.name, each.addresses)), "")
     own = _settings(ssh, server).get("hostname") if server else ""
-    return server if server and own == at else alias
+    return server if server and own == at else alias, server
+
+
+def _jumps(ssh: Ssh, names: Sequence[str]) -> list[str]:
+    """Of each server that has one, the last jump host before it: `user@host:port`, less what nobody says."""
+    settings = in_parallel(lambda name: _settings(ssh, name), names)
+    return [each["proxyjump"].split(",")[-1] for each in settings if "proxyjump" in each]
 
 
 def _settings(ssh: Ssh, host: str) -> dict[str, str]:

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from chaosjc.site.cluster import NOT_LOOKED_AT, ClusterView
 
 
+def is_called(host: str, name: str, addresses: Collection[str]) -> bool:
+    """Whether `host` means the server: by its name, with a domain or without, or by an address."""
+    return host == name or host in addresses or host.startswith(f"{name}.")
+
+
 @dataclass(frozen=True)
 class Vm:
     """A server of the site; `status` as Nova writes it, `opted_in` and `protected` by the policy.
@@ -31,7 +36,7 @@ class Vm:
 
     def called(self, host: str) -> bool:
         """Whether a volume's layout or a kubeconfig means it: by its name, with a domain or without, or an address."""
-        return host in (self.name, *self.addresses) or host.startswith(f"{self.name}.")
+        return is_called(host, self.name, self.addresses)
 
 
 @dataclass(frozen=True)

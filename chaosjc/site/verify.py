@@ -23,7 +23,7 @@ from chaosjc.site.roles import Surroundings, monitoring, userdata
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.sections import FRONT
 from chaosjc.site.stages import balancer_plan, cluster_plan, infra_plan
-from chaosjc.site.stages.balancer import Front
+from chaosjc.site.stages.balancer import Balancer
 from chaosjc.site.stages.cluster import Cluster
 from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
@@ -79,7 +79,7 @@ def _balancer(context: Context) -> list[Result]:
     """The balancer with its parts, and each member that users are handed to: a monitor gets its time to see it."""
     if context.site.lbaas is None or context.only is not None:
         return []
-    stage, monitor = Front(), context.site.lbaas.monitor
+    stage, monitor = Balancer(), context.site.lbaas.monitor
     facts = stage.facts(context, patient=False)
     end = context.clock.monotonic() + monitor.every * (monitor.successes + 1) + monitor.timeout + _HEARTBEAT
     while facts.asked and not all(each.answers for each in facts.members) and context.clock.monotonic() < end:

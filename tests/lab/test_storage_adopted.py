@@ -29,11 +29,13 @@ def strangers(storage_site: Stage) -> Iterator[DeployedSite]:
     settled(storage_site)
     compute = openstack.connect(cloud=site.lab.cloud).compute
     marks = {each.id: dict(each.metadata) for each in compute.servers()}
-    for server in compute.servers():
-        compute.delete_server_metadata(server, [key for key in MARKS if key in server.metadata])
-    yield site
-    for uuid, mark in marks.items():
-        compute.set_server_metadata(uuid, **mark)
+    try:
+        for server in compute.servers():
+            compute.delete_server_metadata(server, [key for key in MARKS if key in server.metadata])
+        yield site
+    finally:
+        for uuid, mark in marks.items():
+            compute.set_server_metadata(uuid, **mark)
 
 
 @pytest.fixture(scope="module")

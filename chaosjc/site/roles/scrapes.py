@@ -59,14 +59,14 @@ def jobs(site: SiteFile) -> Iterator[Job]:
 
 
 def _hub(site: SiteFile, hub: Hub) -> Job:
-    """Through the same door as the canary, once: all workers lead to the one hub."""
-    front = hub.canary.front or site.workers[0]
+    """Once, through a worker, that by which the canary enters if it is one: all lead to the one hub."""
+    entry = hub.canary.front if hub.canary.front in site.workers else site.workers[0]
     values = cast("Mapping[str, Any]", hub.values.get("hub") or {})
     return {
         "job_name": HUB,
         "metrics_path": f"{values.get('baseUrl') or '/'}hub/metrics",
         "authorization": {"credentials_file": HUB_TOKEN},
-        "static_configs": [{"targets": [f"{front}:{hub.port}"], "labels": {"entry": front}}],
+        "static_configs": [{"targets": [f"{entry}:{hub.port}"], "labels": {"entry": entry}}],
     }
 
 

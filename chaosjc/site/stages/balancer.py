@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chaosjc.drivers import balancer_values as values
 from chaosjc.drivers.balancer import Balancers, NoBalancers
-from chaosjc.drivers.balancer_values import Balancer
 from chaosjc.drivers.openstack_values import Network, Port
 from chaosjc.errors import StageError
 from chaosjc.site import discover
@@ -16,24 +16,24 @@ from chaosjc.site.discover import in_cloud, mark
 from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import FRONT, Lbaas
 from chaosjc.site.stages import balancer_plan
-from chaosjc.site.stages.balancer_plan import STAGE, FrontFacts
+from chaosjc.site.stages.balancer_plan import STAGE, BalancerFacts
 from chaosjc.site.stages.base import Stage
 
 
-class Front(Stage[FrontFacts]):
+class Balancer(Stage[BalancerFacts]):
     """See balancer_plan for what is compared."""
 
     name = STAGE
     requires = ("infra",)
 
-    def facts(self, context: Context, *, patient: bool) -> FrontFacts:
+    def facts(self, context: Context, *, patient: bool) -> BalancerFacts:
         """Ask Octavia, if the file wants a balancer, or the port of a VIP tells that there was one."""
         if context.only is not None:
-            return FrontFacts()
+            return BalancerFacts()
         ports = discover.ports(context.site, context.cloud)
         vip = discover.vip(context.site, ports)
         if context.site.lbaas is None and vip is None:
-            return FrontFacts()
+            return BalancerFacts()
         octavia = context.cloud.balancers
         try:
             found = octavia.marked(mark(context.site))
@@ -43,14 +43,14 @@ class Front(Stage[FrontFacts]):
             found = ()  # nothing was ever made on the VIP
         if patient:
             found = tuple(each for one in found if (each := octavia.wait_settled(one)))
-        facts = FrontFacts(True, vip, discover.addresses(context.site, ports), found)
+        facts = BalancerFacts(True, vip, discover.addresses(context.site, ports), found)
         return _with_parts(octavia, facts)
 
-    def plan(self, site: SiteFile, facts: FrontFacts) -> tuple[Change, ...]:
+    def plan(self, site: SiteFile, facts: BalancerFacts) -> tuple[Change, ...]:
         """Pure; see balancer_plan."""
         return balancer_plan.plan(site, facts)
 
-    def apply(self, context: Context, facts: FrontFacts, changes: Sequence[Change]) -> None:
+    def apply(self, context: Context, facts: BalancerFacts, changes: Sequence[Change]) -> None:
         """One change after the other: Octavia takes no two of one balancer at a time."""
         apply = _Apply(context, facts)
         for change in changes:
@@ -59,7 +59,7 @@ class Front(Stage[FrontFacts]):
             apply.one(change)
 
 
-def _with_parts(octavia: Balancers, facts: FrontFacts) -> FrontFacts:
+def _with_parts(octavia: Balancers, facts: BalancerFacts) -> BalancerFacts:
     if facts.balancer is None:
         return facts
     listeners, pools = octavia.listeners(facts.balancer.id), octavia.pools(facts.balancer.id)
@@ -72,7 +72,7 @@ def _with_parts(octavia: Balancers, facts: FrontFacts) -> FrontFacts:
 class _Apply:
     """One round of changes."""
 
-    def __init__(self, context: Context, facts: FrontFacts) -> None:
+    def __init__(self, context: Context, facts: BalancerFacts) -> None:
         self._context, self._facts = context, facts
         self._site, self._octavia = context.site, context.cloud.balancers
         self._balancer = facts.balancer.id if facts.balancer else ""
@@ -108,7 +108,8 @@ class _Apply:
             self._octavia.delete(self._facts.balancer)
         port = self._vip(self._site.lbaas.vip)
         provider = self._site.lbaas.provider
-        made = self._octavia.create(Balancer("", change.name, mark(self._site), port.address, port.id, provider))
+        wanted = values.Balancer("", change.name, mark(self._site), port.address, port.id, provider)
+        made = self._octavia.create(wanted)
         self._balancer, self._pool = made.id, ""
 
     def _vip(self, address: str) -> Port:

@@ -22,7 +22,7 @@ Part = Listener | Pool | Monitor | Member
 
 
 @dataclass(frozen=True)
-class FrontFacts:
+class BalancerFacts:
     """What Octavia has with the site's mark; `asked` is whether it was. The first of `balancers` is the one in use.
 
     `port` is the VIP's, `addresses` the VMs'. Listeners and pools are all of the balancer's; monitor and members those
@@ -67,7 +67,7 @@ def right_listener(lbaas: Lbaas, listener: Listener) -> bool:
     return listener.protocol == PROTOCOL and listener.port == lbaas.listen
 
 
-def plan(site: SiteFile, facts: FrontFacts) -> tuple[Change, ...]:
+def plan(site: SiteFile, facts: BalancerFacts) -> tuple[Change, ...]:
     """In the order in which it is done: the listener comes last, once there is something behind it."""
     if not facts.asked:
         return ()
@@ -79,7 +79,7 @@ def plan(site: SiteFile, facts: FrontFacts) -> tuple[Change, ...]:
     return (*changes, *_parts(site, site.lbaas, facts))
 
 
-def _nothing(site: SiteFile, facts: FrontFacts) -> Iterator[Change]:
+def _nothing(site: SiteFile, facts: BalancerFacts) -> Iterator[Change]:
     """The file asks for none any more."""
     for each in facts.balancers:
         yield Change(STAGE, "balancer", each.name, "delete", before=each.id)
@@ -87,7 +87,7 @@ def _nothing(site: SiteFile, facts: FrontFacts) -> Iterator[Change]:
         yield Change(STAGE, "VIP", in_cloud(site, FRONT), "delete", before=facts.port.address)
 
 
-def _balancer(site: SiteFile, lbaas: Lbaas, facts: FrontFacts) -> Iterator[Change]:
+def _balancer(site: SiteFile, lbaas: Lbaas, facts: BalancerFacts) -> Iterator[Change]:
     name, found = in_cloud(site, FRONT), facts.balancer
     if found is None:
         yield Change(STAGE, "balancer", name, "create", after=lbaas.vip or (facts.port.address if facts.port else ""))
@@ -105,7 +105,7 @@ def _balancer(site: SiteFile, lbaas: Lbaas, facts: FrontFacts) -> Iterator[Chang
         yield Change(STAGE, "balancer", each.name, "delete", before=each.id)
 
 
-def _parts(site: SiteFile, lbaas: Lbaas, facts: FrontFacts) -> Iterator[Change]:
+def _parts(site: SiteFile, lbaas: Lbaas, facts: BalancerFacts) -> Iterator[Change]:
     pool, listener = facts.pool, facts.listener(lbaas)
     for each in facts.listeners:
         if each is not listener:
@@ -128,7 +128,7 @@ def _monitor(asked: HealthMonitor, found: Monitor | None) -> Iterator[Change]:
         yield from _compared("health monitor", FRONT, found, wanted)
 
 
-def _members(site: SiteFile, facts: FrontFacts) -> Iterator[Change]:
+def _members(site: SiteFile, facts: BalancerFacts) -> Iterator[Change]:
     wanted = {each.name: each for each in wanted_members(site, facts)}
     for each in facts.members:
         if each.name not in wanted or each is not facts.member(each.name):
@@ -142,7 +142,7 @@ def _members(site: SiteFile, facts: FrontFacts) -> Iterator[Change]:
             yield from _compared("member", name, found, member, vm=name)
 
 
-def whys(site: SiteFile, facts: FrontFacts) -> dict[str, str]:
+def whys(site: SiteFile, facts: BalancerFacts) -> dict[str, str]:
     """By worker, why no user is handed to it; empty where some are."""
     found = {name: facts.member(name) for name in site.workers}
     return {name: _why(member) for name, member in found.items()}
@@ -169,7 +169,7 @@ def wanted_monitor(asked: HealthMonitor) -> Monitor:
     return Monitor("", asked.type.upper(), path, codes, every, timeout, asked.failures, asked.successes)
 
 
-def wanted_members(site: SiteFile, facts: FrontFacts) -> tuple[Member, ...]:
+def wanted_members(site: SiteFile, facts: BalancerFacts) -> tuple[Member, ...]:
     """The workers that have an address."""
     port = site.hub.port if site.hub else 0
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter
 
 from chaosjc.checks.entry import CheckEntry, Names
 from chaosjc.checks.registry import Check, ask, check_plan, needs
-from chaosjc.checks.sources import Sources
+from chaosjc.checks.sources import Sources, need
 from chaosjc.drivers.balancer_values import Balancer, Listener, Member, Pool
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.journal.events import Reading
@@ -36,7 +37,7 @@ def sources(octavia: FakeOctavia) -> Sources:
     cloud.balancers.save_listener(balancer.id, Listener("", "front-80", "TCP", 80, pool.id, 300.0, 300.0, 1.0))
     for name in ("worker-001", "worker-002"):
         cloud.balancers.save_member(balancer.id, pool.id, Member("", name, "10.0.0.1", 30080))
-    return Sources(cloud=cloud, front=MARK, clock=FakeClock())
+    return Sources(cloud=cloud, balancer=MARK, listen=80, clock=FakeClock())
 
 
 def answers(sources: Sources, **entry: Any) -> tuple[Reading, ...]:
@@ -52,6 +53,20 @@ def values(found: tuple[Reading, ...]) -> dict[str, object]:
 def test_all_of_them_by_default(sources: Sources, octavia: FakeOctavia) -> None:
     octavia.statuses["worker-002"] = "ERROR"
     assert values(answers(sources)) == {"worker-001": "ONLINE", "worker-002": "ERROR"}
+
+
+def test_only_the_pool_is_asked_by_which_users_come_in(sources: Sources, octavia: FakeOctavia) -> None:
+    balancers = need(sources.cloud, "cloud").balancers
+    (balancer,) = balancers.all()
+    other = balancers.save_pool(balancer.id, Pool("", "other", "TCP", "ROUND_ROBIN"))
+    balancers.save_listener(balancer.id, Listener("", "other-81", "TCP", 81, other.id, 300.0, 300.0, 1.0))
+    for name in ("worker-001", "worker-003"):
+        member = balancers.save_member(balancer.id, other.id, Member("", name, "10.0.0.1", 30081))
+        balancers.switch_member(balancer.id, other.id, replace(member, enabled=False), ())
+    assert values(answers(sources)) == {"worker-001": "ONLINE", "worker-002": "ONLINE"}
+    octavia.forget("listener", "front-80")
+    (found,) = answers(sources, target="worker-001")
+    assert (found.value, found.why) == (None, "load balancer lab-front has nothing behind port 80")
 
 
 def test_those_that_are_named(sources: Sources) -> None:
@@ -79,9 +94,9 @@ def test_no_data_where_octavia_does_not_answer(
     assert "503" in found.why
 
 
-@pytest.mark.parametrize(("front", "why"), [("", "has no section `lbaas`"), ("other", "no load balancer with the")])
-def test_no_data_where_there_is_no_balancer(sources: Sources, front: str, why: str) -> None:
-    (found,) = answers(Sources(cloud=sources.cloud, front=front))
+@pytest.mark.parametrize(("mark", "why"), [("", "has no section `lbaas`"), ("other", "no load balancer with the")])
+def test_no_data_where_there_is_no_balancer(sources: Sources, mark: str, why: str) -> None:
+    (found,) = answers(Sources(cloud=sources.cloud, balancer=mark, listen=80))
     assert found.value is None
     assert why in found.why
 

@@ -26,7 +26,7 @@ from tests.unit.drivers.gluster import Answer, Host, Pool, said
 from tests.unit.fakes import FakeClock
 
 BRICKS = tuple(f"brick-00{n}:/data/homes" for n in (1, 2, 3))
-MOUNTING = {"worker-001": "10.0.0.21", "worker-002": "10.0.0.22"}
+MOUNTING = {"worker-001": ("10.0.0.21",), "worker-002": ("10.0.0.22",)}
 ADDRESSES = frozenset({"10.0.0.11", "10.0.0.21", "10.0.0.22"})
 
 
@@ -87,8 +87,26 @@ def test_anything_less_is_not_and_says_why(
 
 
 def test_a_vm_that_ought_to_mount_it_and_is_not_there() -> None:
-    found = settled(layout(), entries(0, 0, 0), clients(*[ADDRESSES] * 3), {**MOUNTING, "worker-003": ""})
+    found = settled(layout(), entries(0, 0, 0), clients(*[ADDRESSES] * 3), {**MOUNTING, "worker-003": ()})
     assert found == ("broken", ("worker-003, which should mount it, has no address",))
+
+
+SEVERAL = {"worker-001": ("192.0.2.21", "10.0.0.21"), "worker-002": ("10.0.0.22", "192.0.2.22")}
+
+
+@pytest.mark.parametrize(
+    ("there", "reasons"),
+    [
+        ([ADDRESSES] * 3, ()),
+        ([ADDRESSES, ADDRESSES, LESS | {"192.0.2.21"}], ()),
+        ([ADDRESSES, ADDRESSES, LESS], ("worker-001 is not connected to brick-003:/data/homes",)),
+    ],
+)
+def test_of_several_addresses_any_is_enough_on_each_brick(
+    there: list[frozenset[str]], reasons: tuple[str, ...]
+) -> None:
+    found = settled(layout(), entries(0, 0, 0), clients(*there), SEVERAL)
+    assert found == ("broken" if reasons else "whole", reasons)
 
 
 def test_a_volume_that_does_not_run_is_broken() -> None:
@@ -114,7 +132,7 @@ def test_settled_of_what_glusterfs_printed(heal: str, who: str, outcome: str) ->
     (homes,) = [each for each in gluster_xml.volumes(gluster_xml.document(said("volumes.xml"))) if each.name == "homes"]
     counted = gluster_xml.entries(gluster_xml.document(said(heal)))
     there = gluster_xml.clients(gluster_xml.document(said(who)))
-    assert settled(homes, counted, there, {"worker-001": "10.68.0.234"})[0] == outcome
+    assert settled(homes, counted, there, {"worker-001": ("10.68.0.234",)})[0] == outcome
 
 
 # ------------------------------------------------------------------ quorum
@@ -224,7 +242,7 @@ def plan(kind: str, timeout: float = 5.0) -> CheckPlan:
 def sources(**hosts: Host) -> Sources:
     clock = FakeClock()
     named = {name.replace("_", "-"): host for name, host in hosts.items()}
-    mounting = {"worker-001": "10.68.0.234"}
+    mounting = {"worker-001": ("10.68.0.234",)}
     return Sources(
         gluster=Gluster(tuple(named), Pool(clock, named), clock=clock), mounting=lambda _: mounting, clock=clock
     )

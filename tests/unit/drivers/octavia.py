@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,10 @@ PARTS = ("listener", "pool", "health_monitor", "member")
 FOR_EVER = frozenset(
     {"protocol", "protocol_port", "load_balancer_id", "loadbalancer_id", "address", "type", "pool_id", "vip_port_id"}
 )
+
+IMMUTABLE = "Load Balancer {} is immutable and cannot be updated."
+INVALID = "Invalid state PENDING_UPDATE of loadbalancer resource {}"
+"""How Octavia refuses a change of a part, and how one of the balancer itself, while another is under way."""
 
 
 class FakeOctavia:
@@ -29,6 +33,8 @@ class FakeOctavia:
         """The next change of this kind ends in ERROR."""
         self.rivals = 0
         """So many changes find that another client was quicker."""
+        self.theirs = 0
+        """For so many looks each of those keeps the balancer PENDING."""
         self._ids = 0
         self._balancers: dict[str, SimpleNamespace] = {}
         self._parts: dict[str, dict[str, SimpleNamespace]] = {kind: {} for kind in PARTS}
@@ -86,13 +92,13 @@ class FakeOctavia:
         return SimpleNamespace(**vars(made))
 
     def update_load_balancer(self, uuid: str, **said: Any) -> None:
-        self._begin(self._free(uuid), "PENDING_UPDATE", "update balancer")
+        self._begin(self._free(uuid, refusal=INVALID), "PENDING_UPDATE", "update balancer")
         vars(self._balancers[uuid]).update(said)
 
     def delete_load_balancer(self, uuid: str, *, ignore_missing: bool, cascade: bool) -> None:
         assert ignore_missing and cascade
         if uuid in self._balancers:
-            self._begin(self._free(uuid, deleting=True), "PENDING_DELETE", "delete balancer")
+            self._begin(self._free(uuid, {"ACTIVE", "ERROR"}, INVALID), "PENDING_DELETE", "delete balancer")
 
     def create_listener(self, **said: Any) -> SimpleNamespace:
         same = [each.protocol_port for each in self.listeners(said["load_balancer_id"])]
@@ -157,6 +163,11 @@ class FakeOctavia:
         """Take it away by hand."""
         del self._parts[kind][self.named(kind, name).id]
 
+    def occupy(self, name: str, looks: int) -> None:
+        """A change of this balancer by somebody else."""
+        found = self.named("load_balancer", name)
+        found.provisioning_status, self._looks[found.id] = "PENDING_UPDATE", looks
+
     # -- helpers
 
     def _made(self, kind: str, **said: Any) -> SimpleNamespace:
@@ -190,13 +201,14 @@ class FakeOctavia:
             return found.load_balancer_id
         return found.loadbalancer_id if kind == "pool" else self._one("pool", found.pool_id).loadbalancer_id
 
-    def _free(self, uuid: str, *, deleting: bool = False) -> SimpleNamespace:
+    def _free(self, uuid: str, allowed: Container[str] = ("ACTIVE",), refusal: str = IMMUTABLE) -> SimpleNamespace:
         self.requests += 1
         found = self._balancers[uuid]
-        allowed = {"ACTIVE", "ERROR"} if deleting else {"ACTIVE"}
         if self.rivals or found.provisioning_status not in allowed:
+            if self.rivals and self.theirs:
+                self.occupy(found.name, self.theirs)
             self.rivals = max(self.rivals - 1, 0)
-            raise exceptions.ConflictException(f"Load Balancer {uuid} is immutable and cannot be updated.")
+            raise exceptions.ConflictException(refusal.format(uuid))
         return found
 
     def _begin(self, balancer: SimpleNamespace, status: str, change: str) -> None:

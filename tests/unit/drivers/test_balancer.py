@@ -10,7 +10,7 @@ import pytest
 from keystoneauth1.exceptions import EndpointNotFound
 from openstack import exceptions
 
-from chaosjc.drivers.balancer import BUILD, CHANGE, Balancers, NoBalancers
+from chaosjc.drivers.balancer import BUILD, CHANGE, EVERY, Balancers, NoBalancers
 from chaosjc.drivers.balancer_values import Balancer, Listener, Member, Monitor, Pool
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.errors import RemoteError
@@ -79,6 +79,68 @@ def test_where_another_client_was_quicker_it_is_tried_again(balancers: Balancers
     octavia.rivals = 10**6
     with pytest.raises(RemoteError, match=r"cloud academic: load balancer \S+: create pool: .* immutable"):
         balancers.save_pool(made.id, POOL)
+
+
+def test_so_is_a_change_of_the_balancer_itself_which_octavia_refuses_in_other_words(
+    balancers: Balancers, octavia: FakeOctavia
+) -> None:
+    made = balancers.create(SPEC)
+    octavia.rivals = 3
+    balancers.enable(made.id)
+    octavia.rivals = 3
+    balancers.delete(made)
+    assert octavia.changes[-2:] == ["update balancer", "delete balancer"]
+
+
+@pytest.mark.parametrize(("rivals", "theirs", "first"), [(380, 0, 0), (0, 0, 380), (20, 25, 0)])
+def test_what_may_not_be_late_is_sent_in_time_or_never(
+    balancers: Balancers, octavia: FakeOctavia, clock: FakeClock, rivals: int, theirs: int, first: int
+) -> None:
+    made = balancers.create(SPEC)
+    pool = balancers.save_pool(made.id, POOL)
+    member = balancers.save_member(made.id, pool.id, MEMBER)
+    octavia.rivals, octavia.theirs = rivals, theirs
+    octavia.occupy("lab-front", first)
+    before, sent = clock.now, len(octavia.changes)
+    with pytest.raises(RemoteError, match=r"immutable|still PENDING_UPDATE"):
+        balancers.switch_member(made.id, pool.id, replace(member, enabled=False), {"held"}, within=10.0)
+    assert clock.now - before <= 10.0 + EVERY
+    assert len(octavia.changes) == sent
+
+
+class Taken:
+    """A lock that another thread holds for 11 s."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._clock.sleep(11)
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def test_a_change_of_ours_before_it_counts_too(
+    balancers: Balancers, octavia: FakeOctavia, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = balancers.create(SPEC)
+    pool = balancers.save_pool(made.id, POOL)
+    member = balancers.save_member(made.id, pool.id, MEMBER)
+    sent = len(octavia.changes)
+    monkeypatch.setattr(balancers, "_changing", Taken(clock))
+    with pytest.raises(RemoteError, match="not sent, it was not free in time"):
+        balancers.switch_member(made.id, pool.id, replace(member, enabled=False), {"held"}, within=10.0)
+    assert len(octavia.changes) == sent
+
+
+def test_all_waiting_for_one_change_has_one_end(balancers: Balancers, octavia: FakeOctavia, clock: FakeClock) -> None:
+    made = balancers.create(SPEC)
+    octavia.rivals, octavia.theirs = 10**6, 150  # they take 45 s each
+    before = clock.now
+    with pytest.raises(RemoteError):
+        balancers.save_pool(made.id, POOL)
+    assert clock.now - before <= CHANGE + EVERY
 
 
 def test_another_conflict_is_an_answer(balancers: Balancers, clock: FakeClock) -> None:

@@ -32,6 +32,10 @@ def open_run(name: str, target: str, *, owes: bool, closed: bool = False) -> Run
     return RunState(name, plan, 0.0, {state.plan.id: state}, closed=over)
 
 
+def local() -> StepPlan:
+    return step("a", fault="command", target=Target(id="local", name="this machine", kind="command"))
+
+
 def facts(**changes: object) -> Facts:
     plain = Facts(run=RUN, planned=planned(step("a")), view=CALM, steady=Steady(True))
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
@@ -169,6 +173,13 @@ class TestUsers:
         assert self.refusal(pod, unknown) is not None
         assert self.refusal(planned(breaks("brick-001")), unknown) is None
 
+    def test_of_an_adopted_site_any_vm_may_be_a_node(self) -> None:
+        adopted = adopted_site(adopted={"kubeconfig": "/k"}, kubernetes={"control_plane": "worker"})
+        about = {"topology": Topology((), cluster=None), "site": adopted}
+        found = guards.users(facts(planned=planned(breaks("k8s-node-b", role="gpu")), **about))
+        assert found is not None and found.code == "users-unknown" and "k8s-node-b" in found.reason
+        assert guards.users(facts(planned=planned(local()), **about)) is None
+
     def test_a_site_without_a_cluster_has_none(self) -> None:
         assert guards.users(facts(planned=PAUSES_WORKER, topology=IN_USE, site=site(disposable=True))) is None
 
@@ -277,6 +288,14 @@ class TestDetails:
         found = guards.blast_radius(with_bricks)
         assert found is not None and "brick-001 may carry bricks" in found.reason
         assert guards.blast_radius(facts(**about)) is None, "what is broken is no machine of the site"
+
+    def test_of_an_adopted_site_any_vm_may_carry_bricks(self) -> None:
+        unknown = dataclasses.replace(storage.site(volume()), volumes=None)
+        about = {"topology": unknown, "site": adopted_site()}
+        found = guards.blast_radius(facts(planned=planned(breaks("gluster03", role="archive")), **about))
+        assert found is not None and found.code == "blast-radius-unknown" and "gluster03" in found.reason
+        pod = step("hub", target=Target(id="u", name="hub-1", kind="pod", role="hub"))
+        assert guards.blast_radius(facts(planned=planned(pod, local()), **about)) is None
 
     def test_at_admission_the_site_is_looked_at_again(self) -> None:
         early = facts(planned=planned(breaks("brick-001")), topology=storage.site(volume()), steady=None)

@@ -10,6 +10,7 @@ import pytest
 from chaosjc.engine.experiment import Experiment
 from chaosjc.engine.session import touches
 from chaosjc.site.sections import Kubernetes, Lbaas
+from tests.unit.site.adopted_site import adopted_site
 from tests.unit.site.fakes import lab_site
 
 
@@ -71,6 +72,19 @@ def test_touches_the_cluster(faults: list[dict[str, Any]], cluster: bool) -> Non
 def test_what_runs_on_vms_is_no_storage() -> None:
     pods = experiment({"fault": "pod.delete", "target": {"component": "hub"}})
     assert touches(lab_site(kubernetes=Kubernetes()), pods) == {"cluster"}
+
+
+STRANGE = {"worker": "k8s-node-a", "gpu": "k8s-node-b", "brick": ["gluster01*", "gluster02*"], "archive": "gluster03*"}
+
+
+@pytest.mark.parametrize("role", ["gpu", "archive", "worker"])
+def test_of_an_adopted_site_no_role_tells_what_a_vm_does(role: str) -> None:
+    adopted = {"servers": STRANGE, "kubeconfig": "/home/ada/kubeconfig"}
+    site = adopted_site(adopted=adopted, kubernetes={"control_plane": "worker"})
+    freezes = experiment({"fault": "vm.pause", "target": {"role": role, "count": 1}})
+    assert touches(site, freezes) == {"storage", "cluster"}
+    assert touches(adopted_site(adopted={"servers": STRANGE}), freezes) == {"storage"}
+    assert not touches(site, experiment(COMMAND))
 
 
 @pytest.mark.parametrize(

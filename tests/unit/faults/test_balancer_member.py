@@ -10,8 +10,9 @@ import pytest
 from openstack import exceptions
 
 from chaosjc.drivers.balancer_values import Balancer, Member, Pool
+from chaosjc.drivers.openstack import TIMEOUT as REQUEST
 from chaosjc.drivers.openstack import Cloud
-from chaosjc.errors import FaultError
+from chaosjc.errors import FaultError, RemoteError
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context, StepPlan
@@ -83,6 +84,41 @@ def test_undo_is_idempotent_and_right_before_the_inject(world: Balanced) -> None
     FAULT.undo(step, world)
     FAULT.undo(step, world)
     assert len(world.octavia.changes) == changes + 2
+
+
+@pytest.mark.parametrize("rivals", [110, 380])
+def test_no_inject_strikes_once_it_is_taken_for_over(world: Balanced, rivals: int) -> None:
+    """An undo beside it finds nothing to do, and looks no longer than `strikes_within`."""
+    step, start = world.step("worker-002"), world.clock.monotonic()
+    assert step.strikes_within is not None
+    world.octavia.rivals, sent = rivals, len(world.octavia.changes)
+    with pytest.raises(RemoteError, match="immutable"):
+        FAULT.inject(step, world)
+    assert len(world.octavia.changes) == sent
+    assert world.clock.monotonic() - start + REQUEST <= step.strikes_within
+
+
+def test_looks_that_take_long_leave_less_time_for_the_inject(world: Balanced, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, octavia, start = world.step("worker-002"), world.octavia, world.clock.monotonic()
+    pools = octavia.pools
+
+    def slowly(loadbalancer_id: str) -> list[SimpleNamespace]:
+        world.clock.sleep(25)
+        return pools(loadbalancer_id)
+
+    monkeypatch.setattr(octavia, "pools", slowly)
+    octavia.rivals = 90
+    with pytest.raises(RemoteError, match="immutable"):
+        FAULT.inject(step, world)
+    assert step.strikes_within and world.clock.monotonic() - start + REQUEST <= step.strikes_within
+
+
+def test_an_undo_has_more_patience(world: Balanced) -> None:
+    step = world.step("worker-002")
+    FAULT.inject(step, world)
+    world.octavia.rivals = 380
+    FAULT.undo(step, world)
+    assert world.member("worker-002").enabled
 
 
 def test_what_somebody_else_disabled_stays_so(world: Balanced) -> None:

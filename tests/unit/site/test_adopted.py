@@ -54,6 +54,7 @@ def test_paths_begin_at_the_file(tmp_path: Path) -> None:
         ({"network": {"cidr": "10.0.0.0/24"}}, "network: is for sites that chaosjc deploys"),
         ({"monitoring": {"retention": "1h"}}, "monitoring: is for sites that chaosjc deploys"),
         ({"storage": {"volumes": {"homes": {"mount": "/srv/homes", "replica": 2}}}}, "storage.volumes.homes.replica"),
+        ({"adopted": raw(adopted={"prometheus": "http://[::1"})["adopted"]}, "prometheus: Invalid IPv6 URL"),
         ({"storage": {"role": "bricks"}}, 'no role "bricks"; did you mean "brick"?'),
         ({"kubernetes": {"control_plane": "worker"}}, "go together"),
         ({"kubernetes": {"version": "v1.30.0", "control_plane": "worker"}}, "kubernetes.version: is for sites"),
@@ -119,6 +120,29 @@ def test_a_file_that_does_not_fit_is_refused(servers: Any, policy: dict[str, Any
     assert discover.present(site, cloud())  # who puts things back does not depend on it
 
 
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"bastion": "metrics"}, "metrics is the host of adopted.bastion: its role must be bastion, not gateway"),
+        ({"bastion": "metrics.campus.example.org"}, "metrics is the host of adopted.bastion"),
+        ({"bastion": "10.1.0.30"}, "metrics is the host of adopted.bastion"),
+        ({"prometheus": "metrics:9090"}, "metrics is the host of adopted.prometheus: its role must be monitor, not g"),
+        ({"prometheus": "http://10.1.0.30:9090"}, "metrics is the host of adopted.prometheus"),
+        ({"bastion": "jump", "prometheus": "jump:9090"}, ""),
+        ({"bastion": "elsewhere", "prometheus": "https://prometheus.example.org/at"}, ""),
+    ],
+)
+def test_what_no_run_can_do_without_is_of_a_role_that_is_never_drawn(section: dict[str, str], message: str) -> None:
+    servers = {"gateway": "metrics", "bastion": "jump", "brick": "gluster*", "worker": "k8s-node-*"}
+    site = adopted_site(adopted={"servers": servers, **section})
+    if not message:
+        assert discover.topology(site, cloud()).named("jump")
+        return
+    with pytest.raises(UsageError) as caught:
+        discover.topology(site, cloud())
+    assert message in str(caught.value)
+
+
 def test_two_servers_of_one_name_are_refused() -> None:
     twin = Server("twin", "k8s-node-a", "ACTIVE")
     with pytest.raises(UsageError, match="k8s-node-a is the name of several servers"):
@@ -131,20 +155,32 @@ def test_its_pool_and_its_clients_are_those_that_are_there() -> None:
     pool = discover.pool(site, Ssh(Path("config")), found.vms)
     assert pool
     assert pool.hosts == ("gluster01.storage", "gluster02.storage", "gluster03.storage")
-    assert discover.mounting(site, "homes", found) == {"k8s-node-a": "10.1.0.11", "k8s-node-b": "10.1.0.12"}
+    assert discover.mounting(site, "homes", found) == {"k8s-node-a": ("10.1.0.11",), "k8s-node-b": ("10.1.0.12",)}
+
+
+def test_a_client_with_several_addresses_is_one() -> None:
+    servers = [replace(each, addresses=(*each.addresses, f"192.0.2.{n}")) for n, each in enumerate(SERVERS)]
+    site = adopted_site()
+    mounting = discover.mounting(site, "homes", discover.topology(site, cloud(*servers)))
+    assert mounting == {"k8s-node-a": ("10.1.0.11", "192.0.2.2"), "k8s-node-b": ("10.1.0.12", "192.0.2.3")}
 
 
 # ------------------------------------------------------------------ the ways there
 
 
-def test_their_ssh_configuration_is_used_as_it_is(state: SiteState, tmp_path: Path) -> None:
+def test_their_ssh_configuration_is_used_and_their_connections_are_not(state: SiteState, tmp_path: Path) -> None:
     theirs = tmp_path / "their config"
-    theirs.write_text("Host k8s-node-a\n  HostName 10.1.0.11\n  User ubuntu\n  ConnectTimeout 9\n  ProxyJump jump\n")
+    theirs.write_text(
+        "ControlMaster no\nControlPath ~/.ssh/mine-%C\nControlPersist 1\n"
+        "Host k8s-node-a\n  HostName 10.1.0.11\n  User ubuntu\n  ConnectTimeout 9\n  ProxyJump jump\n"
+    )
     sshconfig.adopt(state, str(theirs))
     found = read(state, "k8s-node-a")
     assert (found["hostname"], found["user"], found["proxyjump"]) == ("10.1.0.11", "ubuntu", "jump")
     assert (found["connecttimeout"], found["batchmode"], found["controlmaster"]) == ("9", "yes", "auto")
-    assert re.search(r"/[0-9a-f]{40}$", found["controlpath"])
+    assert re.fullmatch(rf"{re.escape(str(state.hashed_sockets))}/[0-9a-f]{{40}}", found["controlpath"])
+    assert found["controlpersist"] == "600"
+    assert read(state, "jump")["controlpath"] != found["controlpath"]
     assert read(state, "another")["serveraliveinterval"] == "2"
 
 

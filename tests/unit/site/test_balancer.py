@@ -21,8 +21,8 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.roles import canary
 from chaosjc.site.sections import FRONT, HealthMonitor, Hub, Kubernetes, Lbaas
 from chaosjc.site.stages import balancer_plan
-from chaosjc.site.stages.balancer import Front
-from chaosjc.site.stages.balancer_plan import FrontFacts
+from chaosjc.site.stages.balancer import Balancer
+from chaosjc.site.stages.balancer_plan import BalancerFacts
 from chaosjc.site.stages.infra import Infra
 from tests.sites import cloud_file
 from tests.unit.drivers.test_balancer import Missing
@@ -60,14 +60,14 @@ def raw_facts() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def facts(case: dict[str, Any]) -> FrontFacts:
+def facts(case: dict[str, Any]) -> BalancerFacts:
     raw = raw_facts()
     for path, value in case.get("set", {}).items():
         put(raw, path.split("."), value)
     for path in case.get("drop", []):
         *way, last = path.split(".")
         del step(raw, way)[int(last)]
-    return TypeAdapter(FrontFacts).validate_python(raw)
+    return TypeAdapter(BalancerFacts).validate_python(raw)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ class Balanced:
 
     def use(self, site: SiteFile, only: frozenset[str] | None = None) -> None:
         self.context = replace(self._plain, site=site, only=only)
-        kept = tuple(each for each in deploy.STAGES if isinstance(each, Front | Infra) or each.name == "keys")
+        kept = tuple(each for each in deploy.STAGES if isinstance(each, Balancer | Infra) or each.name == "keys")
         self._patch.setattr(deploy, "STAGES", kept)
 
     def deploy(self) -> list[str]:
@@ -280,6 +280,17 @@ def test_one_that_the_file_no_longer_names_goes_with_its_vip(balanced: Balanced)
     assert (balanced.plan(), balanced.octavia.requests) == ([], requests)
 
 
+def test_a_vm_called_front_keeps_its_port_where_there_never_was_a_balancer(balanced: Balanced) -> None:
+    raw = json.loads(small_site().model_dump_json(by_alias=True))
+    raw["roles"][FRONT] = {**raw["roles"]["bastion"], "address": ""}
+    site = SiteFile.restore(json.dumps(raw))
+    assert FRONT in {each.name for each in site.machines}
+    balanced.use(site)
+    assert balanced.deploy() == []
+    assert "lab-front" in {each.name for each in balanced.cloud.port_table.values()}
+    assert balanced.plan() == []
+
+
 def test_a_deploy_of_some_vms_leaves_it_alone(balanced: Balanced) -> None:
     balanced.deploy()
     balanced.octavia.named("member", "worker-002").is_admin_state_up = False
@@ -298,7 +309,7 @@ def test_destroy_leaves_nothing_of_it(balanced: Balanced, *, named: bool) -> Non
 
 def test_a_cloud_without_octavia(balanced: Balanced) -> None:
     balanced.cloud._api.load_balancer = Missing(exceptions.ServiceDisabledException("x"))  # pyright: ignore[reportPrivateUsage]
-    facts_of = Front().facts
+    facts_of = Balancer().facts
     with pytest.raises(NoBalancers, match="cloud fake has no load balancers"):
         facts_of(balanced.context, patient=True)
 

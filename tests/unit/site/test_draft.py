@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from chaosjc.drivers.kubernetes_values import Node
 from chaosjc.drivers.openstack_values import Server
 from chaosjc.site import discover, draft, model, survey
 from chaosjc.site.draft import Facts
@@ -63,6 +65,59 @@ def test_only_nova(tmp_path: Path) -> None:
     assert (site.storage, site.kubernetes, site.hub) == (None, None, None)
     assert notes == ("volumes: nobody was asked",)
     assert "# - volumes: nobody was asked" in text
+    assert "  users:" not in text
+
+
+NO_QUORUM, NO_USERS = "# not guarded: the quorum of volumes", "# not guarded: people"
+
+
+@pytest.mark.parametrize(
+    ("found", "unguarded"),
+    [
+        (facts(), ()),
+        (facts(volumes=()), (NO_QUORUM,)),
+        (facts(bastion="gluster01.storage"), (NO_QUORUM,)),  # bricks on two roles
+        (facts(nodes=(), hubs=()), (NO_USERS,)),
+        (facts(nodes=(Node("elsewhere", "e", True, True),)), (NO_USERS,)),
+        (facts(volumes=(), nodes=()), (NO_QUORUM, NO_USERS)),
+    ],
+)
+def test_what_no_guard_looks_at_is_said(tmp_path: Path, found: Facts, unguarded: tuple[str, ...]) -> None:
+    site, text, _ = drafted(tmp_path, found)
+    assert (site.storage is None, site.kubernetes is None) == (NO_QUORUM in unguarded, NO_USERS in unguarded)
+    head = [line for line in text.partition("apiVersion")[0].splitlines() if line.startswith("# not guarded")]
+    assert [line.partition(", as")[0] for line in head] == list(unguarded)
+    assert ("  users: 0" in text) is (site.kubernetes is not None)
+    assert draft.draft(found).unguarded == tuple(line.removeprefix("# not guarded: ") for line in head)
+
+
+@pytest.mark.parametrize(
+    ("found", "roles"),
+    [
+        (facts(bastion="gateway", jump="jump"), {"jump": "bastion"}),  # a Host by another name than the server's
+        (facts(bastion="192.0.2.9"), {"jump": "bastion"}),
+        (facts(prometheus="k8s-node-b"), {"k8s-node-b": "monitor", "k8s-node-a": "worker"}),
+        (facts(prometheus="gluster03.storage"), {"gluster03.storage": "monitor"}),
+        (facts(prometheus="jump"), {"jump": "bastion"}),
+    ],
+)
+def test_what_no_run_can_do_without_gets_a_role_that_is_never_drawn(
+    tmp_path: Path, found: Facts, roles: dict[str, str]
+) -> None:
+    site, _, _ = drafted(tmp_path, found)
+    cloud = FakeCloud()
+    cloud.server_table = {each.id: each for each in SERVERS}
+    assert {vm.name: vm.role for vm in discover.topology(site, cloud).vms}.items() >= roles.items()
+
+
+def test_words_that_yaml_takes_for_something_else_are_quoted(tmp_path: Path) -> None:
+    servers = (*SERVERS, Server("n", "null", "ACTIVE"), Server("o", "no-1", "ACTIVE"))
+    site, text, _ = drafted(tmp_path, facts(name="true", servers=servers, hubs=(("on", "yes"),)))
+    assert site.adopted and {"null", "no"} < set(site.adopted.servers)
+    assert (site.name, site.hub and site.hub.namespace) == ("true", "on")
+    by_yaml_1_1 = yaml.safe_load(text)
+    assert (by_yaml_1_1["name"], by_yaml_1_1["hub"]) == ("true", {"namespace": "on", "release": "yes"})
+    assert {"null", "no"} < set(by_yaml_1_1["adopted"]["servers"]) & set(by_yaml_1_1["policy"]["protected"])
 
 
 @pytest.mark.parametrize(

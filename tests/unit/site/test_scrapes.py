@@ -42,6 +42,16 @@ def test_the_hub_is_scraped_once_by_its_front_door_with_its_own_token() -> None:
     assert hub["authorization"] == {"credentials_file": scrapes.HUB_TOKEN}
 
 
+@pytest.mark.parametrize(
+    ("entry", "scraped"), [("", "worker-001"), ("front", "worker-001"), ("worker-002", "worker-002")]
+)
+def test_the_hub_is_scraped_through_a_worker_wherever_the_canary_enters(entry: str, scraped: str) -> None:
+    raw: dict[str, Any] = {**cloud_file(), "lbaas": {"listen": 8000}}
+    raw["hub"]["canary"]["front"] = entry
+    (target,) = job("jupyterhub", SiteFile.restore(json.dumps(raw)))["static_configs"]
+    assert target == {"targets": [f"{scraped}:30080"], "labels": {"entry": scraped}}
+
+
 def test_a_base_url_is_the_chart_s_own_value() -> None:
     raw = cloud_file()
     raw["hub"]["values"]["hub"]["baseUrl"] = "/jupyter/"
