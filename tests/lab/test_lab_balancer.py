@@ -232,7 +232,7 @@ def test_it_outlives_the_control_plane_and_a_change_cut_in_the_middle_is_made(la
 
 
 def test_a_pool_goes_with_its_members(front: Front) -> None:
-    pool = front.lb.create_pool(load_balancer_id=front.balancer.id, protocol="TCP", lb_algorithm="SOURCE_IP")
+    pool = front.lb.create_pool(loadbalancer_id=front.balancer.id, protocol="TCP", lb_algorithm="SOURCE_IP")
     front.settle()
     monitor = front.lb.create_health_monitor(pool_id=pool.id, type="TCP", delay=1, timeout=1, max_retries=1)
     front.settle()
