@@ -80,16 +80,7 @@ def _volumes(context: Context, found: Topology) -> list[Result]:
             Result("-", "-", f"volume {each.name}", held=not each.backlog, why="; ".join(each.backlog))
             for each in volumes
         ),
-        *(
-            Result(
-                "-",
-                "-",
-                f"bricks of {name}",
-                held=not why,
-                why=why,
-            )
-            for name, why in elsewhere.items()
-        ),
+        *(Result("-", "-", f"bricks of {name}", held=not why, why=why) for name, why in elsewhere.items()),
         *(Result("-", "-", f"volume {name}", held=False, why="missing") for name in named if name not in there),
     ]
 

@@ -32,7 +32,7 @@ def topology(site: SiteFile, cloud: Cloud) -> Topology:
 
     Of an adopted site, every server that its file means; UsageError where the file does not fit what is there.
     """
-    servers = cloud.servers() if site.adopted else cloud.find_servers({SITE: site.name})
+    servers = _servers(site, cloud)
     if site.adopted:
         policy = (*site.policy.targets, *site.policy.protected)
         check_servers(site.adopted, servers, [name for name in policy if not PODS.fullmatch(name)])
@@ -41,7 +41,12 @@ def topology(site: SiteFile, cloud: Cloud) -> Topology:
 
 def present(site: SiteFile, cloud: Cloud) -> tuple[Vm, ...]:
     """The same VMs, whether or not the file of an adopted site fits all that is there: for who puts things back."""
-    return from_servers(site, cloud.servers() if site.adopted else cloud.find_servers({SITE: site.name})).vms
+    return from_servers(site, _servers(site, cloud)).vms
+
+
+def _servers(site: SiteFile, cloud: Cloud) -> tuple[Server, ...]:
+    """Those with the site's mark; of an adopted site, which bear none, all of the project."""
+    return cloud.servers() if site.adopted else cloud.find_servers({SITE: site.name})
 
 
 def from_servers(site: SiteFile, servers: tuple[Server, ...]) -> Topology:

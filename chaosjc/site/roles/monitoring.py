@@ -85,7 +85,7 @@ def _scrape_config(site: SiteFile) -> str:
     """JSON, which is YAML; every series says which VM it is about and that VM's role."""
     interval = format_duration(site.monitoring.scrape_interval)
     itself = {"targets": [f"localhost:{PROMETHEUS_PORT}"], "labels": {"vm": MONITOR, "role": MONITOR}}
-    jobs = {job: [_target(*each) for each in listed] for job, listed in targets(site).items()} | {
+    jobs = {job: [scrapes.target(*each) for each in listed] for job, listed in targets(site).items()} | {
         "prometheus": [itself]
     }
     config = {
@@ -97,7 +97,3 @@ def _scrape_config(site: SiteFile) -> str:
         ],
     }
     return json.dumps(config, indent=1) + "\n"
-
-
-def _target(machine: Machine, port: int) -> dict[str, object]:
-    return {"targets": [f"{machine.name}:{port}"], "labels": {"vm": machine.name, "role": machine.role}}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from chaosjc.site.model import Machine, SiteFile
+from chaosjc.site.roles.kubernetes import is_node
 from chaosjc.site.sections import Hub
 
 HUB_TOKEN = "/etc/prometheus/hub.token"  # noqa: S105 - where it lies
@@ -74,20 +75,19 @@ def _kubelets(site: SiteFile) -> Job:
     """A kubelet's certificate is signed by nobody that a cluster by kubeadm knows, so it is not verified: the token
     may read these metrics and nothing else.
     """
-    roles = {*(site.kubernetes.workers if site.kubernetes else ())}
-    nodes = [each for each in site.machines if each.role in roles or each.name == site.control_plane]
     return {
         "job_name": KUBELET,
         "scheme": "https",
         "metrics_path": "/metrics/resource",
         "authorization": {"credentials_file": KUBELET_TOKEN},
         "tls_config": {"insecure_skip_verify": True},
-        "static_configs": [_node(each) for each in nodes],
+        "static_configs": [target(each, KUBELET_PORT) for each in site.machines if is_node(site, each)],
     }
 
 
-def _node(machine: Machine) -> Job:
-    return {"targets": [f"{machine.name}:{KUBELET_PORT}"], "labels": {"vm": machine.name, "role": machine.role}}
+def target(machine: Machine, port: int) -> Job:
+    """A port of a VM, whose series say which VM they are about."""
+    return {"targets": [f"{machine.name}:{port}"], "labels": {"vm": machine.name, "role": machine.role}}
 
 
 def _kept(series: Mapping[str, frozenset[str]]) -> Job:

@@ -12,8 +12,11 @@ from chaosjc.errors import CommandError, StageError
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context
 from chaosjc.site.model import SiteFile
+from chaosjc.site.remote_node import ADMIN
 
 F = TypeVar("F")
+KUBECTL = ("kubectl", "--kubeconfig", ADMIN)
+"""On the control plane."""
 
 
 class Stage(ABC, Generic[F]):

@@ -15,7 +15,7 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.remote_node import ADMIN, MADE
 from chaosjc.site.roles.kubernetes import KUBELET, SYSCTLS
 from chaosjc.site.stages import cluster_plan
-from chaosjc.site.stages.base import Stage, ask_program, run_on
+from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, run_on
 from chaosjc.site.stages.cluster_backup import Backup
 from chaosjc.site.stages.cluster_metrics import Metrics
 from chaosjc.site.stages.cluster_plan import STAGE, ClusterFacts, MemberFact, NodeFact, node_names
@@ -26,7 +26,6 @@ ANSWERS = 90.0  # seconds in which a control plane that was just started must an
 BACK = 30.0  # seconds that nodes may then take to be Ready by themselves
 INIT, JOIN, READY = 300.0, 180.0, 150.0  # seconds for one step
 USABLE = "10m"  # how long a token admits new nodes
-KUBECTL = ("kubectl", "--kubeconfig", ADMIN)
 """On the control plane, as the cluster's administrator."""
 _ANYWAY = ("--ignore-preflight-errors=NumCPU,Mem,DirAvailable--var-lib-etcd",)
 

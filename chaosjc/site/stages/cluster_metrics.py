@@ -8,10 +8,9 @@ from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import StageError
 from chaosjc.site.context import Context
 from chaosjc.site.manifests import PROMETHEUS, SYSTEM
-from chaosjc.site.remote_node import ADMIN
 from chaosjc.site.roles.scrapes import KUBELET_TOKEN
 from chaosjc.site.stages import tokens
-from chaosjc.site.stages.base import run_on
+from chaosjc.site.stages.base import KUBECTL, run_on
 
 STEP = 60.0  # seconds for one
 MADE = 30.0  # seconds in which the cluster must have made it
@@ -43,5 +42,5 @@ class Metrics:
         tokens.give(self._context, self._stage, KUBELET_TOKEN, token, "prometheus")
 
     def _token(self) -> str:
-        argv = ("kubectl", "--kubeconfig", ADMIN, "--namespace", SYSTEM, *_GET)
+        argv = (*KUBECTL, "--namespace", SYSTEM, *_GET)
         return base64.b64decode(run_on(self._context, self._stage, self._master, argv, timeout=STEP)).decode()

@@ -18,8 +18,7 @@ from chaosjc.site.model import MONITOR, SiteFile
 from chaosjc.site.roles import canary, database, scrapes
 from chaosjc.site.sections import Hub as HubSection
 from chaosjc.site.stages import tokens
-from chaosjc.site.stages.base import Stage, ask_program, run_on
-from chaosjc.site.stages.cluster import KUBECTL
+from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, run_on
 
 STAGE = "hub"
 ASK, DEPLOY = 30.0, 300.0  # seconds for one question, and for the hub to be ready
