@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from chaosjc.drivers.kubernetes_values import Pod
 from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site import discover, endpoints, hub_values, verification
 from chaosjc.site.change import Change
-from chaosjc.site.context import Context, in_parallel
+from chaosjc.site.context import Context
 from chaosjc.site.model import MONITOR, Machine
 from chaosjc.site.roles import Surroundings, monitoring, userdata
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
@@ -29,7 +29,7 @@ from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
 
-LIMIT = 120.0  # seconds for one VM
+LIMIT = 180.0  # seconds for all VMs
 LOOK = 10.0  # seconds for the API server
 CLUSTER_PODS, HUB_PODS = ("coredns", "cni", "kube-proxy"), ("hub", "proxy")
 _HEARTBEAT = 10.0  # seconds: so often an amphora tells Octavia how its members are
@@ -71,8 +71,7 @@ def verify(context: Context) -> tuple[Result, ...]:
     cloud += [each for each in parts if context.only is None or each.vm in context.only]
     there = {each.name for each in facts.servers}
     machines = [each for each in context.machines if each.name in there]
-    found = in_parallel(lambda each: _verify_vm(context, each, around), machines)
-    return tuple(cloud + [result for results in found for result in results])
+    return (*cloud, *_machines(context, machines, around))
 
 
 def _balancer(context: Context) -> list[Result]:
@@ -173,20 +172,27 @@ def _why(change: Change) -> str:
     return change.before or ("not in the file" if change.action == "delete" else "missing")
 
 
-def _verify_vm(context: Context, machine: Machine, around: Surroundings) -> list[Result]:
-    context.report("verify", machine.name, "looking")
-    try:
-        lines = look(_expected(context, machine, around))
-    except StageError as error:
-        raise StageError(f"verify: {machine.name}: {error.message}") from error
-    return [Result(machine.role, machine.name, each["what"], each["held"], each["why"]) for each in lines]
+def _machines(context: Context, machines: Sequence[Machine], around: Surroundings) -> Iterable[Result]:
+    """What is on the VMs, in the order of the file."""
+    for each in machines:
+        context.report("verify", each.name, "looking")
+    expected = [_expected(context, each, around) for each in machines]
+    lines = look({"ssh_config": str(context.state.ssh_config), "vms": expected})
+    return (
+        Result(machine.role, machine.name, each["what"], each["held"], each["why"])
+        for machine in machines
+        for each in lines
+        if each["vm"] == machine.name
+    )
 
 
 def look(expected: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One {"what", "held", "why"} for each thing that `verification.test_roles` is told to expect of a VM.
+    """One {"vm", "what", "held", "why"} for each thing that `verification.test_roles` is told to expect.
 
     Raises StageError where pytest itself fails.
     """
+    if not expected["vms"]:
+        return []
     with tempfile.TemporaryDirectory() as directory:
         told, results = Path(directory) / "expected.json", Path(directory) / "results"
         told.write_text(json.dumps(expected))
@@ -204,7 +210,7 @@ def look(expected: Mapping[str, Any]) -> list[dict[str, Any]]:
         )
         lines = [json.loads(line) for line in results.read_text().splitlines()]
     if done.returncode not in (0, 1) or not lines:
-        raise StageError(f"pytest: {(done.stdout + done.stderr).strip()[-command.TAIL :]}")
+        raise StageError(f"verify: pytest: {(done.stdout + done.stderr).strip()[-command.TAIL :]}")
     return lines
 
 
@@ -222,7 +228,6 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
         urls += _prometheus_urls(context)
     return {
         "vm": machine.name,
-        "ssh_config": str(context.state.ssh_config),
         "files": [
             {"path": each.path, "digest": each.digest, "mode": each.mode, "owner": each.owner}
             for each in contents.files

@@ -13,8 +13,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """A test ends with its call, or with a set-up that failed; what is skipped is a kind of thing that the VM lacks."""
     if report.skipped or (report.when != "call" and report.passed):
         return
-    name = report.nodeid.partition("[")[2].removesuffix("]")
-    line = {"what": name, "held": report.passed, "why": "" if report.passed else _reason(report)}
+    vm, _, what = report.nodeid.partition("[")[2].removesuffix("]").partition(":")
+    line = {"vm": vm, "what": what, "held": report.passed, "why": "" if report.passed else _reason(report)}
     with Path(os.environ["CHAOSJC_VERIFY_RESULTS"]).open("a") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs = {
         "ssh": 'for last; do :; done; exec sh -c "$last"',
         "sudo": 'exec "$@"',
-        "systemctl": f'for unit; do :; done; cat "{tmp_path}/$unit"',
+        "systemctl": f'shift 3; for unit; do cat "{tmp_path}/$unit" || echo ActiveState=inactive; echo; done',
     }
     for name, text in programs.items():
         script = tmp_path / "bin" / name
@@ -51,7 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def looked(**expected: object) -> list[tuple[bool, str]]:
     """(held, why) of each, in their order."""
     nothing: dict[str, object] = {"files": [], "units": [], "mounts": [], "urls": []}
-    told = {"vm": WORKER, "ssh_config": "/dev/null", **nothing, **expected}
+    told = {"ssh_config": "/dev/null", "vms": [{"vm": WORKER, **nothing, **expected}]}
     return [(each["held"], each["why"]) for each in verify.look(told)]
 
 
@@ -100,6 +100,13 @@ def test_what_is_looked_for_in_a_unit(here: Path) -> None:
         (False, f"has drop-in {by_hand}"),
         (False, "not running"),
     ]
+
+
+def test_a_systemd_that_says_nothing_fails_in_everything(here: Path) -> None:
+    (here / "bin" / "systemctl").write_text("#!/bin/sh\nexit 1\n")
+    ((held, why),) = looked(units=["good.service"])
+    assert not held
+    assert why.startswith("an answer that cannot be read")
 
 
 def test_a_site_that_was_never_deployed_cannot_be_verified(context: Context) -> None:
