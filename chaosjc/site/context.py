@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import command
@@ -40,9 +40,33 @@ def interrupted() -> StageError:
     return StageError("interrupted", hint="the same command continues where this one stopped")
 
 
+class Answers:
+    """Answers that several threads need: who wants one first asks, the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[str, Future[Any]] = {}
+
+    def of(self, question: str, ask: Callable[[], T]) -> T:
+        """What `ask` returned, or raised, for whoever asked first."""
+        mine = Future[Any]()
+        with self._lock:
+            found = self._found.setdefault(question, mine)
+        if found is mine:
+            try:
+                mine.set_result(ask())
+            except BaseException as error:
+                mine.set_exception(error)
+                raise
+        return found.result()
+
+
 @dataclass(frozen=True)
 class Context:
-    """One site, its cloud and its state; `only` limits everything to these VMs."""
+    """One site, its cloud and its state; `only` limits everything to these VMs.
+
+    `answers` are there while nothing is changed: then all stages see the same, asked for once.
+    """
 
     site: SiteFile
     cloud: Cloud
@@ -53,6 +77,11 @@ class Context:
     report: Report = silent
     clock: Clock = field(default_factory=SystemClock)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    answers: Answers | None = None
+
+    def ask(self, question: str, ask: Callable[[], T]) -> T:
+        """What `ask` says now; where `answers` are kept, what it said first."""
+        return self.answers.of(question, ask) if self.answers else ask()
 
     @property
     def machines(self) -> tuple[Machine, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site.change import Change, concerning
-from chaosjc.site.context import Context, in_parallel
+from chaosjc.site.context import Answers, Context, in_parallel
 from chaosjc.site.destroy import Destroy
 from chaosjc.site.roles import access, backup, canary, database, kubernetes, monitoring, storage
 from chaosjc.site.stages.balancer import Balancer
@@ -53,6 +53,7 @@ ROUNDS = 3  # mending one thing may uncover another: a rule, then the server beh
 
 def plan(context: Context) -> tuple[Change, ...]:
     """What a deploy would do, by what is there now; changes nothing in the cloud or on a VM."""
+    context = replace(context, answers=Answers())
     results = _along_graph(lambda stage: _plan_stage(context, stage, patient=False)[1], context)
     renewed = {each.vm for each in results["infra"] if each.action in ("create", "replace")}
     # a new VM comes with everything on it: what is wrong on the old one is no change of its own

@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from chaosjc.drivers.kubernetes_values import Pod
 from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site import discover, endpoints, hub_values, verification
 from chaosjc.site.change import Change
-from chaosjc.site.context import Context
+from chaosjc.site.context import Answers, Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
 from chaosjc.site.roles import Surroundings, monitoring, userdata
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
@@ -67,11 +67,19 @@ def verify(context: Context) -> tuple[Result, ...]:
         Result(_role(context, each.vm), each.vm or "-", f"{each.kind} {each.name}", held=False, why=_why(each))
         for each in changes
     ]
-    parts = (*_balancer(context), *_volumes(context), *_cluster(context), *_pods(context), *_hub(context))
-    cloud += [each for each in parts if context.only is None or each.vm in context.only]
     there = {each.name for each in facts.servers}
     machines = [each for each in context.machines if each.name in there]
-    return (*cloud, *_machines(context, machines, around))
+    context = replace(context, answers=Answers())
+    looks = (lambda: _stages(context), lambda: _machines(context, machines, around))
+    parts, on_machines = in_parallel(lambda look: look(), looks)
+    cloud += [each for each in parts if context.only is None or each.vm in context.only]
+    return (*cloud, *on_machines)
+
+
+def _stages(context: Context) -> list[Result]:
+    """What no single VM tells."""
+    looks = (_balancer, _volumes, _cluster, _pods, _hub)
+    return [each for found in in_parallel(lambda look: look(context), looks) for each in found]
 
 
 def _balancer(context: Context) -> list[Result]:
@@ -172,18 +180,18 @@ def _why(change: Change) -> str:
     return change.before or ("not in the file" if change.action == "delete" else "missing")
 
 
-def _machines(context: Context, machines: Sequence[Machine], around: Surroundings) -> Iterable[Result]:
+def _machines(context: Context, machines: Sequence[Machine], around: Surroundings) -> list[Result]:
     """What is on the VMs, in the order of the file."""
     for each in machines:
         context.report("verify", each.name, "looking")
     expected = [_expected(context, each, around) for each in machines]
     lines = look({"ssh_config": str(context.state.ssh_config), "vms": expected})
-    return (
+    return [
         Result(machine.role, machine.name, each["what"], each["held"], each["why"])
         for machine in machines
         for each in lines
         if each["vm"] == machine.name
-    )
+    ]
 
 
 def look(expected: Mapping[str, Any]) -> list[dict[str, Any]]:

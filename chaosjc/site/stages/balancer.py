@@ -17,7 +17,7 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import FRONT, Lbaas
 from chaosjc.site.stages import balancer_plan
 from chaosjc.site.stages.balancer_plan import STAGE, BalancerFacts
-from chaosjc.site.stages.base import Stage
+from chaosjc.site.stages.base import Stage, ports
 
 
 class Balancer(Stage[BalancerFacts]):
@@ -30,8 +30,7 @@ class Balancer(Stage[BalancerFacts]):
         """Ask Octavia, if the file wants a balancer, or the port of a VIP tells that there was one."""
         if context.only is not None:
             return BalancerFacts()
-        ports = discover.ports(context.site, context.cloud)
-        vip = discover.vip(context.site, ports)
+        vip = discover.vip(context.site, ports(context))
         if context.site.lbaas is None and vip is None:
             return BalancerFacts()
         octavia = context.cloud.balancers
@@ -43,7 +42,7 @@ class Balancer(Stage[BalancerFacts]):
             found = ()  # nothing was ever made on the VIP
         if patient:
             found = tuple(each for one in found if (each := octavia.wait_settled(one)))
-        facts = BalancerFacts(True, vip, discover.addresses(context.site, ports), found)
+        facts = BalancerFacts(True, vip, discover.addresses(context.site, ports(context)), found)
         return _with_parts(octavia, facts)
 
     def plan(self, site: SiteFile, facts: BalancerFacts) -> tuple[Change, ...]:

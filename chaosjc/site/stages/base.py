@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
+from chaosjc.drivers.openstack_values import Port
 from chaosjc.errors import CommandError, StageError
+from chaosjc.site import discover
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context
 from chaosjc.site.model import SiteFile
 from chaosjc.site.remote_node import ADMIN
+from chaosjc.site.topology import Vm
 
 F = TypeVar("F")
 KUBECTL = ("kubectl", "--kubeconfig", ADMIN)
@@ -36,6 +39,16 @@ class Stage(ABC, Generic[F]):
     @abstractmethod
     def apply(self, context: Context, facts: F, changes: Sequence[Change]) -> None:
         """Do it. Raises StageError, which names stage, host, command and log."""
+
+
+def vms(context: Context) -> tuple[Vm, ...]:
+    """The site's VMs in the cloud."""
+    return context.ask("vms", lambda: discover.topology(context.site, context.cloud).vms)
+
+
+def ports(context: Context) -> tuple[Port, ...]:
+    """Those on the site's network."""
+    return context.ask("ports", lambda: discover.ports(context.site, context.cloud))
 
 
 def run_on(

@@ -15,7 +15,7 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.remote_node import ADMIN, MADE
 from chaosjc.site.roles.kubernetes import KUBELET, SYSCTLS
 from chaosjc.site.stages import cluster_plan
-from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, run_on
+from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, ports, run_on, vms
 from chaosjc.site.stages.cluster_backup import Backup
 from chaosjc.site.stages.cluster_metrics import Metrics
 from chaosjc.site.stages.cluster_plan import STAGE, ClusterFacts, MemberFact, NodeFact, node_names
@@ -39,7 +39,7 @@ class Cluster(Stage[ClusterFacts]):
     def facts(self, context: Context, *, patient: bool) -> ClusterFacts:
         """Ask every node what it is, and the control plane what it has."""
         names = node_names(context.site)
-        running = {each.name for each in discover.topology(context.site, context.cloud).vms if each.status == "ACTIVE"}
+        running = {each.name for each in vms(context) if each.status == "ACTIVE"}
         if context.site.control_plane not in running or (context.only is not None and not context.only & set(names)):
             return ClusterFacts()
         there = [each for each in names if each in running]
@@ -49,8 +49,7 @@ class Cluster(Stage[ClusterFacts]):
             return ClusterFacts()
         awaited = {name for name, fact in members.items() if fact.member and _concerns(context, name)}
         said = _ask_control_plane(context, awaited if patient else None)
-        ports = discover.ports(context.site, context.cloud)
-        return _facts(context, said, members, discover.addresses(context.site, ports))
+        return _facts(context, said, members, discover.addresses(context.site, ports(context)))
 
     def plan(self, site: SiteFile, facts: ClusterFacts) -> tuple[Change, ...]:
         """Pure; see cluster_plan."""

@@ -14,8 +14,8 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.keys import Validity
 from chaosjc.site.model import Machine, SiteFile
-from chaosjc.site.roles import Contents, ContentsOf, File, Surroundings
-from chaosjc.site.stages.base import Stage, ask_program
+from chaosjc.site.roles import Contents, ContentsOf, File, Surroundings, userdata
+from chaosjc.site.stages.base import Stage, ask_program, ports, vms
 
 ANSWER = 90.0  # seconds for one request: mending restarts units
 BOOTED = 120.0  # seconds that cloud-init may take on a new VM
@@ -75,10 +75,8 @@ class Hosts(Stage[Facts]):
         keys = context.keyring.public_keys()
         if keys is None:
             return Facts({}, None, context.clock.time())
-        topology = discover.topology(context.site, context.cloud)
-        addresses = discover.addresses(context.site, discover.ports(context.site, context.cloud))
-        around = Surroundings(keys, addresses)
-        running = {vm.name for vm in topology.vms if vm.status == "ACTIVE"}
+        around = Surroundings(keys, discover.addresses(context.site, ports(context)))
+        running = {vm.name for vm in vms(context) if vm.status == "ACTIVE"}
         there = [each for each in context.machines if each.name in running and self._concerns(context, each, around)]
         found = in_parallel(lambda each: self._look(context, each, around, patient=patient), there)
         hosts = {each.name: fact for each, fact in zip(there, found, strict=True) if fact is not None}
@@ -123,13 +121,14 @@ class Hosts(Stage[Facts]):
         return self._certifies or self._contents_of(context.site, machine, around) != Contents()
 
     def _look(self, context: Context, machine: Machine, around: Surroundings, *, patient: bool) -> HostFacts | None:
-        contents = self._contents_of(context.site, machine, around)
+        contents_of = userdata.everything if context.answers else self._contents_of  # one look for all stages
+        contents = contents_of(context.site, machine, around)
         request = {"files": [each.path for each in contents.files], "units": [each.name for each in contents.units]}
         try:
             if patient:
                 said = self._look_patiently(context, machine, request)
             else:
-                said = self._ask(context, machine, {"look": request})
+                said = context.ask(f"look {machine.name}", lambda: self._ask(context, machine, {"look": request}))
         except Unreachable:
             if patient:
                 raise

@@ -9,12 +9,11 @@ from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.gluster_values import Peer, VolumeInfo
 from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import RemoteError, StageError
-from chaosjc.site import discover
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import SiteFile
 from chaosjc.site.stages import volumes_plan
-from chaosjc.site.stages.base import Stage
+from chaosjc.site.stages.base import Stage, vms
 from chaosjc.site.stages.bricks import Bricks
 from chaosjc.site.stages.volumes_plan import CREATED, REJECTED, STAGE, WELL, BrickFact, VolumeFacts
 
@@ -34,15 +33,15 @@ class Volumes(Stage[VolumeFacts]):
 
     def facts(self, context: Context, *, patient: bool) -> VolumeFacts:
         """Ask all brick VMs for the pool, believe the one that others stand beside, and ask each for its own bricks."""
-        vms = brick_vms(context.site)
-        found = [each for each in discover.topology(context.site, context.cloud).vms if each.name in vms]
+        names = brick_vms(context.site)
+        found = [each for each in vms(context) if each.name in names]
         there = frozenset(each.name for each in found)
         running = [each.name for each in found if each.status == "ACTIVE"]
-        if not running or (context.only is not None and not context.only & set(vms)):
+        if not running or (context.only is not None and not context.only & set(names)):
             return VolumeFacts(there)
         pool = pool_of(context, running, QUICK)
         if patient:
-            wait_for_pool(context, pool, len(vms) - 1)
+            wait_for_pool(context, pool, len(names) - 1)
         seen = views(pool, running)
         known = wait_until_told(context, pool, seen) if patient else told(pool, seen)
         if not known:
