@@ -167,8 +167,9 @@ def _logins(context: Context, facts: InfraFacts, *, patient: bool) -> dict[str, 
 
 def _login(context: Context, server: Server, *, patient: bool) -> Login:
     created = datetime.datetime.fromisoformat(server.created).timestamp() if server.created else 0.0
-    young = context.clock.time() - created < YOUNG
-    end = context.clock.monotonic() + ((YOUNG if young else PATIENCE) if patient else 0.0)
+    left = YOUNG - (context.clock.time() - created)
+    young = left > 0
+    end = context.clock.monotonic() + (max(left, PATIENCE) if patient else 0.0)
     while True:
         try:
             context.ssh.login(server.name)

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from chaosjc.clock import rfc3339
 from chaosjc.drivers.openstack_values import Named, Network, RuleSpec
 from chaosjc.errors import StageError
 from chaosjc.site import deploy
 from chaosjc.site.context import Context
 from chaosjc.site.model import NetworkModel, Role, SiteFile
+from chaosjc.site.stages.infra import Infra
+from tests.unit.fakes import FakeClock
 from tests.unit.site.fakes import FakeCloud, small_site
 from tests.unit.site.fakes_hosts import FakeHosts
 
@@ -165,6 +168,18 @@ def test_what_mending_does_not_mend_is_an_error(deployed: Context, hosts: FakeHo
         deploy.deploy(deployed)
     assert "console of monitor" in (deployed.state.logs / "console-monitor.log").read_text()
     assert "reboot monitor" in cloud.calls
+
+
+@pytest.mark.parametrize(("age", "waits"), [(0, 120), (50, 70), (110, 20), (1000, 20)])
+def test_a_young_vm_gets_what_is_left_of_its_time(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud, clock: FakeClock, age: float, waits: float
+) -> None:
+    for uuid, server in cloud.server_table.items():
+        cloud.server_table[uuid] = replace(server, created=rfc3339(clock.now - age))
+    hosts.silent.add(WORKER)
+    began = clock.now
+    assert Infra(finish=lambda context, vm: None).facts(deployed, patient=True).logins[WORKER] == "silent"
+    assert clock.now - began == pytest.approx(waits, abs=1)
 
 
 def test_a_vm_that_refuses_every_login_is_replaced_if_nothing_is_lost(
