@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
+# Those that need no lab come first.
+BENCHMARKS := planning outages lab_times
+
 # What `make demo` runs, in the project's environment.
 DEMO := .venv/bin/python -m chaosjc.cli.demo
 
@@ -92,8 +95,8 @@ lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter
 	@.venv/bin/pyright
 
 .PHONY: bench
-bench: $(VENV) ## What the lab promises about time and memory, measured; needs root
-	@.venv/bin/python -m benchmarks.lab_times
+bench: $(VENV) ## What is promised about time, memory and precision, as ratios; the last, of a lab, needs root
+	@for name in $(BENCHMARKS); do echo "benchmarks.$$name"; .venv/bin/python -m benchmarks.$$name; done
 
 .PHONY: format
 format: $(VENV) ## Let ruff mend what it can
@@ -109,7 +112,8 @@ dashboards: $(VENV) ## Write dashboards/*.json for Grafana, from the register of
 	@.venv/bin/python -m dashboards
 
 .PHONY: soak
-soak: $(VENV) ## Kill runs at random instants, again and again (SOAK=20), on a lab of its own; needs root
+soak: $(VENV) ## Kill runs again and again: CRASHES=200 of commands, SOAK=20 on a lab of its own; needs root
+	@CRASHES=$(or $(CRASHES),200) .venv/bin/pytest -q -s -p no:randomly tests/contract/test_crash_everywhere.py
 	@SOAK=$(or $(SOAK),20) .venv/bin/pytest -v -s -p no:randomly -m lab tests/lab/test_storage_soak.py
 
 .PHONY: lock

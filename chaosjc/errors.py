@@ -45,8 +45,10 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        """One line, whatever the names in it: those of a file must not steer a terminal."""
         place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
-        return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        told = f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in told)
 
 
 class SpecError(UsageError):

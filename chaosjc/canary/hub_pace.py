@@ -79,3 +79,20 @@ async def measured(tally: Tally, pace: Pace, due: float, work: Awaitable[T]) -> 
     finally:
         tally.end(number)
     return done
+
+
+async def glimpsed(tally: Tally, pace: Pace, due: float, work: Awaitable[object]) -> None:
+    """Do it for what it says of outages alone; never raises what the work raises."""
+    number = tally.begin(due)
+    try:
+        await work
+        well = True
+    except Throttled as throttled:
+        tally.pause(time.monotonic() + throttled.wait)
+        return
+    except Failure:
+        well = False
+    finally:
+        tally.end(number)
+    if pace.ran(due):
+        tally.glimpse(due, time.monotonic(), well=well)

@@ -1,4 +1,10 @@
-"""The rungs that cost little, each open loop: an attempt that hangs holds up none that is due after it."""
+"""The rungs that cost little, each open loop: an attempt that hangs holds up none that is due after it.
+
+How precisely the length of an outage is known depends on how often one looks. So at the front, where users come in,
+there are two more looks between two probes. They tell of outages alone, and are counted nowhere else; and none is made
+while an answer is awaited for long: who is short of breath gets no more work for it, and a hang's end is known from the
+answers that it held back.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +20,16 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from chaosjc.canary.hub_config import Config, Login
-from chaosjc.canary.hub_figures import Figures, Key
+from chaosjc.canary.hub_figures import CHEAP, Figures, Key
 from chaosjc.canary.hub_http import Failure, Throttled, ask, expect, with_cookies
-from chaosjc.canary.hub_pace import measured, on_grid
+from chaosjc.canary.hub_pace import glimpsed, measured, on_grid
 
 _FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
 _TAG = re.compile(r"<(?:form|input)\b[^>]*>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+
+LOOKS = 3  # at the front, in the time between two probes, the first of which is one
+LONG = 0.1  # seconds
 
 Attempt = Callable[[], Awaitable[object]]
 
@@ -46,6 +55,17 @@ class Probes:
         for key, attempt in attempts.items():
             if time.monotonic() >= self._figures.rungs[key].paused:
                 tasks.create_task(self._once(key, attempt, due))
+                if key[0] in CHEAP and key[1] == self._config.way:
+                    tasks.create_task(self._between(tasks, key, attempt, due))
+
+    async def _between(self, tasks: asyncio.TaskGroup, key: Key, attempt: Attempt, due: float) -> None:
+        """Two further looks before the next probe is due."""
+        tally = self._figures.rungs[key]
+        for number in range(1, LOOKS):
+            await asyncio.sleep(due + number * self._config.every.probe / LOOKS - time.monotonic())
+            now = time.monotonic()  # a look is due when it is made: that this process was late is no outage
+            if now >= tally.paused and tally.oldest(now) <= LONG:
+                tasks.create_task(glimpsed(tally, self._figures.pace, now, attempt()))
 
     async def _once(self, key: Key, attempt: Attempt, due: float) -> None:
         with contextlib.suppress(Failure, Throttled):

@@ -53,11 +53,20 @@ class Tally:
             self.outages.bad(due, at)
             self._told = at
 
+    def glimpse(self, due: float, at: float, *, well: bool) -> None:
+        """It was a look at whether there is an outage, and counts as nothing else."""
+        with self.lock:
+            (self.outages.good if well else self.outages.bad)(due, at)
+
     def throttle(self, until: float) -> None:
         """The hub asked to wait: that is neither good nor bad."""
         with self.lock:
             self.throttled += 1
-            self.paused = until
+        self.pause(until)
+
+    def pause(self, until: float) -> None:
+        """Nothing is to be asked before."""
+        self.paused = until
 
     def up(self, now: float) -> bool | None:
         """Whether no outage is under way; None where nothing new is known."""

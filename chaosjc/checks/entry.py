@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal, cast
 
 from pydantic import ConfigDict, Field, JsonValue, create_model, field_validator
@@ -31,7 +32,12 @@ class Names:
 
     def fill(self, text: str) -> str:
         """The text with both as regex alternations."""
-        return expand(text, {"targets": alternation(self.targets), "others": alternation(self.others)})
+        return expand(text, self._alternations)
+
+    @cached_property
+    def _alternations(self) -> dict[str, str]:
+        """Of thousands of names, for every text of a file."""
+        return {"targets": alternation(self.targets), "others": alternation(self.others)}
 
 
 class CheckEntry(Model, ABC):

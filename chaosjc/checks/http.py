@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+import re
+from pathlib import Path
+from typing import Literal, Self, cast
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from chaosjc.checks.entry import CheckEntry, Names, mapping, text
 from chaosjc.checks.sources import Sources, need
+from chaosjc.errors import RemoteError
 from chaosjc.journal.events import CheckPlan, Reading
+from chaosjc.journal.redact import hide
 from chaosjc.spec import expect
 from chaosjc.spec.expect import Expectation
+from chaosjc.spec.model import Model
 
 BODY = 2000  # characters of a body that are kept as a value
+_SECRET = re.compile(r"authorization$|^cookie$|(token|secret|password|api-?key)$", re.IGNORECASE)
+
+
+class SecretHeader(Model):
+    """Where a header's secret lies, in a file or a variable; no more than that is kept of it."""
+
+    env: str = Field("", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
+    file: str = ""
+    prefix: str = ""
+    """What stands before it, such as `Bearer ` with its space."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.file) == bool(self.env):
+            raise ValueError("expected `env: NAME` or `file: PATH`")
+        return self
 
 
 class HttpCheck(CheckEntry):
@@ -22,8 +44,24 @@ class HttpCheck(CheckEntry):
     """The URL."""
     method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict[str, str])
-    """Written to the journal as they are: no place for secrets."""
+    """Kept in the journal as they are."""
+    secret_headers: dict[str, SecretHeader] = Field(default_factory=dict[str, SecretHeader])
+    """Such as nobody may read later: of each only where its secret lies is kept."""
     expect: Expectation = expect.parse("== 200")
+
+    @field_validator("http")
+    @classmethod
+    def _no_login(cls, url: str) -> str:
+        if "@" in url.split("/")[2]:
+            raise ValueError("a login in a URL would be kept in the journal: send it by `secret_headers`")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
+        if wrong := next(filter(_SECRET.search, headers), ""):
+            raise ValueError(f"{wrong} would be kept in the journal: say where it lies, under `secret_headers`")
+        return headers
 
     @property
     def kind(self) -> str:
@@ -36,12 +74,41 @@ class HttpCheck(CheckEntry):
 
     def options(self, names: Names) -> dict[str, JsonValue]:
         """See CheckEntry."""
-        return {"url": names.fill(self.http), "method": self.method, "headers": dict(self.headers)}
+        found: dict[str, JsonValue] = {
+            "url": names.fill(self.http),
+            "method": self.method,
+            "headers": dict(self.headers),
+        }
+        if self.secret_headers:
+            found["secret_headers"] = {name: each.model_dump() for name, each in self.secret_headers.items()}
+        return found
 
 
 def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """One reading, at the time of the answer: what was asked before a fault may be answered by it."""
-    client, headers = need(sources.http, "HTTP client"), mapping(plan, "headers")
-    answer = client.fetch(text(plan, "method"), text(plan, "url"), headers, plan.timeout)
+    client, secrets, sent = need(sources.http, "HTTP client"), dict[str, str](), mapping(plan, "headers")
+    for name, source in cast("dict[str, object]", plan.options.get("secret_headers") or {}).items():
+        header = SecretHeader.model_validate(source)
+        secrets[name] = _read(header)
+        sent[name] = header.prefix + secrets[name]
+    try:
+        answer = client.fetch(text(plan, "method"), text(plan, "url"), sent, plan.timeout)
+    except RemoteError as error:
+        raise RemoteError(hide(error.message, secrets)) from None
     by_body = expect.of_plan(plan.expect).kind == "text"
-    return (Reading(time=sources.clock.time(), value=answer.body[:BODY] if by_body else float(answer.status)),)
+    value = hide(answer.body, secrets)[:BODY] if by_body else float(answer.status)
+    return (Reading(time=sources.clock.time(), value=value),)
+
+
+def _read(header: SecretHeader) -> str:
+    """The secret, without the newline at its end. Raises RemoteError where there is none."""
+    if header.env:
+        found = os.environ.get(header.env, "")
+    else:
+        try:
+            found = Path(header.file).expanduser().read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise RemoteError(f"{header.file}: {getattr(error, 'strerror', '') or 'is no text'}") from None
+    if not found.strip():
+        raise RemoteError(f"no secret is in {header.file or '$' + header.env}")
+    return found.strip()

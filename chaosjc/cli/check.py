@@ -13,14 +13,17 @@ app = typer.Typer()
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Experiment, site and schedule files, or directories of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Experiment, site and schedule files, or directories of them.", readable=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read files without touching anything. All errors of all files at once; exit code 2 if there is any."""
-    from chaosjc.cli.files import experiment_files
+    from chaosjc.cli.files import yaml_files
     from chaosjc.controller import model as schedules
     from chaosjc.engine.experiment import Experiment
-    from chaosjc.site.model import SiteFile
+    from chaosjc.site.hub_secrets import refuse_clear
+    from chaosjc.site.model import PRIVATE, SiteFile
     from chaosjc.spec import reader
     from chaosjc.spec.model import Model
     from chaosjc.spec.problems import Problems
@@ -29,7 +32,7 @@ def check(
 
     kinds: dict[str, type[Model]] = {"Experiment": Experiment, "Site": SiteFile, "Schedule": schedules.Schedule}
     problems = Problems()
-    paths = experiment_files(files)
+    paths = yaml_files(files, problems)
     for path in paths:
         document = reader.load(path, problems)
         model = choose(document, kinds, problems) if document else None
@@ -38,6 +41,9 @@ def check(
         found = validate(document, model, problems) if document and model else None
         if document and isinstance(found, schedules.Schedule):
             schedules.check_files(document, found, problems)
+        if document and isinstance(found, SiteFile):
+            found.policy.read(document, problems)
+            refuse_clear(document, problems, passwords=found.environment not in PRIVATE)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in paths], "errors": [str(each) for each in problems]}))
         if len(problems):

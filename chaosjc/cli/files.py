@@ -6,21 +6,32 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaosjc.errors import UsageError
+from chaosjc.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from chaosjc.site.model import SiteFile
+    from chaosjc.spec.problems import Problems
 
 
 def experiment_files(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are named; a directory stands for its YAML files, sorted."""
+    """Files as they are named; a directory stands for its YAML files, sorted. SpecError names each that has none."""
+    from chaosjc.spec.problems import Problems
+
+    problems = Problems()
+    found = yaml_files(paths, problems)
+    problems.check()
+    return found
+
+
+def yaml_files(paths: Iterable[Path], problems: Problems) -> list[Path]:
+    """`experiment_files` that goes on: a directory without any becomes a problem."""
     from chaosjc.spec.reader import files_of
 
     found: list[Path] = []
     for path in paths:
         inside = files_of(path)
         if not inside:
-            raise UsageError(f"{path} holds no YAML file")
+            problems.add(Problem(str(path), 0, 0, "", "holds no YAML file"))
         found += inside
     return found
 

@@ -30,10 +30,12 @@ def units() -> int:
 
 
 def check() -> int:
-    """One line if the lab can run here, else exactly what it lacks; 1 then."""
+    """One line if the lab can run here, two if Kubernetes may lack room; else exactly what the lab lacks, and 1."""
     lacking = host.lacking(host.report())
     if not lacking:
+        room = host.disk(kubernetes=True)
         sys.stdout.write("The lab can run on this machine.\n")
+        sys.stdout.write("" if room.ok else f"  {room.name}: {room.found}; {room.todo}\n")
         return 0
     sys.stdout.write("The lab cannot run on this machine:\n")
     for probe in lacking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,14 +10,19 @@ import typer
 from chaosjc.cli.state import journals, who
 
 if TYPE_CHECKING:
-    from chaosjc.engine.recover import Recovery
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from chaosjc.engine.recover import Paid, Recovery
 
 app = typer.Typer()
 
 
 @app.command()
 def recover(
-    abandon: Annotated[str, typer.Option(metavar="STEP", help="Give up the debt of this step; audited.")] = "",
+    abandon: Annotated[
+        str, typer.Option(metavar="STEP", help="Give up the debt of this step, or RUN/STEP; audited.")
+    ] = "",
     reason: Annotated[str, typer.Option(help="Why it is given up.")] = "",
     state: Annotated[str, typer.Option(help="One state directory; else every site of this user.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
@@ -27,38 +33,66 @@ def recover(
 
     from chaosjc.clock import SystemClock
     from chaosjc.engine import recover as engine
-    from chaosjc.errors import UsageError
+    from chaosjc.errors import JournalError, UsageError
     from chaosjc.journal.store import Store
 
     if bool(abandon) != bool(reason):
         raise UsageError("--abandon STEP and --reason TEXT go together")
-    found: list[engine.Recovery] = []
-    for path in (path for path in journals(state) if path.exists()):
-        with Store(path) as store:
-            if abandon:
-                if any(debt.plan.id == abandon for run in store.open_runs() for debt in run.debts):
-                    run = engine.abandon(store, abandon, who(), reason)
-                    typer.echo(f"{run}: {abandon} is given up: {reason}")
-                    return
-                continue
-            found += engine.recover(store, SystemClock(), lambda line: typer.echo(line, err=True))
+    paths = [path for path in journals(state) if path.exists()]
     if abandon:
-        raise UsageError(f"no open debt is called {abandon}", hint="`chaosjc recover` lists what is owed")
+        return _abandon(paths, abandon, reason)
+    found: list[Recovery] = []
+    failed: JournalError | None = None
+    for path in paths:
+        try:
+            with Store(path) as store:
+                found += engine.recover(store, SystemClock(), lambda line: typer.echo(line, err=True))
+        except JournalError as error:  # what the others owe is undone all the same
+            typer.echo(f"NOT recovered: {path.parent}: {error.message}", err=True)
+            failed = error
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(each) for each in found]))
     else:
-        _print(found)
-    if any(each.owed for each in found):
+        _print(found, nothing_else=failed is None)
+    if failed or not all(each.clean for each in found):
         raise typer.Exit(6)
 
 
-def _print(found: list[Recovery]) -> None:
-    if not found:
+def _abandon(paths: Sequence[Path], step: str, reason: str) -> None:
+    """Of all journals together, so that no debt is given up that was not meant."""
+    from chaosjc.engine import recover as engine
+    from chaosjc.errors import UsageError
+    from chaosjc.journal.store import Store
+
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(Store(path)) for path in paths]
+        owing = [store for store in stores for _ in engine.owing(store, step)]
+        if not owing:
+            raise UsageError(f"no open debt is called {step}", hint=f"open debts: {engine.debts(stores)}")
+        if len(owing) > 1:
+            raise UsageError(f"several open debts are called {step}", hint=f"name one: {engine.debts(stores)}")
+        run = engine.abandon(owing[0], step, who(), reason)
+    typer.echo(f"{run}: {step.rpartition('/')[2]} is given up: {reason}")
+
+
+def _print(found: list[Recovery], *, nothing_else: bool) -> None:
+    if not found and nothing_else:
         typer.echo("nothing is owed")
     for each in found:
-        if each.under_way:
-            typer.echo(f"{each.run} ({each.experiment}): under way, left alone")
-        elif each.owed:
-            typer.echo(f"{each.run} ({each.experiment}): STILL OWED: {', '.join(each.owed)}")
-        else:
-            typer.echo(f"{each.run} ({each.experiment}): {', '.join(each.cleared) or 'nothing'} undone and seen whole")
+        typer.echo(f"{each.run} ({each.experiment}): {_became(each)}")
+        for paid in each.paid:
+            typer.echo(f"  {paid.step} on {paid.target}: {paid.undo}: {_seen(paid)}")
+
+
+def _became(each: Recovery) -> str:
+    if each.failed:
+        return f"NOT KNOWN: {each.failed}"
+    if each.owed:
+        which = ", ".join(each.owed)
+        return f"under way, and its own process still owes {which}" if each.under_way else f"STILL OWED: {which}"
+    by = " by another process" if each.under_way else ""
+    return f"undone and verified{by}" if each.paid else "nothing was owed"
+
+
+def _seen(paid: Paid) -> str:
+    return (paid.outcome or "given up") + (f" ({paid.why})" if paid.why else "")

@@ -26,7 +26,9 @@ ABORTED = 5
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
-    experiments: Annotated[list[Path], typer.Argument(help="Experiment files, or directories of them.")],
+    experiments: Annotated[
+        list[Path], typer.Argument(help="Experiment files, or directories of them.", readable=False)
+    ],
     site: Annotated[Path | None, typer.Option(help="The site file.")] = None,
     prometheus: Annotated[str, typer.Option(metavar="URL", help="Ask this Prometheus instead of the site's.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan, touch nothing.")] = False,
@@ -34,6 +36,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Set a variable.")] = None,
     repeat: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
     html: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each run's report there.")] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write what all runs sum up to there, as JSON."),
+    ] = None,
     state: Annotated[str, typer.Option(help="The state directory of the site.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run.")] = False,
 ) -> None:
@@ -45,7 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     from chaosjc.cli.files import experiment_files, parse_settings, read_site
     from chaosjc.cli.main import INTERNAL_ERROR, fail
-    from chaosjc.cli.state import journal_of, remember
+    from chaosjc.cli.state import journal_of, nowhere, remember
     from chaosjc.engine import experiment as files
     from chaosjc.engine.session import Wishes, open_session
     from chaosjc.errors import ChaosJCError, UsageError
@@ -54,12 +60,17 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     overrides = parse_settings(set_ or [])
     loaded = files.load(experiment_files(experiments), site=file.vars if file else {}, overrides=overrides)
     where = state or (file.state if file else "")
-    wishes = Wishes(journal_of(file.name if file else "", where), file, str(site or ""), where, prometheus)
-    remember(wishes.journal)
+    journal = journal_of(file.name if file else "", where)
     code = INTERNAL_ERROR
     try:
-        with open_session(wishes, loaded, lambda line: typer.echo(line, err=True)) as session:
-            series = Series(session, html, as_json)
+        with contextlib.ExitStack() as stack:
+            if not dry_run:
+                remember(journal)
+            elif not journal.exists():
+                journal = stack.enter_context(nowhere())
+            wishes = Wishes(journal, file, str(site or ""), where, prometheus)
+            session = stack.enter_context(open_session(wishes, loaded, lambda line: typer.echo(line, err=True)))
+            series = Series(session, html, as_json, summary)
             first_seed = secrets.randbelow(2**31) if seed is None else seed
             code = series.dry_run(loaded, first_seed) if dry_run else series.run(loaded * repeat, first_seed)
     except UsageError:
@@ -76,29 +87,24 @@ class Series:
     session: Session
     html: Path | None
     as_json: bool
+    summary: Path | None = None
 
     def dry_run(self, loaded: Sequence[Loaded], seed: int) -> int:
         """Print each plan; 0 if each would start, 4 if one would be refused."""
         from rich.console import Console
 
-        from chaosjc.engine import blast, guards
-        from chaosjc.report.terminal import dry_run
+        from chaosjc.cli.forecast import as_object, forecast
+        from chaosjc.report.dryrun import dry_run
 
         refused = False
         for each in loaded:
             plan = self.session.plan(each, seed)
-            facts = self.session.dry_run(plan)
-            answers = guards.answers(facts)
-            storage = blast.told(facts.topology, facts.radii)
-            refused = refused or any(answer for _, answer in answers)
+            told = forecast(plan, self.session.dry_run(plan))
+            refused = refused or any(answer for _, answer in told.guards)
             if self.as_json:
-                told = {name: answer.reason if answer else None for name, answer in answers}
-                left = [{"name": name, "told": what, "well": well} for name, what, well in storage]
-                planned = plan.planned.model_dump(mode="json")
-                typer.echo(json.dumps({"planned": planned, "guards": told, "storage": left}))
+                typer.echo(json.dumps(as_object(plan, told)))
             else:
-                left = [(each.name, each.why) for chosen in plan.chosen for each in chosen.refused]
-                Console().print(dry_run(plan.planned, answers, left, storage))
+                Console().print(dry_run(plan.planned, told))
         return 4 if refused else 0
 
     def run(self, loaded: Sequence[Loaded], first_seed: int) -> int:
@@ -115,8 +121,7 @@ class Series:
                 codes.append(ABORTED)
             if code >= ABORTED or interrupted:
                 break
-        if len(runs) > 1 and not self.as_json:
-            self._sum_up(runs)
+        self._sum_up(runs)
         return min(codes, key=WORST_FIRST.index)
 
     def _run(self, loaded: Loaded, seed: int, runs: list[str]) -> tuple[int, bool]:
@@ -153,10 +158,26 @@ class Series:
         return str(self.html / f"{run}.html") if self.html else ""
 
     def _sum_up(self, runs: Sequence[str]) -> None:
+        """For people if there were several; for programs into a file: stdout has one object a run, and nothing else."""
         from chaosjc.cli.view import to_stdout
         from chaosjc.report.terminal import suite_summary
 
-        to_stdout().print(suite_summary([(self.session.store.entries(run), self._report(run)) for run in runs]))
+        if self.summary:
+            self._write_summary(self.summary, runs)
+        if len(runs) > 1 and not self.as_json:
+            to_stdout().print(suite_summary([(self.session.store.entries(run), self._report(run)) for run in runs]))
+
+    def _write_summary(self, path: Path, runs: Sequence[str]) -> None:
+        """What cannot be written is said, and changes no exit code: that of the verdicts says what happened."""
+        from chaosjc.report.figures import sums_object
+        from chaosjc.report.story import read
+
+        found = sums_object(read(self.session.store.entries(run)) for run in runs)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+        except OSError as error:
+            typer.echo(f"chaosjc: {path} cannot be written: {error.strerror}", err=True)
 
 
 @contextlib.contextmanager

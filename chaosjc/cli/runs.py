@@ -34,9 +34,9 @@ def list_runs(state: State = "", as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(list_object(found)))
     elif found:
-        Console().print(run_list(found))
+        Console().print(run_list(found, _dead(state, found)))
     else:
-        typer.echo("no run yet")
+        typer.echo("no runs yet")
 
 
 @app.command()
@@ -62,9 +62,24 @@ def find_run(run: str, state: str) -> Sequence[Entry]:
     if run in found:
         return found[run]
     if len(found) != 1:
-        what = f"{run} is the beginning of several: {', '.join(found)}" if found else f"there is no run {run}"
+        what = f"{run} is a part of several: {', '.join(found)}" if found else f"there is no run {run}"
         raise UsageError(what, hint="`chaosjc runs list` shows them all")
     return next(iter(found.values()))
+
+
+def _dead(state: str, runs: Sequence[Sequence[Entry]]) -> frozenset[str]:
+    """Those that did not end, and whose process did: the journal alone does not tell them from those under way."""
+    unended = {each[0].run for each in runs if not any(entry.event.type == "closed" for entry in each)}
+    if not unended:
+        return frozenset()
+    from chaosjc.cli.state import journals
+    from chaosjc.engine.recover import alive
+    from chaosjc.journal.store import Store
+
+    for path in (path for path in journals(state) if path.exists()):
+        with Store(path) as store:
+            unended -= alive(store)
+    return frozenset(unended)
 
 
 def _all_runs(state: str) -> list[Sequence[Entry]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chaosjc.controller.schedule import Firing
 
 app = typer.Typer(no_args_is_help=True)
-Files = Annotated[list[Path], typer.Argument(help="Schedule files.")]
+Files = Annotated[list[Path], typer.Argument(help="Schedule files.", readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WEEK = datetime.timedelta(days=7)
 
@@ -47,7 +47,7 @@ def preview(
         last = _midnight(end, zone) + datetime.timedelta(days=1) if end else first + WEEK
         if last <= first:
             raise UsageError(f"--to {end}: it ends before it begins")
-        found += [(firing, each) for firing in firings(each.schedule, first, last)]
+        found += [(firing, each) for firing in firings(each.schedule, first, last, each.policy)]
     _print(sorted(found, key=lambda pair: pair[0]), as_json=as_json)
 
 
@@ -58,7 +58,11 @@ def list_entries(files: Files, as_json: AsJson = False) -> None:
     from chaosjc.controller.schedule import next_firing
 
     now = datetime.datetime.now(datetime.UTC)
-    pairs = [(next_firing(each.schedule, entry, now), each) for each in load(files) for entry in each.schedule.entries]
+    pairs = [
+        (next_firing(each.schedule, entry, now, each.policy), each)
+        for each in load(files)
+        for entry in each.schedule.entries
+    ]
     _print(sorted(((f, each) for f, each in pairs if f), key=lambda pair: pair[0]), as_json=as_json)
 
 

@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command()
 def serve(
-    files: Annotated[list[Path], typer.Argument(help="Schedule files of one site.")],
+    files: Annotated[list[Path], typer.Argument(help="Schedule files of one site.", readable=False)],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where Prometheus finds it.")] = "127.0.0.1:9830",
     state: Annotated[str, typer.Option(help="The state directory of the site.")] = "",
 ) -> None:

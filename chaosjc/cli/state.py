@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
+
+from chaosjc.errors import JournalError
 
 LOCAL = "local"
 JOURNAL = "journal.db"
@@ -24,6 +29,13 @@ def journal_of(site: str = "", state: str = "") -> Path:
     return (state_root() / "site" / site if site else state_root() / LOCAL) / JOURNAL
 
 
+@contextlib.contextmanager
+def nowhere() -> Generator[Path]:
+    """An empty journal that is gone with the block: a dry run reads one, and leaves none where there was none."""
+    with tempfile.TemporaryDirectory(prefix="chaosjc-dry-run-") as directory:
+        yield Path(directory) / JOURNAL
+
+
 def journals(state: str = "") -> list[Path]:
     """That of the runs without a site, then of each site that has a state directory; not all of them are there yet."""
     if state:
@@ -33,15 +45,22 @@ def journals(state: str = "") -> list[Path]:
 
 
 def remember(journal: Path) -> None:
-    """Keep where a journal outside the usual place is, so that a halt or a recover of everything reaches it too."""
+    """Keep where a journal outside the usual place is, so that a halt or a recover of everything reaches it too.
+
+    Raises JournalError where it cannot.
+    """
     directory = journal.parent.absolute()
     if directory in (path.absolute() for path in (state_root() / LOCAL, *_elsewhere())):
         return
     if directory.parent == (state_root() / "site").absolute():
         return
-    state_root().mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_root() / ELSEWHERE).open("a", encoding="utf-8") as known:
-        known.write(f"{directory}\n")
+    try:
+        state_root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (state_root() / ELSEWHERE).open("a", encoding="utf-8") as known:
+            known.write(f"{directory}\n")
+    except OSError as error:
+        message = f"{state_root() / ELSEWHERE} cannot keep where the journal {journal} is: {error.strerror}"
+        raise JournalError(message, hint="Nothing was injected: a halt of everything would not reach it.") from error
 
 
 def _elsewhere() -> list[Path]:

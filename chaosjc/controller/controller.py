@@ -47,7 +47,8 @@ class Controller:
     def next(self, due: Due) -> Firing | None:
         """The first that is still to come, and was never dealt with."""
         now, last = self._now(), self._last(due)
-        return next_firing(due.loaded.schedule, due.entry, max(now, last) if last else now)
+        loaded = due.loaded
+        return next_firing(loaded.schedule, due.entry, max(now, last) if last else now, loaded.policy)
 
     def fire(self, due: Due) -> Claim | None:
         """Deal with what fell due in the last minute, if nobody has yet.
@@ -66,7 +67,8 @@ class Controller:
 
     def _fallen_due(self, due: Due) -> Firing | None:
         now, last = self._now(), self._last(due)
-        found = list(of_entry(due.loaded.schedule, due.entry, now - GRACE, now + datetime.timedelta(microseconds=1)))
+        loaded, until = due.loaded, now + datetime.timedelta(microseconds=1)
+        found = list(of_entry(loaded.schedule, due.entry, now - GRACE, until, loaded.policy))
         return found[-1] if found and (last is None or found[-1].at > last) else None
 
     def _last(self, due: Due) -> datetime.datetime | None:

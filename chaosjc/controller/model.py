@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from chaosjc.controller.calendar import Calendar
 from chaosjc.engine import experiment as experiments
 from chaosjc.engine.experiment import Name
 from chaosjc.errors import SpecError
 from chaosjc.site import model as sites
+from chaosjc.site.calendar import Calendar
 from chaosjc.site.model import SiteFile
 from chaosjc.spec import reader
 from chaosjc.spec.model import FirstWord, Model
@@ -121,6 +121,11 @@ class Loaded:
         """The site file, if there is one."""
         return beside(self.path, self.schedule.site) if self.schedule.site else None
 
+    @property
+    def policy(self) -> Calendar | None:
+        """The calendar of the site's policy, which binds its schedules too."""
+        return self.site.policy.calendar if self.site else None
+
     def experiments(self, entry: Entry) -> list[Path]:
         """What it runs, in that order; a directory stands for its YAML files."""
         return [file for each in entry.experiments for file in reader.files_of(beside(self.path, each))]
@@ -144,12 +149,13 @@ def _load(path: Path, problems: Problems) -> Loaded | None:
     schedule = validate(document, Schedule, problems) if document else None
     if document is None or schedule is None:
         return None
-    return Loaded(path, schedule, check_files(document, schedule, problems))
+    return check_files(document, schedule, problems)
 
 
-def check_files(document: Document, schedule: Schedule, problems: Problems) -> SiteFile | None:
-    """Add every problem of the site and the experiments that it names; returns the site, if one could be read."""
+def check_files(document: Document, schedule: Schedule, problems: Problems) -> Loaded:
+    """Add every problem of the site, the experiments and the calendar files that it names."""
     path = Path(document.path)
+    schedule = schedule.model_copy(update={"calendar": schedule.calendar.read(document, ("calendar",), problems)})
     site: SiteFile | None = None
     if schedule.site:
         try:
@@ -167,7 +173,7 @@ def check_files(document: Document, schedule: Schedule, problems: Problems) -> S
                 experiments.load(files, site=site.vars if site else {}, overrides=entry.vars)
             except SpecError as error:
                 _add(problems, error)
-    return site
+    return Loaded(path, schedule, site)
 
 
 def _add(problems: Problems, error: SpecError) -> None:

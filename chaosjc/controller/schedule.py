@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cronsim import CronSim
 
 from chaosjc.controller.model import Cron, Entry, Mtbf, Often, Schedule
+from chaosjc.site.calendar import HORIZON, Calendar, Piece, common
 
 BEGINNING = datetime.date(2026, 1, 1)
 """Random days are drawn one after another from here on, so that every day has the same past for everybody."""
-
-HORIZON = datetime.timedelta(days=5 * 366)
-"""Further ahead nothing is looked for: a leap day comes round within it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -27,20 +25,36 @@ class Firing:
     seed: int
 
 
-def firings(schedule: Schedule, start: datetime.datetime, end: datetime.datetime) -> list[Firing]:
-    """All that are due from `start` up to, and not at, `end`; the earliest first."""
-    return sorted(firing for entry in schedule.entries for firing in of_entry(schedule, entry, start, end))
+def firings(
+    schedule: Schedule, start: datetime.datetime, end: datetime.datetime, policy: Calendar | None = None
+) -> list[Firing]:
+    """All that are due from `start` up to, and not at, `end`; the earliest first.
+
+    `policy` is the calendar of the site, if it has one: what either of the two forbids does not happen.
+    """
+    return sorted(firing for entry in schedule.entries for firing in of_entry(schedule, entry, start, end, policy))
 
 
-def next_firing(schedule: Schedule, entry: Entry, after: datetime.datetime) -> Firing | None:
+def next_firing(
+    schedule: Schedule, entry: Entry, after: datetime.datetime, policy: Calendar | None = None
+) -> Firing | None:
     """The first that is due later than `after`; None where none is to be expected."""
     start = after + datetime.timedelta(microseconds=1)
-    return next(of_entry(schedule, entry, start, start + HORIZON), None)
+    return next(of_entry(schedule, entry, start, start + HORIZON, policy), None)
 
 
-def of_entry(schedule: Schedule, entry: Entry, start: datetime.datetime, end: datetime.datetime) -> Iterator[Firing]:
+def of_entry(
+    schedule: Schedule,
+    entry: Entry,
+    start: datetime.datetime,
+    end: datetime.datetime,
+    policy: Calendar | None = None,
+) -> Iterator[Firing]:
     """The same of one entry, one after another."""
-    times = _cron(schedule, entry, start, end) if isinstance(entry, Cron) else _random(schedule, entry, start, end)
+    if isinstance(entry, Cron):
+        times = (at for at in _cron(schedule, entry, start, end) if policy is None or policy.open(at))
+    else:
+        times = _random(schedule, entry, start, end, policy)
     for at in times:
         yield Firing(at, entry.name, _number(schedule.seed, entry.name, "targets", at.isoformat()) >> 33)
 
@@ -68,29 +82,47 @@ def _cron(
 
 
 def _random(
-    schedule: Schedule, entry: Entry, start: datetime.datetime, end: datetime.datetime
+    schedule: Schedule,
+    entry: Entry,
+    start: datetime.datetime,
+    end: datetime.datetime,
+    policy: Calendar | None,
 ) -> Iterator[datetime.datetime]:
     assert isinstance(entry, Mtbf)  # noqa: S101 - the other kind of entry
     chance, rest = probability(entry.mtbf), 0
     day, last = BEGINNING, end.astimezone(schedule.calendar.zone).date()
     while day <= last:
-        if schedule.calendar.working(day):
+        if _working(schedule.calendar, policy, day):
             if rest:
                 rest -= 1
             elif _draw(schedule.seed, entry.name, "day", day.isoformat()) < chance:
                 rest = entry.mtbf.least - 1
-                at = _moment(schedule, entry, day)
+                at = _moment(schedule, entry, day, _pieces(schedule.calendar, policy, day))
                 if start <= at < end:
                     yield at
         day += datetime.timedelta(days=1)
 
 
-def _moment(schedule: Schedule, entry: Entry, day: datetime.date) -> datetime.datetime:
+def _working(calendar: Calendar, policy: Calendar | None, day: datetime.date) -> bool:
+    """Whether anything may begin on a day, which it may where nothing but the days is said."""
+    return calendar.working(day) and (policy is None or bool(_pieces(calendar, policy, day)))
+
+
+def _pieces(calendar: Calendar, policy: Calendar | None, day: datetime.date) -> list[Piece]:
+    """The day's hours, as far as both allow them."""
+    openings = calendar.openings(day)
+    return openings if policy is None else [each for piece in openings for each in common([policy], *piece)]
+
+
+def _moment(schedule: Schedule, entry: Entry, day: datetime.date, pieces: Sequence[Piece]) -> datetime.datetime:
     """A whole second of the day's hours."""
-    opens, closes = schedule.calendar.hours_of(day)
-    seconds = int((closes - opens).total_seconds())
-    since = int(_draw(schedule.seed, entry.name, "second", day.isoformat()) * seconds)
-    return opens + datetime.timedelta(seconds=since)
+    lengths = [int((closes - opens).total_seconds()) for opens, closes in pieces]
+    since = int(_draw(schedule.seed, entry.name, "second", day.isoformat()) * sum(lengths))
+    for (opens, _), length in zip(pieces, lengths, strict=True):
+        if since < length:
+            return opens + datetime.timedelta(seconds=since)
+        since -= length
+    raise AssertionError("a working day has hours")
 
 
 def _draw(*what: object) -> float:

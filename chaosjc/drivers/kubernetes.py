@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 
 from chaosjc.drivers import kubernetes_api, kubernetes_values
 from chaosjc.drivers.kubernetes_api import Api, Client, NotFound, Request, Silent
-from chaosjc.drivers.kubernetes_values import Applied, Json, Node, Owner, Pod, Workload
+from chaosjc.drivers.kubernetes_values import Applied, Json, Node, Owner, Pod, Right, Workload
 
 TIMEOUT = 10.0  # seconds for one request
 MANAGER = "chaosjc"
@@ -54,6 +54,14 @@ class Cluster:
     def asking(self, timeout: float) -> Cluster:
         """The same cluster, with another limit for each request, in seconds."""
         return Cluster(self._api, self.name, timeout)
+
+    def may(self, right: Right) -> bool:
+        """Whether the kubeconfig's user has a right; every user may ask that (`kubectl auth can-i`)."""
+        version = "authorization.k8s.io/v1"
+        review = {"apiVersion": version, "kind": "SelfSubjectAccessReview"}
+        body = {**review, "spec": {"resourceAttributes": right.attributes}}
+        request = Request("POST", f"/apis/{version}/selfsubjectaccessreviews", body=body)
+        return bool(self._ask(f"whether its user may {right}", request)["status"]["allowed"])
 
     # -- nodes
 

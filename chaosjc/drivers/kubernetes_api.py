@@ -144,6 +144,21 @@ def address(kubeconfig: str) -> tuple[str, int]:
     return host, port
 
 
+def user(kubeconfig: str) -> dict[str, Any]:
+    """How the current context's user proves himself; KeyError or TypeError where the file does not say."""
+    document = _read(kubeconfig)
+    contexts = {each["name"]: each["context"] for each in document["contexts"]}
+    users = {each["name"]: each["user"] for each in document["users"]}
+    return users[contexts[document["current-context"]]["user"]]
+
+
+def certificate_end(pem: bytes) -> float:
+    """When the first certificate of a text ends, in seconds since 1970; ValueError where there is none."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+
+
 def answer(name: str, what: str, response: Response) -> Any:
     """The body of a good answer; raises Refused, or the class below it that says more, with what the server said."""
     if response.status < 300:

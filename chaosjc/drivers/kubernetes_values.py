@@ -19,6 +19,29 @@ NETWORKS = ("flannel", "calico", "cilium", "canal", "weave", "antrea", "kube-rou
 
 
 @dataclass(frozen=True)
+class Right:
+    """To do something with objects of a kind, of one namespace or of all: `patch`, `deployments.apps`, `jhub`.
+
+    `resource` is PLURAL.GROUP, without the group for those of the core, and PLURAL/PART for a part: `pods/eviction`.
+    """
+
+    verb: str
+    resource: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f" in {self.namespace}" if self.namespace else "")
+
+    @property
+    def attributes(self) -> Json:
+        """As a SelfSubjectAccessReview asks for it."""
+        resource, _, part = self.resource.partition("/")
+        plural, _, group = resource.partition(".")
+        found = {"verb": self.verb, "resource": plural, "group": group, "subresource": part}
+        return {key: value for key, value in {**found, "namespace": self.namespace}.items() if value}
+
+
+@dataclass(frozen=True)
 class Condition:
     """`status` is True, False or Unknown, as text; `since` seconds since 1970, 0 where it is not told."""
 

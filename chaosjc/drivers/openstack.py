@@ -12,8 +12,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, Self
 
 from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers import openstack_access
 from chaosjc.drivers import openstack_values as values
 from chaosjc.drivers.balancer import Balancers
+from chaosjc.drivers.openstack_access import CloudAccess
 from chaosjc.drivers.openstack_values import (
     FloatingAddress,
     Group,
@@ -66,6 +68,11 @@ class Cloud:
     def balancers(self) -> Balancers:
         """Its load balancers; nothing is asked before somebody asks one of them."""
         return self._balancers
+
+    def access(self) -> CloudAccess:
+        """What its credentials are, and what is known to limit them."""
+        with self._asking("its credentials"):
+            return openstack_access.of_connection(self._api)
 
     # -- servers
 

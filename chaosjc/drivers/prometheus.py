@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.errors import RemoteError, UsageError
+from chaosjc.journal.redact import hide
 
 T = TypeVar("T")
 
@@ -154,9 +155,9 @@ class Prometheus:
         import httpx
 
         until = self._clock.monotonic() + timeout
-        sent = {"params": parameters} if method == "GET" else {"data": parameters}
+        asked = {"params": parameters} if method == "GET" else {"data": parameters}
         try:
-            with self._http.stream(method, path, timeout=max(timeout, 0.001), **sent) as answer:
+            with self._http.stream(method, path, timeout=max(timeout, 0.001), **asked) as answer:
                 body = bytearray()
                 for chunk in answer.iter_bytes():
                     body += chunk
@@ -169,8 +170,15 @@ class Prometheus:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise RemoteError(f"{self.url}: {error or type(error).__name__}") from error
         if answer.status_code != 200:
-            raise RemoteError(f"{self.url}: {_refusal(answer.status_code, bytes(body))}")
+            sent = {"login": answer.request.headers.get("Authorization", "").rpartition(" ")[2]}
+            told = hide(_refusal(answer.status_code, bytes(body)), sent)  # the page of an error may repeat the request
+            raise RemoteError(f"{self.url}: {told}")
         return bytes(body)
+
+
+def without_login(url: str) -> str:
+    """The URL as it may be shown and kept. Raises UsageError."""
+    return _split(url)[0]
 
 
 def _split(url: str) -> tuple[str, tuple[str, str] | None]:

@@ -89,8 +89,7 @@ def people(steps: Iterable[StepPlan], topology: Topology) -> frozenset[str]:
 
     Of a cluster that is not known (`cluster` is None) it is empty: see that first.
     """
-    cluster = topology.cluster
-    return frozenset(user for step in steps for user in _people(step, cluster)) if cluster else frozenset()
+    return frozenset(_people(steps, topology.cluster)) if topology.cluster else frozenset()
 
 
 def members(steps: Iterable[StepPlan], topology: Topology) -> frozenset[str]:
@@ -114,22 +113,21 @@ def front_left(topology: Topology, steps: Iterable[StepPlan], others: Iterable[R
     return frozenset(name for name in answering if name in there and name not in gone)
 
 
-def _people(step: StepPlan, cluster: ClusterView) -> Iterable[str]:
-    """Who has a server on the VM, in the pod, or anywhere behind the proxy that it is."""
-    if step.fault == "lb.member":
-        return ()  # connections that are there stay, and new ones are handed to others
+def _people(steps: Iterable[StepPlan], cluster: ClusterView) -> Iterable[str]:
+    """Who has a server on one of the VMs, in one of the pods, or anywhere behind a proxy among them."""
+    felt = [each for each in steps if each.fault != "lb.member"]  # there, connections stay, and others take new ones
+    here = [pod for step in felt for pod in _pods_of(step, cluster)]
+    proxied = {pod.namespace for pod in here if pod.component == PROXY}
+    proxied |= {str(step.options.get("namespace")) for step in felt if step.target.role == PROXY}
+    behind = [pod for pod in cluster.pods if pod.namespace in proxied] if proxied else []
+    return (pod.real_user for pod in (*here, *behind) if pod.real_user)
+
+
+def _pods_of(step: StepPlan, cluster: ClusterView) -> tuple[Pod, ...]:
     if step.target.kind == "vm":
-        here = cluster.pods_on(step.target.name)
-    else:
-        here = tuple(each for each in cluster.pods if each.uid == step.target.id)
-    proxied = {each.namespace for each in here if each.component == PROXY}
-    if step.target.role == PROXY:
-        proxied.add(str(step.options.get("namespace")))
-    return _servers([*here, *(each for each in cluster.pods if each.namespace in proxied)])
-
-
-def _servers(pods: Iterable[Pod]) -> list[str]:
-    return [pod.real_user for pod in pods if pod.real_user]
+        return cluster.pods_on(step.target.name)
+    pod = cluster.pod(step.target.id)
+    return (pod,) if pod else ()
 
 
 def _health(volume: Volume) -> str:
@@ -169,7 +167,11 @@ def _taken(step: StepPlan, topology: Topology) -> Iterable[Brick]:
 def _kept_from(step: StepPlan, topology: Topology) -> list[Brick]:
     """What a client no longer has, though all others may: its own files have that many bricks less."""
     mounted = [volume for volume in topology.volumes or () if step.target.name in volume.mounts]
-    return [brick for volume in mounted for brick in volume.bricks if at_the_other_end(step, brick.vm)]
+    if step.options.get("everyone"):
+        return [brick for volume in mounted for brick in volume.bricks]
+    peers, names = step.options.get("peers"), {volume.name for volume in mounted}
+    there = [brick for vm in peers for brick in topology.bricks_on(vm)] if isinstance(peers, dict) and names else []
+    return [brick for brick in there if brick.volume in names]
 
 
 def at_the_other_end(step: StepPlan, vm: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,5 +100,4 @@ def _load(path: Path, problems: Problems, site: Mapping[str, object], overrides:
     if experiment is None:
         return None
     text = "\n".join(document.lines)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Loaded(str(path), digest, text, experiment, cast("dict[str, JsonValue]", values))
+    return Loaded(str(path), document.sha256, text, experiment, cast("dict[str, JsonValue]", values))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from chaosjc.engine import blast
+from chaosjc.engine import undo_path as ways
 from chaosjc.engine.blast import Radius
+from chaosjc.engine.undo_path import NOT_ASKED, Access
 from chaosjc.faults.target import Chosen
-from chaosjc.journal.events import Planned, Refused, Target
+from chaosjc.journal.events import Planned, Refused, StepPlan, Target
 from chaosjc.journal.live import Steady
 from chaosjc.journal.store import View
+from chaosjc.site.calendar import Calendar
 from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import Kubernetes
 from chaosjc.site.topology import EMPTY, Topology
@@ -22,7 +27,8 @@ class Facts:
     """All that a guard may look at. `steady` is None before the baseline; `alive` are runs whose process lives.
 
     `topology` is that of the plan at first, at admission one of just before, the look at which began at `looked_at`;
-    without a site it is empty.
+    without a site it is empty. `now` is in seconds since 1970 UTC, and no number where nobody has looked at a clock.
+    `access` is what opens the ways back, as it was when the plan was made.
     """
 
     run: str
@@ -34,12 +40,25 @@ class Facts:
     looked_at: float = math.inf
     steady: Steady | None = None
     alive: Collection[str] = field(default_factory=frozenset[str])
+    now: float = math.nan
+    access: Access = NOT_ASKED
 
     def at_admission(self, steady: Steady, topology: Topology, looked_at: float) -> Facts:
         """The same once the baseline is over, with the site as it is then."""
         return replace(self, steady=steady, topology=topology, looked_at=looked_at)
 
     @property
+    def until(self) -> float:
+        """When the run is over at the latest: its deadline counts from its admission."""
+        return self.now + (0.0 if self.steady else self.planned.baseline) + self.planned.deadline
+
+    @property
+    def reserved(self) -> list[StepPlan]:
+        """What other runs break, or may: each step from its run's admission until it is seen whole again."""
+        others = [other for other in self.view.runs if other.run != self.run and other.admitted_at is not None]
+        return [each.plan for other in others for each in other.steps.values() if not each.settled]
+
+    @cached_property
     def radii(self) -> tuple[Radius, ...]:
         """What this run and all others would leave of every replica set."""
         others = [other for other in self.view.runs if other.run != self.run]
@@ -69,6 +88,23 @@ def undo_debt(facts: Facts) -> Refused | None:
     return None
 
 
+def calendar(facts: Facts) -> Refused | None:
+    """A run begins when the site's policy allows it, and not so late that it could last into what that forbids."""
+    allowed = facts.site.policy.calendar if facts.site else None
+    if allowed is None:
+        return None
+    begin, end = (datetime.datetime.fromtimestamp(each, datetime.UTC) for each in (facts.now, facts.until))
+    found = allowed.obstacle(begin, end)
+    if found is None:
+        return None
+    since, why = found
+    late = f"it may last until {_told(end, allowed)}, and from {_told(since, allowed)} on " if since > begin else ""
+    again = allowed.next_opening(begin, end - begin)
+    opens = f"it could begin again at {_told(again, allowed)}" if again else "no time for it comes within five years"
+    reason = f"{late}the site's calendar says {why}; {opens}"
+    return Refused(guard="calendar", code="calendar", reason=reason)
+
+
 def targets(facts: Facts) -> Refused | None:
     """Nothing is a target unless the site's policy says so, and what it protects never is."""
     for chosen in facts.chosen:
@@ -79,6 +115,21 @@ def targets(facts: Facts) -> Refused | None:
             return Refused(guard="targets", code=first.code, reason=f"{first.name} may not be broken: {first.why}")
         reason = f"{len(chosen.targets)} eligible targets are there, {chosen.wanted} were asked for"
         return Refused(guard="targets", code="too-few-targets", reason=reason)
+    return None
+
+
+def undo_path(facts: Facts) -> Refused | None:
+    """Every way back stays open, for as long as somebody may have to go it, to whoever goes it."""
+    if why := ways.cut(facts.planned.steps, facts.reserved, facts.site, facts.topology):
+        return Refused(guard="undo path", code="undo-path", reason=why)
+    if facts.access.lacking:
+        return Refused(guard="undo path", code="undo-forbidden", reason=facts.access.lacking[0])
+    until = facts.until + facts.planned.recovery.within
+    if short := ways.expiring(facts.access, until):
+        ends, needed = (datetime.datetime.fromtimestamp(each, datetime.UTC) for each in (short.until, until))
+        what = f"{short.name} ends at {ends:%Y-%m-%d %H:%M UTC}, and may be needed until {needed:%Y-%m-%d %H:%M UTC}"
+        reason = f"{what}: {short.renewed_by}" if short.renewed_by else what
+        return Refused(guard="undo path", code="credentials-end", reason=reason)
     return None
 
 
@@ -112,11 +163,13 @@ def users(facts: Facts) -> Refused | None:
         return None
     if facts.topology.cluster is None:
         return _unknown_cluster(facts, facts.site.kubernetes, by_role=facts.site.managed)
-    hit, most = sorted(blast.people(facts.planned.steps, facts.topology)), facts.site.policy.users
-    if len(hit) <= most:
+    mine, theirs = (blast.people(steps, facts.topology) for steps in (facts.planned.steps, facts.reserved))
+    hit, most = sorted(mine | theirs), facts.site.policy.users
+    if not mine or len(hit) <= most:
         return None
     named = ", ".join(hit[:3]) + (" and others" if len(hit) > 3 else "")
-    reason = f"the servers of {len(hit)} people are behind what it breaks ({named}); the site's policy allows {most}"
+    what = "it and other runs break" if theirs - mine else "it breaks"
+    reason = f"the servers of {len(hit)} people are behind what {what} ({named}); the site's policy allows {most}"
     return Refused(guard="users", code="users", reason=reason)
 
 
@@ -167,7 +220,8 @@ def steady_state(facts: Facts) -> Refused | None:
 
 
 GUARDS: tuple[Guard, ...] = (
-    halted, undo_debt, targets, lost_data, blast_radius, users, last_member, related_run, backlog, steady_state,
+    halted, undo_debt, calendar, targets, undo_path, lost_data, blast_radius, users, last_member, related_run, backlog,
+    steady_state,
 )  # fmt: skip
 
 
@@ -193,6 +247,11 @@ def _ask(guard: Guard, facts: Facts) -> Refused | None:
         return Refused(
             guard=name, code="guard-error", reason=f"the guard {name} failed: {type(error).__name__}: {error}"
         )
+
+
+def _told(at: datetime.datetime, of: Calendar) -> str:
+    """By the clock of the place."""
+    return f"{at.astimezone(of.zone):%a %Y-%m-%d %H:%M %Z}"
 
 
 def _irreplaceable(target: Target, facts: Facts) -> str:

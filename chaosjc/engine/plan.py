@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from chaosjc.checks import registry as checks
 from chaosjc.checks.entry import Names
 from chaosjc.engine.experiment import Experiment, Loaded
+from chaosjc.engine.undo_path import NOT_ASKED, Access
 from chaosjc.errors import UsageError
 from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
@@ -23,11 +24,15 @@ MARGIN = 60.0  # seconds, for all that has no length of its own
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run means to do, how its targets were chosen, fault by fault, and of which topology."""
+    """What a run means to do, how its targets were chosen, fault by fault, and of which topology.
+
+    `access` is what was asked about the ways back.
+    """
 
     planned: Planned
     chosen: tuple[Chosen, ...]
     topology: Topology
+    access: Access = NOT_ASKED
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,21 @@ their own and report to it. So a halt, a signal or a violated `stop` check is ac
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
 import queue
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from chaosjc.engine.guards import first_refusal
 from chaosjc.engine.locks import Locks, run_lock
 from chaosjc.engine.parts import Parts, WatchdogLike
-from chaosjc.engine.sampler import Sampler
+from chaosjc.engine.sampler import Sampler, at_once
 from chaosjc.engine.undo import finish, owner
 from chaosjc.engine.work import Act, Done, Work
-from chaosjc.errors import Fenced
+from chaosjc.errors import Fenced, JournalError
 from chaosjc.journal import live, phases, recovery
 from chaosjc.journal.events import (
     OURS,
@@ -42,6 +44,7 @@ from chaosjc.journal.verdict import Judgement, judge
 from chaosjc.site.topology import Topology
 
 TICK = 0.2  # seconds between two looks at what nobody reports: a halt, the watchdog, the deadline
+UNTOLD = "What was injected is undone all the same; `chaosjc recover` makes sure of it, and tells the journal."
 UNREADY: Mapping[Act, tuple[str, str]] = {
     "watchdog": ("undo path", "watchdog"),
     "look": ("blast radius", "site-unknown"),
@@ -69,11 +72,13 @@ class Run:
         self._admitted_at: float | None = None
         self._deadline = math.inf
         self._began: float | None = None
+        self._broke = False  # an inject was tried
         self._ending: float | None = None  # when the first fault was to end
         self._seen_site: tuple[Topology, float] | None = None  # just before admission, and when that look began
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
         self._looked = 0.0  # when `stop` hypotheses were looked at last
+        self._stops = deque(each for each in planned.hypotheses if each.stop)  # the next to be looked at first
 
     @property
     def id(self) -> str:
@@ -96,6 +101,7 @@ class Run:
 
     def _execute(self) -> Judgement:
         try:
+            self._store.check()
             self._record(self._planned)
             if self._admit():
                 self._break()
@@ -106,9 +112,14 @@ class Run:
             if fenced.code != "closed":
                 raise
             return judge(self._store.entries(self._run))  # the watchdog took us for hung, and its verdict stands
-        except Exception:
-            if self._began is not None and not self._watched:
-                finish(self._parts.undoer)
+        except Exception as error:
+            if self._began is None:
+                raise
+            if not self._watched:
+                with contextlib.suppress(JournalError):  # all is undone before
+                    finish(self._parts.undoer)
+            if isinstance(error, JournalError) and self._broke:
+                raise JournalError(error.message, hint=UNTOLD) from error
             raise
 
     # ---- before
@@ -191,7 +202,7 @@ class Run:
             cause: Cause = "halt" if fenced.code == "halted" else "death"
             self._stop(Stopping(cause=cause, why=str(fenced)))
             return
-        fault = self._parts.undoer.faults[step.fault]
+        fault, self._broke = self._parts.undoer.faults[step.fault], True
         self._work.start("inject", step_id, lambda: fault.inject(step, self._parts.undoer.world))
 
     def _undo(self, step_id: str) -> None:
@@ -240,9 +251,10 @@ class Run:
     def _backfill(self) -> None:
         """Ask each source once more for the whole run: a short loss of it then costs nothing."""
         before = self._before()
-        start = before.start if before else self._clock.time()
-        for check in (*self._planned.hypotheses, *self._planned.observations):
-            readings = self._parts.backfill(check, start, self._clock.time())
+        now = self._clock.time()
+        start = before.start if before else now
+        checks = (*self._planned.hypotheses, *self._planned.observations)
+        for check, readings in at_once(lambda check: self._parts.backfill(check, start, now), checks):
             if readings:
                 self._record(Sample(check=check.id, source="backfill", readings=readings))
 
@@ -330,9 +342,15 @@ class Run:
         now = self._clock.time()
         if before is None or self._began is None or not (samples or now - self._looked > 1):
             return None
-        self._looked = now
-        alarms = (live.alarm(h, self._samples, before, self._began, now) for h in self._planned.hypotheses if h.stop)
-        return next((alarm for alarm in alarms if alarm), None)
+        self._looked, until = now, self._clock.monotonic() + TICK
+        for _ in range(len(self._stops)):
+            hypothesis = self._stops[0]
+            self._stops.rotate(-1)
+            if alarm := live.alarm(hypothesis, self._samples, before, self._began, now):
+                return alarm
+            if self._clock.monotonic() > until:
+                break  # many hypotheses of a long run: a halt does not wait for them all
+        return None
 
     def _before(self) -> Window | None:
         return Window(self._admitted_at - self._planned.baseline, self._admitted_at) if self._admitted_at else None

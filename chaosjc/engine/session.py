@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -20,7 +20,8 @@ from chaosjc.checks.sources import Sources, bounded
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.http import Http
-from chaosjc.drivers.prometheus import Prometheus
+from chaosjc.drivers.prometheus import Prometheus, without_login
+from chaosjc.engine import access
 from chaosjc.engine.experiment import Experiment, Loaded
 from chaosjc.engine.guards import Facts
 from chaosjc.engine.parts import Parts
@@ -28,13 +29,14 @@ from chaosjc.engine.plan import Circumstances, Plan, needs, plan
 from chaosjc.engine.recover import alive
 from chaosjc.engine.run import Run
 from chaosjc.engine.undo import Undoer
+from chaosjc.engine.undo_path import NOT_ASKED, Access
 from chaosjc.engine.watchdog import Watchdog
 from chaosjc.errors import ChaosJCError, UsageError
 from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.target import TargetChoice
 from chaosjc.faults.world import World
-from chaosjc.journal.events import Context, Entry
+from chaosjc.journal.events import Context, Entry, StepPlan
 from chaosjc.journal.store import Store, View
 from chaosjc.site import discover, endpoints
 from chaosjc.site.cluster import NOT_LOOKED_AT
@@ -69,9 +71,11 @@ class Session:
         topology: Callable[[frozenset[Part]], Topology | None],
         sources: Sources,
         clock: Clock,
+        access: Callable[[Sequence[StepPlan]], Access] = lambda _: NOT_ASKED,
     ) -> None:
         self._wishes = wishes
         self._topology = topology
+        self._access = access
         self._sources = sources
         self._clock = clock
         self.store = store
@@ -85,7 +89,8 @@ class Session:
             raise UsageError(f"{loaded.path} asks Prometheus", hint="name it with --prometheus URL, or a site")
         name = wishes.site.name if wishes.site else ""
         parts = touches(wishes.site, loaded.experiment) if wishes.site else frozenset[Part]()
-        return plan(loaded, Circumstances(seed, self.context, name, self._topology(parts)))
+        planned = plan(loaded, Circumstances(seed, self.context, name, self._topology(parts)))
+        return replace(planned, access=self._access(planned.planned.steps))
 
     @property
     def context(self) -> Context:
@@ -97,14 +102,15 @@ class Session:
             site=_data(wishes.site),
             site_path=wishes.site_path,
             environment={name: os.path.abspath(os.environ[name]) for name in ENVIRONMENT if os.environ.get(name)},
-            prometheus=wishes.prometheus,
+            prometheus=without_login(wishes.prometheus) if wishes.prometheus else "",
             version=chaosjc.__version__,
         )
 
     def facts(self, plan: Plan, run: str, view: View) -> Facts:
         """What the guards of a run look at, with the topology that it was planned of."""
         site, living = self._wishes.site, alive(self.store, besides=run)
-        return Facts(run, plan.planned, view, plan.chosen, site, plan.topology, alive=living)
+        about = (plan.planned, view, plan.chosen, site, plan.topology)
+        return Facts(run, *about, alive=living, now=self._clock.time(), access=plan.access)
 
     def look(self, planned: Plan) -> Topology:
         """What a plan looked at, as it is now; empty without a site. Raises ChaosJCError where nobody can say."""
@@ -162,7 +168,8 @@ def open_session(
             listen=site.lbaas.listen if site and site.lbaas else 0,
             clock=clock,
         )
-        yield Session(wishes, store, lambda parts: _topology(world, sources.gluster, parts), sources, clock)
+        look = functools.partial(_topology, world, sources.gluster)
+        yield Session(wishes, store, look, sources, clock, functools.partial(access.look, world))
 
 
 def touches(site: SiteFile, experiment: Experiment) -> frozenset[Part]:

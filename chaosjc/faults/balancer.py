@@ -15,7 +15,7 @@ from chaosjc.drivers.balancer import CHANGE
 from chaosjc.drivers.balancer_values import Member as Found
 from chaosjc.drivers.openstack import TIMEOUT
 from chaosjc.errors import ChaosJCError, FaultError
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import HostEntry
 from chaosjc.faults.node import MARK, mark
 from chaosjc.faults.target import Chosen, Wants
@@ -134,4 +134,4 @@ def _prepare(step: StepPlan, world: World) -> None:
     _require(step, world)
 
 
-MEMBER = Fault(Member, _plan, _disable, _enable, _verify, _prepare)
+MEMBER = Fault(Member, _plan, _disable, _enable, _verify, _prepare, Way("cloud"))

@@ -15,7 +15,7 @@ from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import FaultError
 from chaosjc.faults import held
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import HeldEntry, HostEntry
 from chaosjc.faults.target import Chosen, Wants
 from chaosjc.faults.world import Answer, World
@@ -175,5 +175,5 @@ def _unfreeze(step: StepPlan, world: World) -> None:
     held.end(step, world, _thaw(step))
 
 
-KILL = Fault(Kill, _plan_kill, _kill, _start, verify, held.prepare)
-FREEZE = Fault(Freeze, _plan_freeze, _freeze, _unfreeze, verify, held.prepare)
+KILL = Fault(Kill, _plan_kill, _kill, _start, verify, held.prepare, Way("ssh"))
+FREEZE = Fault(Freeze, _plan_freeze, _freeze, _unfreeze, verify, held.prepare, Way("ssh"))

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from chaosjc.drivers import command as local
 from chaosjc.drivers.command import Completed
 from chaosjc.errors import ChaosJCError, CommandError, FaultError
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan, Target
@@ -143,4 +143,4 @@ def _prepare(step: StepPlan, world: World) -> None:
         world.ssh.run(host, _as_root(["true"]), timeout=15)
 
 
-COMMAND = Fault(CommandFault, _plan, _inject, _undo, _verify, _prepare)
+COMMAND = Fault(CommandFault, _plan, _inject, _undo, _verify, _prepare, Way("host", cuts=True))

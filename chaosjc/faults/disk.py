@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chaosjc.faults import brick, held
 from chaosjc.faults.brick import VolumeName
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import HeldEntry
 from chaosjc.faults.target import Chosen, Wants
 from chaosjc.faults.world import Answer, World
@@ -115,5 +115,5 @@ def _unslow(step: StepPlan, world: World) -> None:
     held.end(step, world, [])
 
 
-FILL = Fault(Fill, _plan_fill, _fill, _free, _verify_free, held.prepare)
-SLOW = Fault(Slow, _plan_slow, _slow, _unslow, brick.verify, held.prepare)
+FILL = Fault(Fill, _plan_fill, _fill, _free, _verify_free, held.prepare, Way("ssh"))
+SLOW = Fault(Slow, _plan_slow, _slow, _unslow, brick.verify, held.prepare, Way("ssh"))

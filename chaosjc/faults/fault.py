@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 
+from chaosjc.drivers.kubernetes_values import Right
 from chaosjc.faults.target import NO_WANTS, Choice, Chosen, Wants
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan
@@ -33,6 +35,24 @@ class FaultEntry(Model):
         return NO_WANTS
 
 
+def _no_rights(_: StepPlan) -> tuple[Right, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Way:
+    """What the undo of a fault goes through, for the guard that keeps it open.
+
+    `channel`: `cloud` is its API alone, `deploy` that and SSH to what it makes anew, `ssh` a VM behind the bastion,
+    `cluster` the API server, `host` the VM of the option `host`, or this machine where there is none. `cuts`: nothing
+    passes through the target any more, or nobody can say. `rights` are what inject, undo and verify do in the cluster.
+    """
+
+    channel: Literal["cloud", "deploy", "ssh", "cluster", "host"]
+    cuts: bool = False
+    rights: Callable[[StepPlan], tuple[Right, ...]] = _no_rights
+
+
 @dataclass(frozen=True)
 class Fault:
     """One kind of fault.
@@ -49,3 +69,4 @@ class Fault:
     undo: Callable[[StepPlan, World], None]
     verify: Callable[[StepPlan, World], Answer]
     prepare: Callable[[StepPlan, World], None]
+    way: Way | None = None

@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue
 
 from chaosjc.errors import FaultError
 from chaosjc.faults import held
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import HeldEntry
 from chaosjc.faults.target import EVERYONE, Chosen, Wants
 from chaosjc.faults.world import Answer, World
@@ -154,5 +154,6 @@ def _verify(step: StepPlan, world: World) -> Answer:
     return held.look(step, world, "net", {"names": _names(step, world), "peers": step.options["peers"]})
 
 
-PARTITION = Fault(Partition, _plan_partition, _partition, _end, _verify, held.prepare)
-DELAY = Fault(Delay, _plan_delay, _delay, _end, _verify, held.prepare)
+WAY = Way("ssh", cuts=True)
+PARTITION = Fault(Partition, _plan_partition, _partition, _end, _verify, held.prepare, WAY)
+DELAY = Fault(Delay, _plan_delay, _delay, _end, _verify, held.prepare, WAY)

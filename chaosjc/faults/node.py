@@ -13,9 +13,9 @@ from pydantic import Field
 
 from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.kubernetes_api import Blocked, Conflict, NotFound
-from chaosjc.drivers.kubernetes_values import Node, Pod
+from chaosjc.drivers.kubernetes_values import Node, Pod, Right
 from chaosjc.errors import ChaosJCError, FaultError
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import HostEntry
 from chaosjc.faults.target import Chosen, Wants
 from chaosjc.faults.world import Answer, World
@@ -180,4 +180,8 @@ def _prepare(step: StepPlan, world: World) -> None:
         raise FaultError(f"node {step.options['node']} ({step.options['uid']}) is gone")
 
 
-DRAIN = Fault(Drain, _plan, _drain, _uncordon, _verify, _prepare)
+def _rights(_: StepPlan) -> tuple[Right, ...]:
+    return Right("get", "nodes"), Right("patch", "nodes"), Right("list", "pods"), Right("create", "pods/eviction")
+
+
+DRAIN = Fault(Drain, _plan, _drain, _uncordon, _verify, _prepare, Way("cluster", rights=_rights))

@@ -6,6 +6,7 @@ makes up for it: the undo has nothing to do, and `verify` looks whether it has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Literal, cast
 from urllib.parse import quote
@@ -15,10 +16,10 @@ from pydantic import Field, JsonValue
 from chaosjc.drivers.kubernetes import APPS, Cluster
 from chaosjc.drivers.kubernetes_api import Conflict, NotFound
 from chaosjc.drivers.kubernetes_values import Pod as Found
-from chaosjc.drivers.kubernetes_values import Workload
+from chaosjc.drivers.kubernetes_values import Right, Workload
 from chaosjc.errors import ChaosJCError, FaultError
 from chaosjc.faults import held
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import TimedEntry
 from chaosjc.faults.pods import PodChoice
 from chaosjc.faults.target import Choice, Chosen, Wants
@@ -77,9 +78,9 @@ class Freeze(TimedEntry):
 
 def _each(chosen: Chosen, prefix: str) -> list[tuple[str, Target, Pod]]:
     """Every pod with the id of its step; where two namespaces have one of a name, with the namespace."""
-    names = [pod.name for pod in chosen.pods]
+    names = Counter(pod.name for pod in chosen.pods)
     return [
-        (f"{prefix}.{pod.name}" if names.count(pod.name) == 1 else f"{prefix}.{pod.namespace}.{pod.name}", target, pod)
+        (f"{prefix}.{pod.name}" if names[pod.name] == 1 else f"{prefix}.{pod.namespace}.{pod.name}", target, pod)
         for target, pod in zip(chosen.targets, chosen.pods, strict=True)
     ]
 
@@ -286,5 +287,20 @@ def _prepare_freeze(step: StepPlan, world: World) -> None:
     _prepare(step, world)
 
 
-DELETE = Fault(Delete, _plan_delete, _delete, _nothing_to_take_back, verify, _prepare)
-FREEZE = Fault(Freeze, _plan_freeze, _freeze, _unfreeze, _verify_thawed, _prepare_freeze)
+def _looks(step: StepPlan) -> tuple[Right, ...]:
+    """What `verify` asks for: the pod, who makes another, and of a user's whether the hub knows."""
+    namespace, owner = str(step.options["namespace"]), cast("dict[str, str]", step.options.get("owner") or {})
+    found = [Right("get", "pods", namespace), Right("list", "pods", namespace)]
+    if owner.get("kind") in APPS:
+        found.append(Right("get", f"{APPS[owner['kind']]}.apps", namespace))
+    if step.options.get("user") and not owner:
+        found.append(Right("get", "services/proxy", namespace))
+    return tuple(found)
+
+
+def _rights(step: StepPlan) -> tuple[Right, ...]:
+    return Right("delete", "pods", str(step.options["namespace"])), *_looks(step)
+
+
+DELETE = Fault(Delete, _plan_delete, _delete, _nothing_to_take_back, verify, _prepare, Way("cluster", rights=_rights))
+FREEZE = Fault(Freeze, _plan_freeze, _freeze, _unfreeze, _verify_thawed, _prepare_freeze, Way("ssh", rights=_looks))

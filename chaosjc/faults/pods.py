@@ -52,17 +52,18 @@ class PodChoice(SeveralChoice):
             return Chosen((), (), (Refusal(self.told, "cluster-unknown", CLUSTER_UNKNOWN),), 1)
         candidates = [pod for pod in topology.cluster.pods if self.means(pod)]
         unclear = self._unclear(candidates)
-        eligible = [pod for pod in candidates if not unclear and _refusal(pod, wants) is None]
+        refused = {_place(pod): refusal for pod in candidates if (refusal := _refusal(pod, wants)) is not None}
+        eligible = [] if unclear else [pod for pod in candidates if _place(pod) not in refused]
         wanted = len(self.names) or how_many(self.count, self.percent, len(eligible))
         drawn = eligible if self.names else sorted(rng.sample(eligible, min(wanted, len(eligible))), key=_place)
         why = "named in the file" if self.names else f"drawn from {len(eligible)} that are {self.told}"
-        kinds = {(pod.namespace, pod.component) for pod in drawn}
-        alike = [p for p in topology.cluster.pods if (p.namespace, p.component) in kinds or p in candidates]
-        refused = [refusal for pod in candidates if (refusal := _refusal(pod, wants)) is not None]
+        kinds, meant = {(pod.namespace, pod.component) for pod in drawn}, {_place(pod) for pod in candidates}
+        alike = [p for p in topology.cluster.pods if (p.namespace, p.component) in kinds or _place(p) in meant]
+        places = {_place(pod) for pod in drawn}
         return Chosen(
             tuple(Target(id=pod.uid, name=pod.name, kind="pod", role=pod.component, why=why) for pod in drawn),
-            tuple(pod.name for pod in alike if pod not in drawn and _refusal(pod, wants) is None),
-            (*unclear, *self._missing(candidates), *refused),
+            tuple(pod.name for pod in alike if _place(pod) not in places and _refusal(pod, wants) is None),
+            (*unclear, *self._missing(candidates), *refused.values()),
             wanted,
             pods=tuple(drawn),
         )

@@ -11,11 +11,11 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
-from chaosjc.drivers.kubernetes import Cluster
+from chaosjc.drivers.kubernetes import APPS, Cluster
 from chaosjc.drivers.kubernetes_api import NotFound
-from chaosjc.drivers.kubernetes_values import Workload
+from chaosjc.drivers.kubernetes_values import Right, Workload
 from chaosjc.errors import ChaosJCError, FaultError
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.node import ACT, LOOK_EVERY, MARK, again, mark
 from chaosjc.faults.pod import ready
 from chaosjc.faults.pods import WorkloadChoice
@@ -152,4 +152,9 @@ def _prepare(step: StepPlan, world: World) -> None:
     _require(world.kubernetes, step)
 
 
-SCALE = Fault(Scale, _plan, _scale, _restore, _verify, _prepare)
+def _rights(step: StepPlan) -> tuple[Right, ...]:
+    namespace, kind = str(step.options["namespace"]), f"{APPS[str(step.options['kind'])]}.apps"
+    return Right("get", kind, namespace), Right("patch", kind, namespace), Right("list", "pods", namespace)
+
+
+SCALE = Fault(Scale, _plan, _scale, _restore, _verify, _prepare, Way("cluster", rights=_rights))

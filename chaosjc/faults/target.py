@@ -148,8 +148,9 @@ def choose(choice: TargetChoice, topology: Topology, rng: random.Random, wants: 
             or (_no_member(vm, topology) if wants.member else None)
         )
 
-    refused = [*unknown, *missing, *(r for vm in candidates if (r := refusal(vm)) is not None)]
-    eligible = [] if unknown else sorted((vm for vm in candidates if refusal(vm) is None), key=_name)
+    answers = [(vm, refusal(vm)) for vm in candidates]
+    refused = [*unknown, *missing, *(answer for _, answer in answers if answer is not None)]
+    eligible = [] if unknown else sorted((vm for vm, answer in answers if answer is None), key=_name)
     wanted = len(choice.names) or how_many(choice.count, choice.percent, len(eligible))
     drawn = eligible if choice.names else sorted(rng.sample(eligible, min(wanted, len(eligible))), key=_name)
     names = {vm.name for vm in drawn}
@@ -243,8 +244,8 @@ def _named(names: tuple[str, ...], topology: Topology) -> tuple[list[Vm], list[R
 
 
 def _refusal(vm: Vm, *, named: bool = False) -> Refusal | None:
-    if not named and vm.role in ESSENTIAL:
-        return Refusal(vm.name, "protected", f"{ESSENTIAL[vm.role]}: name it to break it all the same")
+    if not named and (why := vm.essential or ESSENTIAL.get(vm.role)):
+        return Refusal(vm.name, "protected", f"{why}: name it to break it all the same")
     if vm.protected:
         return Refusal(vm.name, "protected", PROTECTED)
     if not vm.opted_in:

@@ -14,7 +14,7 @@ from chaosjc.checks.vm import Ways, vm_state
 from chaosjc.drivers.openstack import Cloud, NotFound
 from chaosjc.errors import ChaosJCError, FaultError
 from chaosjc.faults import brick
-from chaosjc.faults.fault import Fault, FaultEntry
+from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import Outcome, StepPlan
@@ -192,6 +192,7 @@ def _prepare(step: StepPlan, world: World) -> None:
     world.ssh.login(step.target.name, timeout=10)
 
 
-PAUSE = Fault(Pause, partial(_plan, "vm.pause"), _pause, _unpause, _verify, _prepare)
-STOP = Fault(Stop, partial(_plan, "vm.stop"), _stop, _start, _verify, _prepare)
-DELETE = Fault(Delete, partial(_plan, "vm.delete"), _delete, _redeploy, _verify_successor, _prepare)
+BY_NOVA, BY_DEPLOY = Way("cloud", cuts=True), Way("deploy", cuts=True)
+PAUSE = Fault(Pause, partial(_plan, "vm.pause"), _pause, _unpause, _verify, _prepare, BY_NOVA)
+STOP = Fault(Stop, partial(_plan, "vm.stop"), _stop, _start, _verify, _prepare, BY_NOVA)
+DELETE = Fault(Delete, partial(_plan, "vm.delete"), _delete, _redeploy, _verify_successor, _prepare, BY_DEPLOY)

@@ -277,6 +277,7 @@ class Resumed(_Record):
 
     type: Literal["resumed"] = "resumed"
     who: str
+    why: str = ""
 
 
 Event = Annotated[

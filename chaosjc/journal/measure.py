@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections import Counter
@@ -83,6 +84,11 @@ class HypothesisResult:
         """As in the file."""
         return self.plan.name
 
+    @property
+    def spent(self) -> float:
+        """Of its error budget, `tolerate`: seconds of violation from the first injection to recovery."""
+        return sum((result.violated_s for phase, result in self.phases.items() if phase in STRETCHES[1]), 0.0)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -94,13 +100,20 @@ class Evidence:
     backfill: tuple[Reading, ...]
 
     def within(self, window: Window) -> tuple[Reading, ...]:
-        """The readings of a phase: backfilled ones replace live ones where there are any.
+        """The readings of a phase: backfilled ones replace live ones, but where the source has lost them since.
 
         Samples from just before the phase belong to it as long as they stand for its beginning.
         """
         early = window.start - self.interval * timeline.JITTER
-        filled = [r for r in self.backfill if r.value is not None and window.start <= r.time <= window.end]
-        return tuple(r for r in (self.backfill if filled else self.live) if early < r.time <= window.end)
+        live = [r for r in self.live if early < r.time <= window.end]
+        filled = [r for r in self.backfill if r.value is not None and early < r.time <= window.end]
+        if not filled:
+            return tuple(live)
+        times: dict[str, list[float]] = {}
+        for reading in sorted(filled, key=lambda r: r.time):
+            times.setdefault(reading.series, []).append(reading.time)
+        apart = self.interval * timeline.JITTER / 2  # from all of them: those beside it leave a gap then
+        return (*filled, *(r for r in live if _distance(times.get(r.series, ()), r.time) > apart))
 
 
 def evidence(check: CheckPlan, samples: Iterable[Sample]) -> Evidence:
@@ -112,6 +125,12 @@ def evidence(check: CheckPlan, samples: Iterable[Sample]) -> Evidence:
             (backfill if sample.source == "backfill" else live).extend(sample.readings)
     interval = next((reading.interval for reading in (*live, *backfill) if reading.interval > 0), check.every)
     return Evidence(check, interval, tuple(live), tuple(backfill))
+
+
+def _distance(times: Sequence[float], time: float) -> float:
+    """Seconds to the nearest of some times, which are in order."""
+    after = bisect.bisect_left(times, time)
+    return min((abs(time - each) for each in times[max(after - 1, 0) : after + 1]), default=math.inf)
 
 
 def samples_of(entries: Iterable[Entry]) -> tuple[Sample, ...]:

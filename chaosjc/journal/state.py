@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chaosjc.journal.events import (
@@ -124,12 +124,3 @@ def _apply_step(step: StepState, entry: Entry) -> None:
             step.cleared_at, step.abandoned = entry.at, abandoned
         case _:
             pass
-
-
-def by_run(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Entries grouped by run, in the order in which the runs began; those of the site itself are left out."""
-    runs: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.run:
-            runs.setdefault(entry.run, []).append(entry)
-    return runs

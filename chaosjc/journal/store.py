@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from chaosjc.clock import Clock, SystemClock
-from chaosjc.errors import Fenced, JournalError
+from chaosjc.errors import Fenced, JournalError, UsageError
+from chaosjc.journal import redact
 from chaosjc.journal.events import (
     EVENT,
     Admitted,
@@ -24,6 +28,7 @@ from chaosjc.journal.events import (
     Event,
     Halted,
     Intent,
+    Planned,
     Refused,
     Resumed,
     Sample,
@@ -32,7 +37,7 @@ from chaosjc.journal.events import (
     Undone,
     Verified,
 )
-from chaosjc.journal.state import RunState, by_run, fold
+from chaosjc.journal.state import RunState, fold
 
 SCHEMA = 1
 _CREATE = """
@@ -47,6 +52,16 @@ CREATE TRIGGER IF NOT EXISTS events_kept BEFORE DELETE ON events
 CREATE TRIGGER IF NOT EXISTS events_fixed BEFORE UPDATE ON events
   BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 """
+_OPEN = """
+SELECT run FROM (
+  SELECT run FROM events WHERE type = 'planned' AND run NOT IN (SELECT run FROM events WHERE type = 'closed')
+  UNION SELECT run FROM events WHERE type = 'closed' AND at >= ?
+  UNION SELECT run FROM (
+    SELECT run, type, body, max(seq) FROM events WHERE type IN ('intent', 'verified', 'debt-cleared') GROUP BY run, step
+  ) WHERE type = 'intent' OR (type = 'verified' AND instr(body, '"outcome":"whole"') = 0)
+) AS open ORDER BY (SELECT min(seq) FROM events WHERE events.run = open.run)
+"""
+"""Every run that may be open: of a closed one each step's last word is looked at, so that years of runs cost little."""
 _HINT = "Nothing was injected. Free or repair the disk, or name another state directory with --state."
 
 
@@ -64,6 +79,7 @@ class Store:
     def __init__(self, path: Path, clock: Clock | None = None, *, busy_seconds: float = 10.0) -> None:
         self.path = path
         self._clock = clock or SystemClock()
+        self._secrets = redact.secrets(os.environ)
         self._lock = threading.RLock()
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -71,6 +87,13 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._check_schema()
+
+    def check(self) -> None:
+        """Raise JournalError where the file is damaged: it could lose what it is told. Takes 0.1 s for 100 MB."""
+        with self._errors(), self._lock:
+            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise JournalError(f"the journal {self.path} is damaged: {found}", hint=_HINT)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -145,18 +168,27 @@ class Store:
         return last[0].event if last and isinstance(last[0].event, Halted) else None
 
     def _open_runs(self, since: float = math.inf) -> Iterable[RunState]:
-        entries = self._select("run != '' AND type != 'sample' ORDER BY seq", ())
-        states = (fold(group) for group in by_run(entries).values())
+        runs = [row[0] for row in self._db.execute(_OPEN, (since,))]
+        states = (self.state(run) for run in runs)
         return [state for state in states if state and (state.debts or (state.closed_at or math.inf) >= since)]
 
     def _insert(self, event: Event, run: str) -> Entry:
         self._fence(event, run)
-        at = self._clock.time()
+        at, body = self._clock.time(), self._without_secrets(event)
         cursor = self._db.execute(
             "INSERT INTO events (at, run, type, step, body) VALUES (?, ?, ?, ?, ?)",
-            (at, run, event.type, getattr(event, "step", ""), EVENT.dump_json(event).decode()),
+            (at, run, event.type, getattr(event, "step", ""), body),
         )
         return Entry(seq=cursor.lastrowid or 0, at=at, run=run, event=event)
+
+    def _without_secrets(self, event: Event) -> str:
+        body = EVENT.dump_json(event).decode()
+        if not isinstance(event, Planned):
+            return redact.hide(body, self._secrets)
+        if name := redact.told_in(body, self._secrets):
+            what = f"the plan has the value of ${name} in it, and the journal would keep it"
+            raise UsageError(what, hint="let the command read it where it lies; of an http check, `secret_headers`")
+        return body
 
     def _fence(self, event: Event, run: str) -> None:
         """Refuse what would break a promise that another process has made meanwhile."""
@@ -178,8 +210,9 @@ class Store:
     def _entry(self, seq: int, at: float, run: str, body: str) -> Entry:
         try:
             return Entry(seq=seq, at=at, run=run, event=EVENT.validate_json(body))
-        except ValueError as error:
-            raise JournalError(f"{self.path}: event {seq} cannot be read: {error}", hint=_HINT) from error
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            raise JournalError(f"the journal {self.path}: event {seq} cannot be read: {why}", hint=_HINT) from error
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:
@@ -197,7 +230,7 @@ class Store:
     def _errors(self) -> Generator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:  # SQLite tells what is damaged byte by byte
             raise JournalError(f"the journal {self.path} cannot be used: {error}", hint=_HINT) from error
 
     def _check_schema(self) -> None:

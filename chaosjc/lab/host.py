@@ -21,6 +21,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # a user'
 GIB = 1 << 30
 MEMORY = 3 * GIB  # control plane 0.7, a small site 0.5, OpenStack's installation, page cache
 DISK = 6 * GIB  # OpenStack 1, images 0.5, databases, logs, and what machines write
+KUBERNETES_DISK = 15 * GIB  # besides: Go's modules 3 and build cache 3 to 5, programs and container images 2
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def report(run: command.Runner = command.run, root: Path = Path("/")) -> list[Pr
         _debian(root / "etc/os-release"),
         _packages(),
         _memory(root / "proc/meminfo"),
-        _disk(Path.home()),
+        disk(),
         _fuse(root / "dev/fuse"),
         _root(),
     ]
@@ -177,10 +178,20 @@ def _memory(meminfo: Path) -> Probe:
     return Probe("memory", free >= MEMORY, f"{free / GIB:.1f} GiB available", why, f"free {MEMORY / GIB:.0f} GiB")
 
 
-def _disk(home: Path) -> Probe:
+def disk(*, kubernetes: bool = False) -> Probe:
+    """Room for a lab, or for one with Kubernetes whose programs are built, since they cannot be downloaded."""
+    home = Path.home()
     free = shutil.disk_usage(home if home.exists() else "/").free
+    found = f"{free / GIB:.1f} GiB free at {home}"
+    if kubernetes:
+        why = "where Kubernetes' programs cannot be downloaded they are built, with caches of their own"
+        todo = f"{KUBERNETES_DISK / GIB:.0f} GiB are needed if Kubernetes' programs must be built"
+        return Probe("disk", free >= KUBERNETES_DISK, found, why, todo)
     why = "OpenStack, images and the machines' disks need it"
-    return Probe("disk", free >= DISK, f"{free / GIB:.1f} GiB free at {home}", why, f"free {DISK / GIB:.0f} GiB")
+    todo = (
+        f"free {DISK / GIB:.0f} GiB; {KUBERNETES_DISK / GIB:.0f} for a lab with Kubernetes whose programs must be built"
+    )
+    return Probe("disk", free >= DISK, found, why, todo)
 
 
 def _root() -> Probe:

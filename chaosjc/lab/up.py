@@ -42,6 +42,8 @@ def up(lab: Lab, progress: Progress, kubernetes: bool = False, binaries: Path | 
     """
     if not lab.private.exists():
         _check_host()
+    if kubernetes and binaries is None and node.cached(lab.cache) is None:
+        _tell_of_room(progress)
     _directories(lab)
     with exclusive(lab):
         ports = registry.claim(lab)
@@ -71,6 +73,12 @@ def _check_host() -> None:
     if lacking := host.lacking(host.report()):
         lines = "".join(f"\n  {probe.name}: {probe.found}; {probe.todo}" for probe in lacking)
         raise LabError(f"the lab cannot run on this machine:{lines}")
+
+
+def _tell_of_room(progress: Progress) -> None:
+    """No refusal: the programs may be there already, or can be downloaded."""
+    if not (room := host.disk(kubernetes=True)).ok:
+        progress(f"{room.name}: {room.found}; {room.todo}")
 
 
 @contextmanager

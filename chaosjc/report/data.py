@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from chaosjc.journal.events import CheckPlan, DebtCleared, Entry
 from chaosjc.journal.measure import HypothesisResult, Outage, distributions
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.verdict import FaultResult, TargetResult
+from chaosjc.report.figures import distribution_object, finite, statistics_object
 from chaosjc.report.stalls import Stall, stalls
 from chaosjc.report.story import Story, read
 
@@ -28,6 +28,7 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
         "debt_cleared_at": _debt_cleared_at(story),
         "observations": [_observation(story, check) for check in story.planned.observations],
         "stalls": [_stall(stall) for stall in stalls(story)],
+        "statistics": statistics_object(story),
     }
 
 
@@ -64,7 +65,7 @@ def _hypothesis(result: HypothesisResult) -> dict[str, Any]:
             "expected": phase.expected,
             "violated_s": round(phase.violated_s, 3),
             "unknown_s": round(phase.unknown_s, 3),
-            "worst": _finite(phase.worst),
+            "worst": finite(phase.worst),
         }
         for name, phase in result.phases.items()
     }
@@ -73,17 +74,8 @@ def _hypothesis(result: HypothesisResult) -> dict[str, Any]:
 
 def _observation(story: Story, check: CheckPlan) -> dict[str, Any]:
     """Figures of all series of the check together, in each phase in which there were any."""
-    phases = {
-        phase: {
-            "n": found.n,
-            "min": _finite(found.min),
-            "p50": _finite(found.median),
-            "p95": _finite(found.p95),
-            "max": _finite(found.max),
-        }
-        for phase, found in distributions(check, story.samples, story.judgement.windows).items()
-    }
-    return {"name": check.name, "phases": phases}
+    found = distributions(check, story.samples, story.judgement.windows)
+    return {"name": check.name, "phases": distribution_object(found)}
 
 
 def _fault(fault: FaultResult) -> dict[str, Any]:
@@ -143,10 +135,3 @@ def _debt_cleared_at(story: Story) -> str | None:
 
 def _time(at: float | None) -> str | None:
     return None if at is None else rfc3339(at)
-
-
-def _finite(value: float | str | None) -> float | str | None:
-    """JSON has no infinity: it is named as Prometheus does."""
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

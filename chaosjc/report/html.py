@@ -8,6 +8,7 @@ from importlib import resources
 from chaosjc.journal.events import Entry
 from chaosjc.report import hypotheses, tables, words
 from chaosjc.report.canvas import DEFINITIONS, Canvas
+from chaosjc.report.effects import effects
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.observed import observations
 from chaosjc.report.overview import overview
@@ -31,6 +32,7 @@ def html(entries: Sequence[Entry]) -> str:
         _section("Promised and measured", promises(canvas, tracks), id="promises"),
         _section("Stalls as users saw them", waits(canvas), id="stalls"),
         _section("Observed", observations(canvas), id="observed"),
+        _section("Differences", effects(canvas), id="differences"),
         _section("Outages", tables.outages(story), id="outages"),
         _section("Recovery", hypotheses.recovery(canvas), id="recovery"),
         _section("Targets and faults", tables.targets(story), id="targets"),

@@ -57,7 +57,16 @@ def _hypothesis(canvas: Canvas, result: HypothesisResult, found: Track | None) -
     why = say_unknown(result) if result.held is None and canvas.story.closed else ""
     unsure = tag("p", why, class_="unsure") if why else None
     top = tag("div", head, claim(result.plan), unsure, drawing(canvas, found) if found else None, class_="top")
-    return tag("article", top, _phases(result), class_="hypothesis")
+    return tag("article", top, _phases(result), _budget(result), class_="hypothesis")
+
+
+def _budget(result: HypothesisResult) -> Markup:
+    """What was spent of what was tolerated, where either is anything."""
+    if not result.spent and not result.plan.tolerate:
+        return join()
+    said = f"Error budget: {words.seconds(result.spent)} spent of {words.seconds(result.plan.tolerate)}"
+    share = f" ({result.spent / result.plan.tolerate:.0%})" if result.plan.tolerate else ""
+    return tag("p", f"{said}{share}, from the first injection to recovery.", class_="muted note")
 
 
 def _state(canvas: Canvas, result: HypothesisResult) -> tuple[str, str]:

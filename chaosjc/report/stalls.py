@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chaosjc import names
+from chaosjc.journal.effects import LABEL
 from chaosjc.journal.events import CheckPlan
 from chaosjc.journal.timeline import Point
 from chaosjc.report import words
@@ -20,7 +21,6 @@ from chaosjc.report.story import Story, Track, track
 LATE = 1.0  # seconds after which a write is late: as the canary counts it
 ROUNDING = 0.001  # seconds
 CLOSE = 0.25  # seconds by which two gauges of one scrape may differ
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _age(point: Point) -> float:
 
 def labels_of(series: str) -> tuple[tuple[str, str], ...]:
     """The labels of a series' name."""
-    return tuple(sorted(_LABEL.findall(series)))
+    return tuple(sorted(LABEL.findall(series)))
 
 
 def _same(one: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:

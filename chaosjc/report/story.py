@@ -161,12 +161,7 @@ def promise(story: Story) -> Literal["kept", "late", "not seen"] | None:
 
 def budget(story: Story) -> tuple[float, float]:
     """Seconds of violation from the first injection to recovery, and how many were tolerated, of all hypotheses."""
-    spent = sum(
-        phase.violated_s
-        for result in story.judgement.hypotheses
-        for name, phase in result.phases.items()
-        if name in ("during", "recovering")
-    )
+    spent = sum(result.spent for result in story.judgement.hypotheses)
     return spent, sum(plan.tolerate for plan in story.planned.hypotheses)
 
 

@@ -1,8 +1,8 @@
-"""Finished runs, lists of runs and plans in a terminal, as rich renderables."""
+"""Finished runs and lists of runs in a terminal, as rich renderables; plans are those of `dryrun`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -10,16 +10,19 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from chaosjc.journal.events import PHASES, CheckPlan, Entry, HypothesisPlan, Planned, Refused, StepPlan
+from chaosjc.journal.effects import control
+from chaosjc.journal.events import PHASES, Entry, Planned
 from chaosjc.journal.measure import HypothesisResult, PhaseResult, distributions
+from chaosjc.journal.repeats import ENOUGH, Spread, Sum
 from chaosjc.journal.state import StepState, fold
 from chaosjc.report import words
+from chaosjc.report.effects import delta_words, never_varied, shift_words
+from chaosjc.report.figures import sums
 from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
 from chaosjc.report.plot import unit_of
 from chaosjc.report.stalls import LATE, Stall, lasted, stalls, watched
-from chaosjc.report.story import Story, command, promise, read
-from chaosjc.spec.scalars import format_duration
+from chaosjc.report.story import Story, budget, command, promise, read
 
 STYLES: dict[str, str] = {
     "PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT-STARTED": "bright_black", "ABORTED": "dark_orange3",
@@ -54,11 +57,12 @@ class Summary:
         """Fits 80 columns."""
         story = self._story
         return Safe(
-            Text.assemble(label(story.label), "  ", *_named(story.planned)),
+            Text.assemble(label(story.label), "  ", *named(story.planned)),
             Padding(Text(story.reason), (0, 0, 1, 0)),
             _hypotheses(story.judgement.hypotheses),
             Text(),
             *([_observations(story), Text()] if story.planned.observations else []),
+            *([groups, Text()] if (groups := _groups(story)) else []),
             _faults(story),
             Text(),
             _facts(self._pairs()),
@@ -73,8 +77,8 @@ class Summary:
         if watched(story):
             pairs.insert(0, ("stalls", _stalls(stalls(story))))
         if story.judgement.time_to_detect is not None:
-            detected = f"{words.seconds(story.judgement.time_to_detect)} after the first injection"
-            pairs.insert(0, ("violated", detected))
+            spent = [("budget", _budget(story))] if budget(story)[0] else []
+            pairs[:0] = [("violated", _violated(story)), *spent]
         pairs += [("journal", self._journal)] if self._journal else []
         pairs += [("report", self._report)] if self._report else []
         return [*pairs, ("next", self._next())]
@@ -93,58 +97,41 @@ def label(verdict: str) -> Text:
     return Text(f" {words.GLYPHS[verdict]} {verdict} ", style=f"bold reverse {STYLES[verdict]}")
 
 
-def run_list(runs: Iterable[Sequence[Entry]]) -> RenderableType:
-    """Two lines a run: what, when and how it ended, and why. Entries may come without their samples."""
+def run_list(runs: Iterable[Sequence[Entry]], dead: Collection[str] = ()) -> RenderableType:
+    """Two lines a run: what, when and how it ended, and why. Entries may come without their samples.
+
+    `dead` are runs that did not end, and whose process did.
+    """
     states = [state for state in (fold(entries) for entries in runs) if state is not None]
     width = max((len(state.run) for state in states), default=0)
     lines: list[RenderableType] = []
     for state in states:
         verdict = state.closed.verdict if state.closed else "RUNNING"
         started = f"{words.day(state.planned_at)[4:10]} {words.moment(state.planned_at, digits=0)}"
-        lines.append(Text.assemble(_sign(verdict), f"{state.run:<{width}}  {started}  ", *_named(state.planned)))
-        why = state.closed.reason if state.closed else "under way"
+        lines.append(Text.assemble(_sign(verdict), f"{state.run:<{width}}  {started}  ", *named(state.planned)))
+        unended = "its process died: `chaosjc recover` undoes what it left" if state.run in dead else "under way"
+        why = state.closed.reason if state.closed else unended
         lines.append(_below(f"{why} (a debt is open: chaosjc recover)" if state.closed and state.debts else why))
     return Safe(*lines) if lines else Text("no runs yet", style="bright_black")
 
 
 def suite_summary(runs: Iterable[tuple[Sequence[Entry], str]]) -> RenderableType:
-    """Several runs, each with the path of its report: verdict, experiment, recovery, why, report."""
+    """Several runs, each with the path of its report: verdict, experiment, recovery, why, report.
+
+    Then what those of each experiment that ran more than once sum up to.
+    """
+    told = [(read(entries), report) for entries, report in runs]
     lines: list[RenderableType] = []
-    for entries, report in runs:
-        story = read(entries)
+    for story, report in told:
         recovery = f"  recovery {_recovery(story)}" if promise(story) else ""
-        lines.append(Text.assemble(_sign(story.label), *_named(story.planned), (recovery, "bright_black")))
+        lines.append(Text.assemble(_sign(story.label), *named(story.planned), (recovery, "bright_black")))
         lines.append(_below(story.reason))
         lines += [_below(report, "cyan")] if report else []
         lines.append(Text())
+    for each in sums(story for story, _ in told):
+        if len(each.runs) > 1:
+            lines += [_summed(each), Text()]
     return Safe(*lines[:-1])
-
-
-def dry_run(
-    planned: Planned,
-    guards: Sequence[tuple[str, Refused | None]],
-    refused: Sequence[tuple[str, str]] = (),
-    storage: Sequence[tuple[str, str, bool]] = (),
-) -> RenderableType:
-    """The whole plan, and what each guard says of it.
-
-    `refused` are candidates (name, why) that were not chosen; `storage` what would become of each replica set and
-    volume (name, what, whether that is well).
-    """
-    first = next((answer for _, answer in guards if answer is not None), None)
-    style, said = ("red", f"would be refused: {first.reason}") if first else ("green", "would start")
-    return Safe(
-        Text.assemble((" DRY RUN ", "bold reverse blue"), "  ", *_named(planned)),
-        Padding(Text.assemble((said, style), f"; nothing was touched (seed {planned.seed})"), (0, 0, 1, 0)),
-        _targets(planned, refused),
-        Text(),
-        _steps(planned.steps),
-        Text(),
-        _claims(planned),
-        Text(),
-        *([_storage(storage), Text()] if storage else []),
-        _guards(guards),
-    )
 
 
 # ------------------------------------------------------------------ parts
@@ -154,7 +141,8 @@ def _sign(verdict: str) -> tuple[str, str]:
     return f"{words.GLYPHS[verdict]} {verdict:<{INDENT - 2}}", f"bold {STYLES[verdict]}"
 
 
-def _named(planned: Planned) -> tuple[tuple[str, str], tuple[str, str]]:
+def named(planned: Planned) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The experiment, and where, each with its style."""
     return (planned.experiment, "bold"), _where(planned)
 
 
@@ -168,7 +156,32 @@ def _recovery(story: Story) -> str:
     return f"{said}, {words.seconds(story.planned.recovery.within)} promised"
 
 
-def _table(*headings: str) -> Table:
+def _summed(found: Sum) -> RenderableType:
+    """`worker-vm-frozen on lab, 5 runs: 4 PASS, 1 FAIL`, and how the figures were spread."""
+    verdicts = [(f"{count} {verdict}", STYLES[verdict]) for verdict, count in found.verdicts.items()]
+    parts = [part for number, each in enumerate(verdicts) for part in (", " if number else ": ", each)]
+    where = f" on {found.site}" if found.site else ""
+    title = Text.assemble((found.experiment, "bold"), (where, "bright_black"), f", {len(found.runs)} runs", *parts)
+    kinds = {
+        "violated after": found.detect, "recovery": found.recover, "longest violation": found.longest,
+        "budget spent": found.spent,
+    }  # fmt: skip
+    table = columns("", "median", "least", "most", "runs", "median, 95 %")
+    for name, spread in kinds.items():
+        if spread:
+            figures = [words.seconds(value) for value in (spread.median, spread.min, spread.max)]
+            table.add_row(name, *figures, str(spread.n), _median(spread))
+    return Group(title, Padding(table, (0, 0, 0, 3))) if table.row_count else title
+
+
+def _median(spread: Spread) -> str:
+    if spread.low is None:
+        return f"needs {ENOUGH} runs"
+    return f"{words.seconds(spread.low)} to {words.seconds(spread.high)}"
+
+
+def columns(*headings: str) -> Table:
+    """A table without lines, whose cells fold where they do not fit."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bright_black")
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -180,7 +193,7 @@ def _where(planned: Planned) -> tuple[str, str]:
 
 
 def _hypotheses(results: Sequence[HypothesisResult]) -> Table:
-    table = _table("", "hypothesis", *PHASES, "worst")
+    table = columns("", "hypothesis", *PHASES, "worst")
     for result in results:
         sign = Text(words.STATE_GLYPHS[result.held], style=STATE_STYLES[result.held])
         if result.held is None and all(phase.held for phase in result.phases.values()):
@@ -207,12 +220,43 @@ def _worst(result: HypothesisResult) -> str:
 
 def _observations(story: Story) -> Table:
     """The greatest value of each observation in each phase, of all its series."""
-    table = _table("observed at most", *PHASES)
+    table = columns("observed at most", *PHASES)
     for check in story.planned.observations:
         found, unit = distributions(check, story.samples, story.judgement.windows), unit_of(check)
         most = [found[phase].max if phase in found else None for phase in PHASES]
         table.add_row(check.name, *(words.number(value, unit=unit if value is not None else "") for value in most))
     return table
+
+
+def _groups(story: Story) -> Table | None:
+    """Targets against others, where a check has both and they ever differed."""
+    table = columns("targets against others", "phase", "by the median", "Cliff's delta (95 %)")
+    for check in (*story.planned.hypotheses, *story.planned.observations):
+        found = control(check, story.planned, story.samples, story.judgement.windows)
+        few = Text("too few samples", style="bright_black")
+        if found and all(each.effect.few for each in found):
+            table.add_row(check.name, "all", few)
+        elif not never_varied(found):
+            name = iter((check.name,))
+            for each in found:
+                effect, style = each.effect, "bold" if each.effect.seen else ""
+                shift = few if effect.few else shift_words(effect.shift, unit_of(check))
+                table.add_row(next(name, ""), each.phase, shift, Text(delta_words(effect.delta), style=style))
+    return table if table.row_count else None
+
+
+def _violated(story: Story) -> str:
+    found = story.judgement
+    longest = f", for {words.seconds(found.longest_violation)} at the longest"
+    return f"{words.seconds(found.time_to_detect)} after the first injection{longest}"
+
+
+def _budget(story: Story) -> str:
+    """Of the hypothesis that spent most beyond what it tolerated; one did."""
+    spenders = [result for result in story.judgement.hypotheses if result.spent]
+    worst = max(spenders, key=lambda result: result.spent - result.plan.tolerate)
+    spent, tolerated = words.seconds(worst.spent), words.seconds(worst.plan.tolerate)
+    return f"{spent} of violation spent, {tolerated} tolerated: {worst.name}"
 
 
 def _stalls(found: Sequence[Stall]) -> str:
@@ -223,7 +267,7 @@ def _stalls(found: Sequence[Stall]) -> str:
 
 
 def _faults(story: Story) -> Table:
-    table = _table("", "fault", "injected", "undo", "verified", "outcome")
+    table = columns("", "fault", "injected", "undo", "verified", "outcome")
     for step in story.steps:
         good = step.settled or step.intent_at is None
         sign = Text("✓" if step.settled else words.NONE if good else "!", style="green" if step.settled else "magenta")
@@ -246,62 +290,4 @@ def _facts(pairs: Iterable[tuple[str, str]]) -> Table:
     table.add_column(overflow="fold")
     for name, value in pairs:
         table.add_row(name, Text(value, style="bold" if name == "next" else ""))
-    return table
-
-
-def _targets(planned: Planned, refused: Sequence[tuple[str, str]]) -> Table:
-    table = _table("target", "", "why")
-    chosen = {step.target.name: step.target for step in planned.steps}
-    for target in chosen.values():
-        table.add_row(Text(target.name, style="bold"), Text("chosen", style="yellow"), target.why or words.NONE)
-    for name in planned.others:
-        table.add_row(name, "left alone", "eligible, not drawn")
-    for name, why in refused:
-        table.add_row(name, Text("refused", style="red"), why)
-    users = f"{words.count(len(chosen), 'target')} of {len(chosen) + len(planned.others)} eligible"
-    table.add_row(Text("blast radius", style="bright_black"), "", users)
-    return table
-
-
-def _steps(steps: Sequence[StepPlan]) -> Table:
-    table = _table("step", "when", "inject", "undo")
-    for step in steps:
-        undo = f"irreversible: {step.irreversible}" if step.irreversible else step.undo
-        when = f"{words.offset(step.start)} for {words.seconds(step.duration)}"
-        table.add_row(step.id, when, f"{step.fault}: {step.inject}" if step.inject else step.fault, undo)
-    return table
-
-
-def _claims(planned: Planned) -> Table:
-    table = _table("check", "expect", "rules")
-    for plan in planned.hypotheses:
-        table.add_row(plan.name, Text(plan.expect), _rules(plan))
-    for observed in planned.observations:
-        table.add_row(observed.name, words.NONE, f"observed {_rules(observed)}")
-    for check in planned.recovery.until:
-        table.add_row(check.name, Text(check.expect), f"recovery, within {words.seconds(planned.recovery.within)}")
-    return table
-
-
-def _rules(check: CheckPlan) -> str:
-    """How a check is asked and judged, in a line."""
-    parts = [f"every {format_duration(check.every)}"]
-    if isinstance(check, HypothesisPlan):
-        parts += [f"{format_duration(check.tolerate)} tolerated"] if check.tolerate else []
-        parts += ["stops the run"] if check.stop else []
-    return ", ".join(parts)
-
-
-def _storage(storage: Sequence[tuple[str, str, bool]]) -> Table:
-    table = _table("storage", "", "with this run")
-    for name, what, well in storage:
-        table.add_row(name, Text("✓", style="green") if well else Text("✗", style="red"), what)
-    return table
-
-
-def _guards(guards: Sequence[tuple[str, Refused | None]]) -> Table:
-    table = _table("guard", "", "answer")
-    for name, answer in guards:
-        sign = Text("✗", style="red") if answer else Text("✓", style="green")
-        table.add_row(name, sign, f"{answer.code}: {answer.reason}" if answer else "agrees")
     return table

@@ -110,7 +110,7 @@ def _detail(event: Event, step: StepPlan | None) -> str:
         case Closed():
             said = f"{event.verdict}: {event.reason}"
         case Halted() | Resumed():
-            said = f"by {event.who}" + (f": {event.why}" if isinstance(event, Halted) else "")
+            said = f"by {event.who}" + (f": {event.why}" if event.why else "")
         case _:
             said = getattr(event, "why", "")
     return said

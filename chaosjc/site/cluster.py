@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from chaosjc.drivers.kubernetes_values import Owner
 
@@ -82,16 +83,35 @@ class ClusterView:
 
     def node_of(self, vm: str) -> Node | None:
         """The node that a VM is."""
-        return next((each for each in self.nodes if each.vm == vm), None)
+        return self._nodes.get(vm)
 
     def pods_on(self, vm: str) -> tuple[Pod, ...]:
         """Those that run on a VM."""
-        return tuple(each for each in self.pods if each.vm == vm)
+        return self._pods.get(vm, ())
+
+    def pod(self, uid: str) -> Pod | None:
+        """The pod with this UID."""
+        return self._by_uid.get(uid)
 
     @property
     def users(self) -> frozenset[str]:
         """People who have a server; no canaries."""
         return frozenset(each.real_user for each in self.pods if each.real_user)
+
+    @cached_property
+    def _nodes(self) -> Mapping[str, Node]:
+        return {each.vm: each for each in reversed(self.nodes)}  # of two, the first
+
+    @cached_property
+    def _pods(self) -> Mapping[str, tuple[Pod, ...]]:
+        found: dict[str, list[Pod]] = {}
+        for each in self.pods:
+            found.setdefault(each.vm, []).append(each)
+        return {vm: tuple(pods) for vm, pods in found.items()}
+
+    @cached_property
+    def _by_uid(self) -> Mapping[str, Pod]:
+        return {each.uid: each for each in self.pods}
 
 
 NOT_LOOKED_AT = ClusterView()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from chaosjc.checks import gluster
 from chaosjc.checks.gluster import Health
@@ -52,7 +53,25 @@ def _servers(site: SiteFile, cloud: Cloud) -> tuple[Server, ...]:
 def from_servers(site: SiteFile, servers: tuple[Server, ...]) -> Topology:
     """Pure. Of an adopted site, without those that fit none of its roles."""
     found = [each for each in servers if site.adopted is None or site.adopted.roles_of(each)]
-    return Topology(tuple(sorted((_vm(site, each) for each in found), key=lambda vm: (vm.name, vm.uuid))))
+    vms = sorted((_vm(site, each) for each in found), key=lambda vm: (vm.name, vm.uuid))
+    planes = [vm for vm in vms if site.kubernetes and vm.role == site.kubernetes.control_plane]
+    return Topology(tuple(replace(vm, essential=_essential(site, vm, alone=planes == [vm])) for vm in vms))
+
+
+def _essential(site: SiteFile, vm: Vm, *, alone: bool) -> str:
+    """Why it is never drawn; `alone` tells of the one control plane."""
+    served = (
+        urlsplit(site.controller).hostname or "",
+        *(_host(each) for each in site.monitoring.also.get("controller", ())),
+    )
+    if any(host and vm.called(host) for host in served):
+        return "the site's controller runs on it"
+    return "it is the only control plane" if alone else ""
+
+
+def _host(endpoint: str) -> str:
+    """Of HOST:PORT."""
+    return endpoint.rpartition(":")[0].strip("[]")
 
 
 def members(site: SiteFile, roles: Collection[str], vms: Collection[Vm]) -> tuple[str, ...]:

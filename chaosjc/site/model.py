@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from chaosjc.site.adopted import BASTION, MONITOR, Adopted, check_file
+from chaosjc.site.hub_secrets import refuse_clear
 from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Lbaas, Monitoring, Name, Policy, Storage
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
@@ -365,19 +366,19 @@ def parse(text: str, path: Path) -> SiteFile:
 
 def _valid(document: Document | None, problems: Problems) -> SiteFile:
     site = validate(document, SiteFile, problems) if document else None
+    policy = site.policy.read(document, problems) if document and site else None
+    if document and site:
+        refuse_clear(document, problems, passwords=site.environment not in PRIVATE)
     problems.check()
     assert site is not None  # noqa: S101 - what yields None has added a problem
-    return site
+    return site.model_copy(update={"policy": policy})
 
 
 def _beside(path: Path, site: SiteFile) -> SiteFile:
     """With its paths as they are seen from anywhere: a relative one begins at the file."""
     if site.adopted:
         return site.model_copy(update={"adopted": site.adopted.beside(path.parent)})
-    if not (site.hub and site.hub.chart):
-        return site
-    chart = str((path.parent / site.hub.chart).resolve())
-    return site.model_copy(update={"hub": site.hub.model_copy(update={"chart": chart})})
+    return site.model_copy(update={"hub": site.hub.beside(path.parent)}) if site.hub else site
 
 
 def _names(role_name: str, role: Role) -> tuple[str, ...]:

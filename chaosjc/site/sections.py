@@ -5,11 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from chaosjc.site.calendar import Calendar
+from chaosjc.site.hub_secrets import SecretSource, ValuePath
 from chaosjc.spec.model import Model
+from chaosjc.spec.problems import Problems
+from chaosjc.spec.reader import Document
 from chaosjc.spec.scalars import Duration
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -142,8 +147,9 @@ class HubCanary(Model):
 class Hub(Model):
     """JupyterHub by Helm. `chart` is a directory or an archive, found from the site file; by default chaosjc's own.
 
-    `values` go to the chart as they are, over what the site itself knows (homes, database, tokens). `homes` is the
-    volume of the users' homes; `port` the front door's NodePort on every worker.
+    `values` go to the chart as they are, over what the site itself knows (homes, database, tokens); `secrets` name
+    where others lie, by their way among the values. `homes` is the volume of the users' homes; `port` the front door's
+    NodePort on every worker.
     """
 
     namespace: Name = "jhub"
@@ -152,7 +158,22 @@ class Hub(Model):
     homes: Name = "homes"
     port: int = Field(30080, ge=30000, le=32767)
     values: dict[str, Any] = Field(default_factory=dict[str, Any])
+    secrets: dict[ValuePath, SecretSource] = Field(default_factory=dict[str, SecretSource])
     canary: HubCanary = HubCanary()
+
+    @field_validator("secrets")
+    @classmethod
+    def _apart(cls, secrets: dict[str, SecretSource]) -> dict[str, SecretSource]:
+        for path in secrets:
+            if within := next((each for each in secrets if path.startswith(f"{each}.")), ""):
+                raise ValueError(f"{path} is within {within}, which is a secret itself")
+        return secrets
+
+    def beside(self, directory: Path) -> Hub:
+        """With its paths as they are seen from anywhere: a relative one begins at the site file."""
+        chart = str((directory / self.chart).resolve()) if self.chart else ""
+        secrets = {path: each.beside(directory) for path, each in self.secrets.items()}
+        return self.model_copy(update={"chart": chart, "secrets": secrets})
 
 
 FRONT = "front"
@@ -241,3 +262,11 @@ class Policy(Model):
     protected: tuple[str, ...] = ()
     users: Annotated[int, Field(ge=0)] = 0
     """How many people, besides canaries, a run may take the servers from, or cut off from them."""
+    calendar: Calendar | None = None
+    """When a run may begin, by hand or by schedule; without one, whenever anybody likes."""
+
+    def read(self, document: Document, problems: Problems) -> Policy:
+        """With what its calendar refers to at hand; what is wrong with that is added, at its place in the file."""
+        if self.calendar is None:
+            return self
+        return self.model_copy(update={"calendar": self.calendar.read(document, ("policy", "calendar"), problems)})

@@ -76,6 +76,11 @@ class SiteState:
         return self.root / "secrets.json"
 
     @property
+    def hub_secrets(self) -> Path:
+        """Those of the hub's values that lie in variables, as they were when it was last deployed."""
+        return self.root / "hub-secrets.json"
+
+    @property
     def sockets(self) -> Path:
         """A private directory for ssh's shared connections, whose path is short enough for a socket."""
         return self._sockets(LONGEST_SOCKET_DIRECTORY)

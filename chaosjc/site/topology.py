@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from chaosjc.site.cluster import NOT_LOOKED_AT, ClusterView
 
@@ -17,7 +18,7 @@ def is_called(host: str, name: str, addresses: Collection[str]) -> bool:
 class Vm:
     """A server of the site; `status` as Nova writes it, `opted_in` and `protected` by the policy.
 
-    `also` are its addresses besides the first.
+    `also` are its addresses besides the first. `essential` is why it is broken only by name; empty where it is not.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Vm:
     protected: bool
     status: str
     also: tuple[str, ...] = ()
+    essential: str = ""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -128,7 +130,11 @@ class Front:
 
     def member(self, vm: str) -> FrontMember | None:
         """The member that is this VM."""
-        return next((each for each in self.members if each.vm == vm), None)
+        return self._members.get(vm)
+
+    @cached_property
+    def _members(self) -> Mapping[str, FrontMember]:
+        return {each.vm: each for each in reversed(self.members)}  # of two, the first
 
 
 NO_FRONT = Front()
@@ -153,7 +159,7 @@ class Topology:
 
     def named(self, name: str) -> Vm | None:
         """The VM that bears this name now."""
-        return next((vm for vm in self.vms if vm.name == name), None)
+        return self._named.get(name)
 
     def of_role(self, role: str) -> tuple[Vm, ...]:
         """All VMs of a role."""
@@ -165,7 +171,21 @@ class Topology:
 
     def bricks_on(self, vm: str) -> tuple[Brick, ...]:
         """The bricks that a VM carries, of all volumes."""
-        return tuple(brick for volume in self.volumes or () for brick in volume.bricks if brick.vm == vm)
+        return self._bricks.get(vm, ())
+
+    # A plan asks for each of thousands of targets: what it asks by is looked up, not searched.
+
+    @cached_property
+    def _named(self) -> Mapping[str, Vm]:
+        return {vm.name: vm for vm in reversed(self.vms)}  # of two, the first
+
+    @cached_property
+    def _bricks(self) -> Mapping[str, tuple[Brick, ...]]:
+        found: dict[str, list[Brick]] = {}
+        for volume in self.volumes or ():
+            for brick in volume.bricks:
+                found.setdefault(brick.vm, []).append(brick)
+        return {vm: tuple(bricks) for vm, bricks in found.items()}
 
 
 EMPTY = Topology(())

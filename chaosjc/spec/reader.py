@@ -7,9 +7,11 @@ refused: anchors and aliases, tags, duplicate keys, several documents, deep nest
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import math
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +46,14 @@ _PREFIXED = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NAN = (".nan", ".NaN", ".NAN")
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+)
 
 _FORBIDDEN_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -88,8 +98,11 @@ class Document:
 
 
 def files_of(path: Path) -> list[Path]:
-    """A file as it is named; a directory stands for its YAML files, sorted."""
-    return sorted(each for each in path.iterdir() if each.suffix in SUFFIXES) if path.is_dir() else [path]
+    """A file as it is named; a directory stands for its YAML files, sorted. Why one cannot be listed `load` tells."""
+    try:
+        return sorted(each for each in path.iterdir() if each.suffix in SUFFIXES) if path.is_dir() else [path]
+    except OSError:
+        return [path]
 
 
 def load(path: Path, problems: Problems) -> Document | None:
@@ -135,6 +148,9 @@ def scalar(text: str) -> object:
 
 def _read(path: Path, problems: Problems) -> bytes | None:
     try:
+        if what := _no_file(path):
+            problems.add(Problem(str(path), 0, 0, "", f"cannot be read: it is {what}, not a file"))
+            return None
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -146,12 +162,21 @@ def _read(path: Path, problems: Problems) -> bytes | None:
     return content
 
 
+def _no_file(path: Path) -> str:
+    """What it is instead of a file: opening a pipe waits for a writer, and a journal could not name it again."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        next(path.iterdir(), None)  # one that may not be listed says so
+    return "" if stat.S_ISREG(mode) else next((what for is_one, what in _KINDS if is_one(mode)), "something else")
+
+
 def _decode(content: bytes, path: str, problems: Problems) -> str | None:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", "replace")
-        message = f"not UTF-8 text: byte 0x{content[error.start]:02x}"
+        advice = " (it looks like UTF-16: save it as UTF-8)" if content.startswith(_UTF16) else ""
+        message = f"not UTF-8 text: byte 0x{content[error.start]:02x}{advice}"
         problems.add(Problem(path, *_place_of(before, len(before)), "", message))
         return None
 

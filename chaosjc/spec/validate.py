@@ -46,6 +46,8 @@ _BEYOND = {
     "string_too_long": "{max_length} or fewer characters",
     "string_pattern_mismatch": "text that matches {pattern}",
 }
+# Booleans in YAML 1.1 alone: what Ansible and older tools taught people to write.
+_YAML_1_1: Mapping[str, str] = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _CHOICES = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -178,6 +180,8 @@ def _wrong_kind(expected: list[str], found: object) -> str:
         advice = " (quote it)"
     elif "a list" in expected and isinstance(found, str):
         advice = f" (write [{quote(found)}])"
+    elif "true or false" in expected and isinstance(found, str) and found.lower() in _YAML_1_1:
+        advice = f" (write {_YAML_1_1[found.lower()]})"
     *most, last = (kind for kind in expected if kind != "a whole number" or "a number" not in expected)
     listed = f"{', '.join(most)} or {last}" if most else last
     return f"expected {listed}, found {describe(found)}{advice}"

@@ -24,6 +24,11 @@ class CloudContract:
     def name(self) -> str:
         return f"contract-{uuid.uuid4().hex[:8]}"
 
+    def test_its_credentials_are_good_for_acting(self, cloud: Cloud) -> None:
+        found = cloud.access()
+        assert found.roles
+        assert found.lacks([("POST", "/servers/1/action")]) == ()
+
     @pytest.fixture
     def group(self, cloud: Cloud, name: str) -> Iterator[Group]:
         made = cloud.create_group(name, "contract")

@@ -15,7 +15,7 @@ import pytest
 
 from chaosjc.drivers.kubernetes import MERGE, Cluster
 from chaosjc.drivers.kubernetes_api import Blocked, Conflict, NotFound, Request
-from chaosjc.drivers.kubernetes_values import Node, Pod, Workload
+from chaosjc.drivers.kubernetes_values import Node, Pod, Right, Workload
 
 Json = dict[str, Any]
 NOBODY = "chaosjc-contract"
@@ -88,6 +88,15 @@ class ClusterContract:
         cluster.apply([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"a": "b"}}}])
         yield cluster.node(name)
         cluster.delete_node(name)
+
+    def test_its_user_s_rights_can_be_asked_for(self, cluster: Cluster) -> None:
+        """An administrator has them all."""
+        rights = (
+            Right("patch", "nodes"),
+            Right("create", "pods/eviction"),
+            Right("patch", "deployments.apps", "default"),
+        )
+        assert [cluster.may(each) for each in rights] == [True] * 3
 
     def test_a_pod_is_read_as_its_deployment_made_it(self, cluster: Cluster, hub: Workload, pod: Pod) -> None:
         assert (pod.phase, pod.ready, pod.deleting, pod.node, pod.static) == ("Pending", False, False, "", False)

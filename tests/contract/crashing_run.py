@@ -1,7 +1,7 @@
-"""A real run that kills itself with SIGKILL at one exact point: `EXPERIMENT STATE POINT [watchdog] [site=FILE]`.
+"""A real run that kills itself with SIGKILL: `EXPERIMENT STATE POINT [watchdog] [watchdog=POINT] [site=FILE]`.
 
-POINT is `EVENT:before` or `EVENT:after`: the moment just before, or just after, the run's own process makes that event
-durable; or `inject:SECONDS`, so long after the inject began. With `watchdog` the run's watchdog is killed first.
+POINT is one of `dying`, or `inject:SECONDS`: so long after the first inject began. With `watchdog` the run's watchdog
+is killed first; `watchdog=POINT` says where it dies by itself, in the middle of what it does.
 """
 
 from __future__ import annotations
@@ -9,63 +9,64 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess  # noqa: TID251 - the shape of what it hands on
 import sys
-import threading
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from chaosjc.drivers import command
 from chaosjc.engine import experiment as files
 from chaosjc.engine import session as sessions
 from chaosjc.engine.watchdog import Watchdog
 from chaosjc.faults.fault import Fault
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
-from chaosjc.journal.events import Entry, Event, StepPlan
-from chaosjc.journal.store import Store
+from chaosjc.journal.events import StepPlan
 from chaosjc.site import model
+from tests.contract import dying
 
 WATCHDOGS: list[Watchdog] = []
+SUCCESSOR = "chaosjc.engine.watchdog"
 
 
-def die(with_watchdog: bool) -> None:
-    if with_watchdog:
-        for each in WATCHDOGS:
-            os.kill(each._process.pid, signal.SIGKILL)
-            each._process.wait()
-    os.kill(os.getpid(), signal.SIGKILL)
+def die_with_watchdog() -> None:
+    for each in WATCHDOGS:
+        os.kill(each._process.pid, signal.SIGKILL)
+        each._process.wait()
+    dying.die()
 
 
-def die_at_event(point: str, with_watchdog: bool) -> None:
-    name, _, when = point.partition(":")
-    append_all = Store.append_all
-
-    def dying(self: Store, events: list[Event], run: str = "") -> list[Entry]:
-        hit = any(event.type == name for event in events)
-        if hit and when == "before":
-            die(with_watchdog)
-        entries = append_all(self, events, run)
-        if hit:
-            die(with_watchdog)
-        return entries
-
-    Store.append_all = dying  # type: ignore[method-assign]
-
-
-def die_during_inject(seconds: float, with_watchdog: bool) -> None:
-    def dying(fault: Fault) -> Fault:
+def die_during_inject(seconds: float, die: dying.Die) -> None:
+    def fatal(fault: Fault) -> Fault:
         def inject(step: StepPlan, world: World) -> None:
-            threading.Thread(target=lambda: (time.sleep(seconds), die(with_watchdog)), daemon=True).start()
+            dying.kill_after_in_thread(seconds, die)
             fault.inject(step, world)
 
         return dataclasses.replace(fault, inject=inject)
 
-    FAULTS.update({name: dying(fault) for name, fault in FAULTS.items()})
+    FAULTS.update({name: fatal(fault) for name, fault in FAULTS.items()})
+
+
+def let_watchdog_die(point: str) -> None:
+    """The first one; a run that lives on starts another, which lives."""
+    spawn = command.spawn
+    points = [point]
+
+    def fatal(argv: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+        words = list(argv)
+        if SUCCESSOR in words and points:
+            words[1:3] = ["-m", "tests.contract.dying", "watchdog", points.pop()]
+        return spawn(words, **options)
+
+    command.spawn = fatal  # type: ignore[assignment]
 
 
 def main(experiment: str, state: str, point: str, *more: str) -> None:
-    with_watchdog = "watchdog" in more
+    options = dict(word.split("=", 1) for word in more if "=" in word)
+    die = die_with_watchdog if "watchdog" in more else dying.die
     loaded = files.load([Path(experiment)])
-    site = next((word.removeprefix("site=") for word in more if word.startswith("site=")), "")
+    site = options.get("site", "")
     file = model.load(Path(site)) if site else None
     wishes = sessions.Wishes(Path(state) / "journal.db", file, site, state if site else "")
 
@@ -74,10 +75,12 @@ def main(experiment: str, state: str, point: str, *more: str) -> None:
         return WATCHDOGS[-1]
 
     sessions.Watchdog = remembered  # type: ignore[misc, assignment]
+    if "watchdog" in options:
+        let_watchdog_die(options["watchdog"])
     if point.startswith("inject:"):
-        die_during_inject(float(point.partition(":")[2]), with_watchdog)
-    elif point != "never":
-        die_at_event(point, with_watchdog)
+        die_during_inject(float(point.partition(":")[2]), die)
+    else:
+        dying.die_at(point, die)
     with sessions.open_session(wishes, loaded, print) as session:
         session.run(session.plan(loaded[0], 1), lambda _: None).execute()
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from chaosjc import __version__
 from chaosjc.cli.files import experiment_files, parse_settings
 from chaosjc.cli.main import VERBS
 from chaosjc.drivers import command
 from chaosjc.drivers.command import Completed
+from chaosjc.engine.locks import Locks, run_lock
 from chaosjc.errors import UsageError
 from chaosjc.journal.store import Store
+from tests.unit.report import journals
 
 ROOT = Path(__file__).parents[2]
 GOOD = """\
@@ -111,17 +114,32 @@ class TestExitCodes:
         assert chaosjc(tmp_path, "resume").returncode == 0
         assert chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run").returncode == 0
 
+    def test_a_dry_run_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        (tmp_path / "good.yaml").write_text(GOOD)
+        state = tmp_path / "state"
+        done = chaosjc(state, "run", str(tmp_path / "good.yaml"), "--dry-run", "--json", "--state", str(tmp_path / "s"))
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["would_start"], told["guards"]["halted"]) == (0, True, None)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["good.yaml"]
+
     def test_a_halt_holds_for_a_site_that_no_run_has_touched_yet(self, tmp_path: Path) -> None:
         (tmp_path / "site" / "new").mkdir(parents=True)
         assert "site/new" in chaosjc(tmp_path, "halt", "--reason", "exam").stdout
         with Store(tmp_path / "site" / "new" / "journal.db") as store:
             assert store.halted()
 
+    def test_halt_and_resume_are_objects_too(self, tmp_path: Path) -> None:
+        halted = json.loads(chaosjc(tmp_path, "halt", "--reason", "exam", "--json").stdout)
+        assert halted == {"halted": [f"{tmp_path}/local"]}
+        (resumed,) = json.loads(chaosjc(tmp_path, "resume", "--json").stdout)["resumed"]
+        assert (resumed["state"], resumed["why"]) == (f"{tmp_path}/local", "exam")
+        assert json.loads(chaosjc(tmp_path, "resume", "--json").stdout) == {"resumed": []}
+
     def test_a_halt_reaches_a_state_directory_that_only_a_run_has_named(self, tmp_path: Path) -> None:
         (tmp_path / "good.yaml").write_text(GOOD)
         elsewhere = tmp_path / "srv"
         for _ in range(2):
-            chaosjc(tmp_path / "state", "run", str(tmp_path / "good.yaml"), "--dry-run", "--state", str(elsewhere))
+            chaosjc(tmp_path / "state", "run", str(tmp_path / "good.yaml"), "--state", str(elsewhere))
         done = chaosjc(tmp_path / "state", "halt", "--reason", "exam")
         assert done.stdout.splitlines().count(f"halted: {elsewhere}") == 1
 
@@ -161,6 +179,40 @@ class TestExitCodes:
         done = chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"))
         assert done.returncode == 70, "1 would say FAIL, and nothing was measured"
         assert "journal" in done.stderr and "Nothing was injected" in done.stderr
+
+
+class TestFirstSteps:
+    """What somebody meets who has just installed it."""
+
+    def test_which_version(self, tmp_path: Path) -> None:
+        done = chaosjc(tmp_path, "--version")
+        assert (done.returncode, done.stdout) == (0, f"chaosjc {__version__}\n")
+
+    def test_a_mistyped_command(self, tmp_path: Path) -> None:
+        done = chaosjc(tmp_path, "chek")
+        assert done.returncode == 2 and 'did you mean "check"?' in done.stderr
+
+    def test_a_verb_offers_no_completion_of_its_own(self, tmp_path: Path) -> None:
+        assert "completion" not in chaosjc(tmp_path, "check", "--help").stdout
+
+    @pytest.mark.parametrize("words", [("run",), ("chek",), ("schedule", "preview"), ("run", "x", "--seed", "y")])
+    def test_a_mistake_in_the_arguments_is_an_object_too(self, tmp_path: Path, words: tuple[str, ...]) -> None:
+        done = chaosjc(tmp_path, *words, "--json")
+        assert done.returncode == 2 and len(json.loads(done.stdout)["errors"]) == 1
+
+    def test_resuming_what_was_not_halted_is_said(self, tmp_path: Path) -> None:
+        assert chaosjc(tmp_path, "resume").stdout == "nothing was halted\n"
+
+    def test_a_run_whose_process_died_is_not_under_way(self, tmp_path: Path) -> None:
+        journal = tmp_path / "local" / "journal.db"
+        with Store(journal) as store:
+            for run in ("dead", "living"):
+                store.append(journals.planned(), run)
+        with Locks(journal).held(run_lock("living")):
+            listed = chaosjc(tmp_path, "runs", "list").stdout
+        dead, _, living = listed.partition("living")
+        assert "its process died" in dead and "under way" not in dead
+        assert "under way" in living and "its process died" not in living
 
 
 class TestFiles:

@@ -11,14 +11,14 @@ from typing import Any
 from chaosjc.drivers import helm
 from chaosjc.drivers.helm import Helm
 from chaosjc.errors import ChaosJCError, RemoteError, StageError
-from chaosjc.site import discover, endpoints, hub_values, secrets
+from chaosjc.site import discover, endpoints, hub_secrets, hub_values, secrets
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context
 from chaosjc.site.model import MONITOR, SiteFile
 from chaosjc.site.roles import canary, database, scrapes
 from chaosjc.site.sections import Hub as HubSection
 from chaosjc.site.stages import tokens
-from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, run_on
+from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, ports, run_on
 
 STAGE = "hub"
 ASK, DEPLOY = 30.0, 300.0  # seconds for one question, and for the hub to be ready
@@ -73,12 +73,14 @@ class Hub(Stage[HubFacts]):
     def facts(self, context: Context, *, patient: bool) -> HubFacts:
         """Ask the database, a worker, and the cluster."""
         hub, known = context.site.hub, secrets.load(context.state.secrets)
-        if hub is None or known is None or context.only is not None or not context.state.kubeconfig.exists():
+        if hub is None or context.only is not None:
             return HubFacts()
-        ports = discover.ports(context.site, context.cloud)
-        values = hub_values.values(context.site, hub, known, discover.addresses(context.site, ports))
+        private = hub_secrets.read(hub.secrets, context.state.hub_secrets)  # a missing one is said before all else
+        if known is None or not context.state.kubeconfig.exists():
+            return HubFacts()
+        values = hub_values.values(context.site, hub, known, discover.addresses(context.site, ports(context)))
         try:
-            return self._ask(context, hub, known, values)
+            return self._ask(context, hub, known, hub_values.merged(values, private))
         except RemoteError:
             if patient:
                 raise
@@ -116,6 +118,7 @@ class Hub(Stage[HubFacts]):
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
         if "release" in kinds:
+            hub_secrets.keep(hub.secrets, context.state.hub_secrets)
             if facts.revision:
                 _take_over(context, hub, facts.values)
             self._deploy(context, hub, facts.values)
@@ -135,7 +138,8 @@ class Hub(Stage[HubFacts]):
         except ChaosJCError as error:
             hint = f"ssh -F {context.state.ssh_config} {context.site.control_plane} sudo {' '.join(KUBECTL)} "
             hint += f"--namespace {hub.namespace} get pods,events"
-            raise StageError(f"{STAGE}: {error.message}", hint=hint) from error
+            private = hub_secrets.read(hub.secrets, context.state.hub_secrets)
+            raise StageError(f"{STAGE}: {hub_secrets.hidden(error.message, private)}", hint=hint) from error
 
 
 @contextlib.contextmanager

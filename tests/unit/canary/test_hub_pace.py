@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chaosjc.canary.hub_http import Failure, Throttled
-from chaosjc.canary.hub_pace import LAG, Pace, measured
+from chaosjc.canary.hub_pace import LAG, Pace, glimpsed, measured
 from chaosjc.canary.hub_tally import Tally
 
 
@@ -125,3 +125,37 @@ def test_what_was_seen_long_ago_says_nothing_of_now() -> None:
     tally = Tally(2, 10)
     tally.good(100.0, 100.1)
     assert (tally.up(105.0), tally.up(110.2)) == (True, None)
+
+
+@pytest.mark.parametrize(("work", "outages"), [(well, 0), (badly, 1)])
+def test_a_look_tells_of_outages_and_counts_as_nothing_else(work: Callable[[], Awaitable[str]], outages: int) -> None:
+    tally = Tally(2, 10)
+    asyncio.run(glimpsed(tally, Pace(), time.monotonic(), work()))
+    assert tally.outages.count() == outages
+    assert (tally.successes, sum(tally.failures.values()), tally.up(time.monotonic())) == (0, 0, None)
+    assert tally.oldest(time.monotonic()) == 0
+
+
+def test_a_look_may_end_an_outage() -> None:
+    tally = Tally(2, 10)
+    tally.bad(100.0, 100.01, "refused")
+    tally.glimpse(100.03, 100.04, well=True)
+    assert tally.outages.seconds(101.0) == pytest.approx(0.04)
+
+
+def test_a_look_that_is_throttled_says_until_when() -> None:
+    tally = Tally(2, 10)
+    asyncio.run(glimpsed(tally, Pace(), time.monotonic(), throttled()))
+    assert (tally.throttled, tally.outages.count()) == (0, 0)
+    assert tally.paused - time.monotonic() == pytest.approx(7, abs=1)
+
+
+def test_a_look_says_nothing_while_it_stood_still() -> None:
+    clock = Hands()
+    clock.now = time.monotonic() - 60
+    stalled = Pace(clock)
+    clock.now += 70
+    stalled.beat()
+    tally = Tally(2, 10)
+    asyncio.run(glimpsed(tally, stalled, time.monotonic(), badly()))
+    assert tally.outages.count() == 0

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+import time
+from typing import cast
+
+import aiohttp
 import pytest
 
+from chaosjc.canary.hub_config import Config
+from chaosjc.canary.hub_figures import Figures, figures_of
 from chaosjc.canary.hub_http import Failure
-from chaosjc.canary.hub_probe import form
+from chaosjc.canary.hub_pace import Pace
+from chaosjc.canary.hub_probe import LONG, LOOKS, Probes, form
 
 PAGE = """
 <form action="/search"><input type="text" name="q"></form>
@@ -28,3 +36,38 @@ def test_a_page_without_one_is_a_failure(page: str) -> None:
     with pytest.raises(Failure) as failure:
         form(page)
     assert failure.value.reason == "wrong"
+
+
+CONFIG = Config({"w1": "http://w1", "lb": "http://lb"}, "/token", 9815, front="lb")
+
+
+def asked(entry: str, *, waiting: float = 0.0) -> tuple[int, Figures]:
+    """How often one rung was asked for one probe that fell due; another answer is awaited for so long."""
+    figures = figures_of(CONFIG, Pace(), time.monotonic())
+    probes = Probes(cast("aiohttp.ClientSession", None), CONFIG, "t", figures)
+    count = 0
+
+    async def attempt() -> None:
+        nonlocal count
+        count += 1
+
+    async def run() -> None:
+        due = time.monotonic() - CONFIG.every.probe  # all of it has fallen due: nothing is waited for
+        if waiting:
+            figures.rungs["hub", entry].begin(time.monotonic() - waiting)
+        async with asyncio.TaskGroup() as tasks:
+            probes._due(tasks, {("hub", entry): attempt}, due)
+
+    asyncio.run(run())
+    return count, figures
+
+
+def test_at_the_front_there_are_looks_between_two_probes() -> None:
+    count, figures = asked("lb")
+    assert (count, figures.rungs["hub", "lb"].successes) == (LOOKS, 1)
+    count, figures = asked("w1")
+    assert (count, figures.rungs["hub", "w1"].successes) == (1, 1)
+
+
+def test_who_is_short_of_breath_is_not_looked_at_more_often() -> None:
+    assert asked("lb", waiting=LONG + 0.05)[0] == 1

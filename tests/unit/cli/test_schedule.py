@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from chaosjc.cli import check, schedule
@@ -51,6 +52,40 @@ def test_for_people_times_are_those_of_the_place() -> None:
     shown = invoked("preview", LAB, "--from", "2026-12-01", "--to", "2026-12-01").stdout
     assert "Tue 2026-12-01 09:30:00 CET" in shown
     assert "nothing falls due" in invoked("preview", LAB, "--from", "2026-12-25", "--to", "2026-12-26").stdout
+
+
+def test_a_preview_leaves_out_what_the_site_s_policy_forbids(tmp_path: Path) -> None:
+    raw = yaml.safe_load((ROOT / "sites" / "lab.yaml").read_text())
+    exam = "BEGIN:VEVENT\nUID:1\nSUMMARY:Algebra\nDTSTART;VALUE=DATE:20261207\nEND:VEVENT\n"
+    (tmp_path / "exams.ics").write_text(f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{exam}END:VCALENDAR\n")
+    never = [{"holidays": "FR-57"}, {"why": "exams", "ics": "exams.ics"}, {"days": ["wed"], "hours": "09:00-10:00"}]
+    raw["policy"]["calendar"] = {"timezone": "Europe/Paris", "never": never}
+    (tmp_path / "site.yaml").write_text(json.dumps(raw))
+    path = schedule_file(tmp_path)
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"site": "site.yaml", "calendar": {"timezone": "Europe/Paris"}})
+    )
+    words = ("preview", path, "--from", "2026-12-06", "--to", "2026-12-10", "--json")
+    assert [each["at"][:10] for each in json.loads(invoked(*words).stdout)] == [
+        "2026-12-06",
+        "2026-12-08",
+        "2026-12-10",
+    ]
+    words = ("preview", path, "--from", "2026-12-24", "--to", "2026-12-27", "--json")
+    assert [each["at"][:10] for each in json.loads(invoked(*words).stdout)] == ["2026-12-24", "2026-12-27"]
+    assert [each["at"][:10] for each in json.loads(invoked("list", path, "--json").stdout)] != []
+
+
+def test_what_a_calendar_refers_to_is_checked_with_the_files(tmp_path: Path) -> None:
+    path = schedule_file(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"calendar": {"never": [{"ics": "none.ics"}]}}))
+    with pytest.raises(SpecError, match=r"none\.ics: No such file"):
+        CliRunner().invoke(check.app, [str(path)], catch_exceptions=False)
+    raw = yaml.safe_load((ROOT / "sites" / "lab.yaml").read_text())
+    raw["policy"]["calendar"] = {"only": [{"holidays": "FR-75"}]}
+    (tmp_path / "site.yaml").write_text(json.dumps(raw))
+    with pytest.raises(SpecError, match=r"policy\.calendar\.only\[0\]\.holidays: FR has no subdivision"):
+        CliRunner().invoke(check.app, [str(tmp_path / "site.yaml")], catch_exceptions=False)
 
 
 def test_the_list_has_each_entry_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from chaosjc.controller.model import Schedule
+from chaosjc.site.calendar import Calendar
 
 WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
 
@@ -16,6 +17,11 @@ def schedule(*entries: dict[str, Any], seed: int = 1, **calendar: Any) -> Schedu
     named = [{"name": f"e{number}", "experiments": ["x.yaml"]} | each for number, each in enumerate(entries)]
     raw = {"apiVersion": "chaosjc/v1", "kind": "Schedule", "name": "s", "seed": seed}
     return Schedule.model_validate_json(json.dumps({**raw, "calendar": calendar, "entries": named}))
+
+
+def policy(**calendar: Any) -> Calendar:
+    """The calendar of a site."""
+    return Calendar.model_validate_json(json.dumps(calendar))
 
 
 def utc(text: str) -> datetime.datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from chaosjc.controller.exporter import Exporter
 from chaosjc.controller.model import Loaded
 from chaosjc.errors import JournalError
 from chaosjc.journal.store import Store
-from tests.unit.controller.schedules import schedule, utc
+from chaosjc.site.sections import Policy
+from tests.unit.controller.schedules import policy, schedule, utc
 from tests.unit.fakes import FakeClock
 from tests.unit.report import journals
+from tests.unit.site.fakes import lab_site
 
 NOON = utc("2026-12-01T12:00")
 
@@ -71,6 +74,16 @@ def test_what_is_due_runs_with_its_own_seed_and_variables(world: World) -> None:
     assert started.startswith("run dir/x.yaml --site dir/site.yaml --seed ")
     assert started.endswith(" --set volume=homes --set strict=true --set limit=3 --json")
     assert world.outcomes == ["begun", "ended"]
+
+
+def test_what_the_site_s_calendar_forbids_is_not_due(world: World) -> None:
+    due = world.due()
+    site = lab_site(policy=Policy(calendar=policy(never=[{"why": "exams", "dates": [f"{NOON:%Y-%m-%d}"]}])))
+    closed = Due(dataclasses.replace(due.loaded, site=site), due.entry)
+    assert world.controller.fire(closed) is None
+    assert world.children.started == []
+    coming = world.controller.next(closed)
+    assert coming is not None and coming.at.date() == NOON.date() + datetime.timedelta(days=1)
 
 
 def test_nothing_is_due_between(world: World) -> None:

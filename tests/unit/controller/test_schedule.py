@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosjc.controller.calendar import DAYS
 from chaosjc.controller.model import Often
 from chaosjc.controller.schedule import BEGINNING, firings, next_firing, of_entry, probability
-from tests.unit.controller.schedules import WORKDAYS, schedule, utc
+from chaosjc.site.calendar import DAYS
+from tests.unit.controller.schedules import WORKDAYS, policy, schedule, utc
 
 DAY = datetime.timedelta(days=1)
 ZONES = ["UTC", "Europe/Zurich", "America/New_York", "Pacific/Auckland", "Asia/Kolkata", "Australia/Lord_Howe"]
@@ -110,6 +110,50 @@ def test_what_falls_on_a_holiday_or_after_hours_does_not_happen() -> None:
     one = schedule({"cron": "0 9,17 * * *"}, days=WORKDAYS, hours="09:00-17:00", closed=["2026-12-24..2026-12-26"])
     found = [each.at for each in firings(one, utc("2026-12-23"), utc("2026-12-29"))]
     assert found == [utc("2026-12-23T09:00"), utc("2026-12-28T09:00")]
+
+
+policies = st.fixed_dictionaries(
+    {"timezone": st.sampled_from(ZONES)},
+    optional={
+        "only": st.just([{"days": WORKDAYS, "hours": "02:15-12:00"}, {"dates": ["2027-03-20..2027-04-05"]}]),
+        "never": st.just([{"days": ["tue"], "hours": "10:00-11:30"}, {"dates": ["2026-12-01..2027-01-03"]}]),
+    },
+)
+
+
+@given(entries, calendars, policies, starts)
+def test_what_the_site_s_policy_forbids_does_not_fall_due(
+    entry: dict[str, Any], calendar: dict[str, Any], said: dict[str, Any], start: datetime.datetime
+) -> None:
+    one, allowed = schedule(entry, **calendar), policy(**said)
+    found = firings(one, start, start + 10 * DAY, allowed)
+    assert all(one.calendar.open(each.at) and allowed.open(each.at) for each in found)
+    first = next_firing(one, one.entries[0], start, allowed)
+    later = [each for each in found if each.at > start]
+    assert first == later[0] if later else first is None or first.at >= start + 10 * DAY
+
+
+def test_a_random_day_is_drawn_of_those_that_both_allow() -> None:
+    """With a mean of one working day it fires on each, and at no other time than both have."""
+    one = schedule({"mtbf": {"mean": 1}}, days=WORKDAYS, hours="09:00-16:00")
+    allowed = policy(only=[{"days": ["tue", "sat"]}, {"days": ["thu"], "hours": "15:00-20:00"}])
+    found = [each.at for each in firings(one, utc("2026-12-07"), utc("2026-12-14"), allowed)]
+    assert [f"{each:%a}" for each in found] == ["Tue", "Thu"]
+    assert found[1].hour == 15
+
+
+def test_a_random_second_may_be_before_or_after_what_is_forbidden() -> None:
+    one = schedule({"mtbf": {"mean": 1}}, hours="09:00-16:00", never=[{"hours": "10:00-15:00"}])
+    hours = {each.at.hour for each in firings(one, utc("2026-01-01"), utc("2026-07-01"))}
+    assert hours == {9, 15}
+
+
+@pytest.mark.parametrize("day", ["2027-03-28", "2027-10-31"])
+def test_a_random_second_is_in_its_window_on_a_day_on_which_the_clocks_change(day: str) -> None:
+    for seed in range(20):
+        one = schedule({"mtbf": {"mean": 1}}, seed=seed, timezone="Europe/Paris", hours="02:30-03:15")
+        (found,) = firings(one, utc(day), utc(day) + DAY)
+        assert one.calendar.open(found.at)
 
 
 def test_what_never_comes_is_not_waited_for() -> None:

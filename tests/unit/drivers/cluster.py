@@ -16,6 +16,7 @@ from typing import Any
 
 from chaosjc.drivers.kubernetes import APPLY, MERGE, Cluster
 from chaosjc.drivers.kubernetes_api import Request, Response, Silent
+from chaosjc.drivers.kubernetes_values import Right
 
 Json = dict[str, Any]
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:30Z"
@@ -53,11 +54,13 @@ class No(Exception):
 class FakeApi:
     """`kubelets`: pods come to a node that takes some, and are Ready; those that are deleted end, unless `stuck`.
 
+    `denied` are rights that its user lacks, as text.
     `front_door` tells the HTTP status of a path of any service; `silent` lets nobody answer.
     """
 
     kubelets: bool = False
     stuck: bool = False
+    denied: frozenset[str] = frozenset()
     silent: bool = False
     front_door: Callable[[str], int] = lambda _: 302
     before: Callable[[Request], None] = lambda _: None
@@ -133,6 +136,8 @@ class FakeApi:
         if at := PROXY.fullmatch(request.path):
             self._get("Service", at[1], at[2])
             return Response(self.front_door(at[4]), b"<html>")
+        if request.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+            return self._review(request.body)
         version = request.path.removeprefix("/apis/").removeprefix("/api/")
         if version in RESOURCES:
             kinds = RESOURCES[version].items()
@@ -146,6 +151,13 @@ class FakeApi:
         verbs = {"GET": self._read, "DELETE": self._delete, "PATCH": self._patch, "POST": self._evict}
         assert part in ("", "status") or request.method == "POST", request
         return verbs[request.method](kind, namespace, name, request)
+
+    def _review(self, body: Json) -> Json:
+        asked = body["spec"]["resourceAttributes"]
+        resource = ".".join(filter(None, [asked["resource"], asked.get("group")]))
+        kind = "/".join(filter(None, [resource, asked.get("subresource")]))
+        allowed = str(Right(asked["verb"], kind, asked.get("namespace", ""))) not in self.denied
+        return body | {"status": {"allowed": allowed}}
 
     def _list(self, kind: str, namespace: str, request: Request) -> Json:
         assert request.method == "GET"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,8 +16,9 @@ from chaosjc.journal.events import Closed, Halted, Planned, Refused, StepPlan, T
 from chaosjc.journal.live import Steady
 from chaosjc.journal.state import RunState, StepState
 from chaosjc.journal.store import View
+from chaosjc.site.calendar import Calendar
 from chaosjc.site.model import SiteFile
-from chaosjc.site.sections import Lbaas
+from chaosjc.site.sections import Lbaas, Policy
 from chaosjc.site.topology import Topology
 from tests.unit.engine import storage
 from tests.unit.engine.fakes import RUN, planned, step
@@ -80,10 +83,29 @@ IN_USE = clustered(user_pod("ada"), user_pod("canary-1"))
 BALANCED = site(disposable=True, users=0).model_copy(update={"lbaas": Lbaas()})
 SHORT = Chosen((), (), (Refusal("a", "protected", "the site's policy protects it"),), 1)
 
+WITH_BASTION = Topology((storage.vm("bastion", role="bastion"), storage.vm("brick-001")))
+CUT = planned(breaks("brick-001", "brick.freeze"), breaks("bastion", role="bastion"))
+ORDER = (
+    *("halted", "undo_debt", "calendar", "targets", "undo_path", "lost_data"),
+    *("blast_radius", "users", "last_member", "related_run", "backlog", "steady_state"),
+)
+
+
+def stamp(text: str) -> float:
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp()
+
+
+def closed_on(*days: str, **said: object) -> SiteFile:
+    calendar = Calendar.model_validate_json(json.dumps({"closed": days, **said}))
+    return site(disposable=True).model_copy(update={"policy": Policy(calendar=calendar)})
+
+
 REFUSED: dict[str, tuple[Facts, str]] = {
     "halted": (facts(view=View(Halted(who="ada", why="exam"), ())), "halted"),
     "undo_debt": (facts(view=View(None, (open_run("old", "b", owes=True, closed=True),))), "undo-debt"),
+    "calendar": (facts(site=closed_on("2027-03-22"), now=stamp("2027-03-22T09:00")), "calendar"),
     "targets": (facts(chosen=(SHORT,)), "protected"),
+    "undo_path": (facts(planned=CUT, site=site(disposable=True), topology=WITH_BASTION), "undo-path"),
     "lost_data": (facts(planned=deletion("brick"), site=site(disposable=False)), "lost-data"),
     "blast_radius": (facts(planned=planned(breaks("brick-001")), topology=ONE_PAUSED), "blast-radius"),
     "users": (facts(planned=PAUSES_WORKER, topology=IN_USE, site=site(disposable=True, users=0)), "users"),
@@ -115,19 +137,33 @@ def test_every_guard_has_a_case() -> None:
     assert [guard.__name__ for guard in GUARDS] == list(REFUSED)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_it_refuses_with_its_code_and_a_reason(name: str) -> None:
-    found = first_refusal(REFUSED[name][0])
-    assert found is not None
-    assert found.code == REFUSED[name][1]
+def test_the_order_is_that_of_the_design() -> None:
+    """Its \"not opted in\" and \"protected target\" are both `targets`; what is ours stands beside the blast radius."""
+    assert [guard.__name__ for guard in GUARDS] == list(ORDER)
+
+
+def check_case(name: str, guards: Sequence[Guard]) -> None:
+    facts, code = REFUSED[name]
+    found = first_refusal(facts, guards)
+    assert found is not None, f"nobody refuses what {name} is there for"
+    assert found.code == code
+    assert found.guard == name.replace("_", " ")
     assert found.reason
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_no_other_guard_would_have_refused(name: str) -> None:
-    """Removing this one from the list lets the run through: the case above proves that it is needed."""
-    without = [guard for guard in GUARDS if guard.__name__ != name]
-    assert first_refusal(REFUSED[name][0], without) is None
+def test_it_refuses_with_its_code_and_a_reason(name: str) -> None:
+    check_case(name, GUARDS)
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__)
+def test_without_this_guard_the_case_of_its_name_fails(guard: Guard) -> None:
+    """Every guard is removed from the list, one after another: then the run is let through, and the check says so."""
+    without = [each for each in GUARDS if each is not guard]
+    with pytest.raises(AssertionError, match=f"nobody refuses what {guard.__name__} is there for"):
+        check_case(guard.__name__, without)
+    for other in REFUSED.keys() - {guard.__name__}:
+        check_case(other, without)
 
 
 def test_all_agree_when_nothing_is_wrong() -> None:
@@ -146,6 +182,38 @@ def test_a_guard_that_fails_refuses() -> None:
     guard: Guard = broken
     found = first_refusal(facts(), [guard])
     assert found is not None and found.code == "guard-error" and "KeyError" in found.reason
+
+
+class TestCalendar:
+    def refusal(self, at: str, **said: object) -> str:
+        found = guards.calendar(facts(site=closed_on("2027-03-22", **said), now=stamp(at), steady=None))
+        return found.reason if found else ""
+
+    def test_by_hand_too_and_it_says_when_it_opens(self) -> None:
+        said: dict[str, object] = {"timezone": "Europe/Paris", "hours": "09:00-16:00"}
+        assert self.refusal("2027-03-21T23:00", **said) == (
+            "the site's calendar says only mon, tue, wed, thu, fri, sat, sun, 09:00-16:00 Europe/Paris; "
+            "it could begin again at Tue 2027-03-23 09:00 CET"
+        )
+        assert self.refusal("2027-03-28T06:00", **said).endswith("at Sun 2027-03-28 09:00 CEST")
+        assert self.refusal("2027-03-23T08:00", **said) == ""
+
+    def test_what_could_last_into_it_is_refused_before(self) -> None:
+        """The deadline of the plan is 10 minutes, and it counts from the end of the baseline of 5 s."""
+        late = self.refusal("2027-03-21T23:55")
+        assert late.startswith("it may last until Mon 2027-03-22 00:05 UTC, and from Mon 2027-03-22 00:00 UTC on ")
+        assert late.endswith("never closed 2027-03-22; it could begin again at Tue 2027-03-23 00:00 UTC")
+        assert self.refusal("2027-03-21T23:49") == ""
+
+    def test_what_never_opens_is_said_not_to(self) -> None:
+        assert self.refusal("2027-03-23T09:00", only=[{"dates": ["2020-01-01"]}]).endswith("within five years")
+
+    def test_nobody_begins_who_has_no_clock(self) -> None:
+        found = first_refusal(facts(site=closed_on("2027-03-22")))
+        assert found is not None and (found.guard, found.code) == ("calendar", "guard-error")
+
+    def test_a_site_without_a_calendar_has_no_hours(self) -> None:
+        assert guards.calendar(facts(site=site(disposable=True))) is None
 
 
 class TestUsers:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chaosjc.checks.sources import Sources
+from chaosjc.engine import experiment as experiments
+from chaosjc.engine import guards
 from chaosjc.engine.experiment import Experiment
-from chaosjc.engine.session import touches
-from chaosjc.site.sections import Kubernetes, Lbaas
+from chaosjc.engine.session import Session, Wishes, touches
+from chaosjc.engine.undo_path import Access
+from chaosjc.journal.store import Store
+from chaosjc.site.calendar import Calendar
+from chaosjc.site.credentials import Credential
+from chaosjc.site.sections import Kubernetes, Lbaas, Policy
+from chaosjc.site.topology import EMPTY
+from tests.unit.fakes import FakeClock
 from tests.unit.site.adopted_site import adopted_site
 from tests.unit.site.fakes import lab_site
 
@@ -72,6 +83,40 @@ def test_touches_the_cluster(faults: list[dict[str, Any]], cluster: bool) -> Non
 def test_what_runs_on_vms_is_no_storage() -> None:
     pods = experiment({"fault": "pod.delete", "target": {"component": "hub"}})
     assert touches(lab_site(kubernetes=Kubernetes()), pods) == {"cluster"}
+
+
+# ------------------------------------------------------------------ what the guards are told
+
+LOCAL = Path(__file__).parents[3] / "experiments" / "local" / "web-service.yaml"
+MONDAY = datetime.datetime(2027, 3, 22, 9, tzinfo=datetime.UTC)
+
+
+def session(store: Store, clock: FakeClock, access: Access, **calendar: Any) -> Session:
+    site = lab_site(policy=Policy(calendar=Calendar.model_validate_json(json.dumps(calendar))))
+    wishes = Wishes(store.path, site)
+    return Session(wishes, store, lambda _: EMPTY, Sources(clock=clock), clock, lambda _: access)
+
+
+@pytest.mark.parametrize(
+    ("access", "calendar", "code"),
+    [
+        (Access(), {"closed": ["2027-03-22"]}, "calendar"),
+        (Access(lacking=("the kubeconfig's user may not patch nodes",)), {}, "undo-forbidden"),
+        (Access((Credential("a key", MONDAY.timestamp() + 1),)), {}, "credentials-end"),
+    ],
+)
+def test_a_run_by_hand_is_refused_as_its_dry_run_says(
+    tmp_path: Path, access: Access, calendar: dict[str, Any], code: str
+) -> None:
+    clock = FakeClock(MONDAY.timestamp())
+    (loaded,) = experiments.load([LOCAL], site={}, overrides={})
+    with Store(tmp_path / "journal.db", clock) as store:
+        about = session(store, clock, access, **calendar)
+        plan = about.plan(loaded, 1)
+        assert [answer.code for _, answer in guards.answers(about.dry_run(plan)) if answer] == [code]
+        assert store.open_runs() == [], "a dry run begins none"
+        judged = about.run(plan, lambda _: None).execute()
+        assert (judged.verdict, judged.code) == ("NOT-STARTED", code)
 
 
 STRANGE = {"worker": "k8s-node-a", "gpu": "k8s-node-b", "brick": ["gluster01*", "gluster02*"], "archive": "gluster03*"}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from chaosjc.engine.locks import Locks, undo_lock
 from chaosjc.engine.undo import TRIES, finish
@@ -269,30 +266,3 @@ class TestOthers:
         assert close_abandoned(undoer(store, switches, clock), "death", "killed")
         closed = store.entries(RUN)[-1].event
         assert isinstance(closed, Closed) and closed.verdict == "ABORTED"
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_prefix_of_any_journal_recovers_to_the_initial_world(tmp_path: Path, data: st.DataObject) -> None:
-    """Cut a run of up to three faults anywhere, let undos fail: one `finish` more and the world is as it was."""
-    names = ["a", "b", "c"][: data.draw(st.integers(1, 3))]
-    clock = FakeClock()
-    path = tmp_path / uuid.uuid4().hex
-    path.mkdir()
-    events: list[Event] = [planned(*(step(n) for n in names)), Admitted()]
-    for name in names:
-        events += [Intent(step=f"f1.{name}", owner="run"), Injected(step=f"f1.{name}")]
-    for name in names:
-        events += [UndoClaimed(step=f"f1.{name}", owner="run", epoch=1), Undone(step=f"f1.{name}", epoch=1)]
-        events += [Verified(step=f"f1.{name}", epoch=1, outcome="whole")]
-    cut = data.draw(st.integers(1, len(events)))
-    kept = events[:cut]
-    undone = {e.step for e in kept if isinstance(e, Undone)}
-    struck = {e.step for e in kept if isinstance(e, Intent)} - undone
-    switches = Switches(broken={s.removeprefix("f1.") for s in struck if data.draw(st.booleans())})
-    switches.undo_errors = [refuse("once")] * data.draw(st.integers(0, 2))
-    with open_store(path, clock) as store:
-        store.append_all(kept, RUN)
-        assert finish(undoer(store, switches, clock))
-        assert switches.broken == set()
-        assert not undoer(store, switches, clock).state().debts

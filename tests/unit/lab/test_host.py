@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from chaosjc.cli import host as cli
 from chaosjc.drivers import command
 from chaosjc.drivers.command import Completed
 from chaosjc.errors import CommandError
@@ -72,6 +75,23 @@ def test_little_memory_is_said_in_gib(system: Path) -> None:
     (system / "proc/meminfo").write_text("MemAvailable: 1048576 kB\n")
     probe = probed("memory", system)
     assert (probe.ok, probe.found) == (False, "1.0 GiB available")
+
+
+@pytest.mark.parametrize(("free", "alone", "with_kubernetes"), [(5, False, False), (10, True, False), (20, True, True)])
+def test_the_disk_that_kubernetes_needs_besides_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], free: int, alone: bool, with_kubernetes: bool
+) -> None:
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=free * host.GIB)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert (host.disk().ok, host.disk(kubernetes=True).ok) == (alone, with_kubernetes)
+    assert "6 GiB" in host.disk().todo and "15 for a lab with Kubernetes" in host.disk().todo
+    monkeypatch.setattr(host, "report", lambda: [host.disk()])
+    assert cli.check() == (0 if alone else 1)
+    said = capsys.readouterr().out
+    assert ("15 GiB are needed if Kubernetes' programs must be built" in said) is (alone and not with_kubernetes)
+    assert said.startswith(f"The lab {'can' if alone else 'cannot'} run on this machine")
 
 
 def test_without_root_nothing_else_is_tried(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:

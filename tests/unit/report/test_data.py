@@ -27,6 +27,7 @@ def test_the_object_has_the_keys_of_the_contract() -> None:
         "debt_cleared_at",
         "observations",
         "stalls",
+        "statistics",
     ]
     hypothesis = found["hypotheses"][1]
     assert list(hypothesis) == ["name", "held", "phases"]

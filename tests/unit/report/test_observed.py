@@ -88,8 +88,9 @@ def test_a_broken_promise_is_red() -> None:
 def test_terminal_shows_stalls_and_observations() -> None:
     lines = show(Summary(storage.frozen()), 100)
     assert "stalls    3, the longest 5.2 s: homes · worker-001" in [line.rstrip() for line in lines]
-    [row] = [line for line in lines if line.startswith("entries to heal")]
+    row, compared = [line for line in lines if line.startswith("entries to heal")]
     assert row.split()[-4:] == ["0", "566", "530", "0"]
+    assert compared.split()[3:] == ["all", "too", "few", "samples"]
     assert max(map(len, show(Summary(storage.frozen()), 80))) <= 80
 
 

@@ -5,10 +5,9 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from chaosjc.journal.events import CheckPlan, Entry, Refused
-from chaosjc.report import words
+from chaosjc.journal.events import Entry, Refused
 from chaosjc.report.live import LiveView, PlainLog, plain_line, sparkline
-from chaosjc.report.terminal import Summary, dry_run, run_list, suite_summary
+from chaosjc.report.terminal import Summary, run_list, suite_summary
 from chaosjc.report.tracker import Look
 from tests.unit.report import journals
 from tests.unit.report.test_html import EVERY
@@ -34,7 +33,9 @@ were tolerated
    fault                injected  undo     verified  outcome
 ✓  vm.pause worker-001  16:35:02  +19.9 s  +22.3 s   verified whole
 
-violated  11.9 s after the first injection
+violated  11.9 s after the first injection, for 9 s at the longest
+budget    9 s of violation spent, 2 s tolerated: writes never stall past the
+          promise
 recovery  3 s, 30 s promised
 run       20261124-164132-k3v9, 42.5 s, seed 7
 journal   state/journal.db
@@ -50,7 +51,6 @@ def test_no_name_steers_the_terminal() -> None:
     for thing in (
         Summary(EVERY["hostile"]()),
         run_list([EVERY["hostile"]()]),
-        dry_run(journals.planned(site="\x1b[2J"), []),
     ):
         assert not set("\x00\x1b\u202e") & set("".join(show(thing)))
     assert "\x1b" not in "".join(view(EVERY["hostile"](), 9.5))
@@ -86,7 +86,7 @@ def test_run_list() -> None:
 
 def test_suite_summary_keeps_paths_whole() -> None:
     lines = show(suite_summary([(journals.passed(), "reports/a.html"), (journals.not_started(), "")]))
-    assert lines == [
+    assert lines[:6] == [
         "✓ PASS          worker-vm-frozen on lab  recovery 3 s, 30 s promised",
         "                all 2 hypotheses held, recovery took 3 s",
         "                reports/a.html",
@@ -94,32 +94,6 @@ def test_suite_summary_keeps_paths_whole() -> None:
         f"{'–'} NOT-STARTED   worker-vm-frozen on lab",  # noqa: RUF001
         "                workers left alone answer was violated for 5 s before the fault",
     ]
-
-
-def test_dry_run_says_everything_and_whether_it_would_start() -> None:
-    refusal = Refused(guard="halted", code="halted", reason="halted by ada: exam week")
-    text = "\n".join(show(dry_run(journals.planned(), [("halted", refusal)], [("bastion", "protected")]), 120))
-    for part in (
-        "would be refused: halted by ada",
-        "drawn from 2 of role worker",
-        "left alone",
-        "refused",
-        "protected",
-    ):
-        assert part in text
-    for part in ("+0 s for 20 s", "unpause worker-001 (nova)", "== 1", "<= 15s", "1 target of 2 eligible"):
-        assert part in text
-    assert "would start" in "\n".join(show(dry_run(journals.planned(), [("halted", None)])))
-
-
-def test_dry_run_says_what_would_be_left_of_the_storage() -> None:
-    watched = CheckPlan(id="o1", name="heal backlog", kind="promql", expect="")
-    storage = [("homes/0", "would keep 2 of 3 bricks", True), ("homes", "2 entries to heal", False)]
-    shown = dry_run(journals.planned(observations=(watched,)), [], storage=storage)
-    text = [" ".join(line.split()) for line in show(shown, 120)]
-    assert f"heal backlog {words.NONE} observed every 1s" in text
-    assert "homes/0 ✓ would keep 2 of 3 bricks" in text and "homes ✗ 2 entries to heal" in text
-    assert not any("storage" in line for line in show(dry_run(journals.planned(), [])))
 
 
 # ------------------------------------------------------------------ live

@@ -14,6 +14,7 @@ from typing import Any
 from chaosjc.clock import Clock, rfc3339
 from chaosjc.drivers import openstack
 from chaosjc.drivers.balancer import Balancers
+from chaosjc.drivers.openstack_access import CloudAccess
 from chaosjc.drivers.openstack_values import (
     FloatingAddress,
     Group,
@@ -83,6 +84,9 @@ class FakeCloud(openstack.Cloud):
     @property
     def balancers(self) -> Balancers:
         return super().balancers
+
+    def access(self) -> CloudAccess:
+        return CloudAccess("the password", roles=("member",))
 
     # -- servers
 

@@ -153,7 +153,7 @@ def test_a_large_file_is_refused_and_never_read_to_its_end(tmp_path: Path, size:
 def test_an_endless_file_is_refused() -> None:
     problems = Problems()
     assert load(Path("/dev/zero"), problems) is None
-    assert ["larger than" in problem.message for problem in problems] == [True]
+    assert [problem.message for problem in problems] == ["cannot be read: it is a device, not a file"]
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> N
     assert load(tmp_path, problems) is None
     assert [str(problem) for problem in problems] == [
         f"{tmp_path}/missing.yaml: cannot be read: No such file or directory",
-        f"{tmp_path}: cannot be read: Is a directory",
+        f"{tmp_path}: cannot be read: it is a directory, not a file",
     ]
 
 

@@ -1,0 +1,113 @@
+"""What a run did to each thing that was measured: each phase against the one before the faults, targets against others.
+
+A series belongs to the targets if its name, or the value of one of its labels, names one of them, with or without a
+port or a path after a colon; to the others likewise, if it names one of the eligible peers that were left alone. A
+series that names neither or both belongs to none. Only where a check has series of both is there a control group.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chaosjc.journal.events import CheckPlan, Phase, Planned, Sample
+from chaosjc.journal.measure import Ruler, evidence
+from chaosjc.journal.statistics import Effect, Group, compare, group
+from chaosjc.journal.timeline import Window
+
+LATER: tuple[Phase, ...] = ("during", "recovering", "after")
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+"""A label and its value, in the name of a series."""
+
+Values: TypeAlias = Mapping[str, Sequence[tuple[float, float]]]
+"""The numbers (time, value) of each series in one phase."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far `one` lay above the `other` in a phase: `during` above `before`, or `targets` above `others`."""
+
+    phase: Phase
+    one: str
+    other: str
+    effect: Effect
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All that there is to compare of one check."""
+
+    check: CheckPlan
+    phases: tuple[Comparison, ...]  # each later phase against the one before the faults, all series together
+    groups: tuple[Comparison, ...]  # in each phase, targets against others; none where there is no control group
+
+    @property
+    def all(self) -> tuple[Comparison, ...]:
+        """Both."""
+        return (*self.phases, *self.groups)
+
+
+def compared(
+    check: CheckPlan, planned: Planned, samples: Iterable[Sample], windows: Mapping[Phase, Window]
+) -> Compared:
+    """Compare what a check showed, whatever is expected of it; texts cannot be compared."""
+    found = _Found(check, planned, samples, windows)
+    return Compared(check, tuple(found.phases()), tuple(found.groups()))
+
+
+def control(
+    check: CheckPlan, planned: Planned, samples: Iterable[Sample], windows: Mapping[Phase, Window]
+) -> tuple[Comparison, ...]:
+    """The same, targets against others only."""
+    if not planned.targets or not planned.others:
+        return ()
+    return tuple(_Found(check, planned, samples, windows).groups())
+
+
+def member(series: str, names: Iterable[str]) -> bool:
+    """Whether the series is of one of these."""
+    told = {series, *(value for _, value in LABEL.findall(series))}
+    return not {part for value in told for part in (value, value.partition(":")[0])}.isdisjoint(names)
+
+
+class _Found:
+    def __init__(
+        self, check: CheckPlan, planned: Planned, samples: Iterable[Sample], windows: Mapping[Phase, Window]
+    ) -> None:
+        ruler = Ruler(evidence(check, samples), windows.get("before"))
+        self._seed = f"{planned.seed} {check.id}"
+        self._planned, self._windows = planned, windows
+        self._values: dict[Phase, Values] = {phase: _numbers(ruler, window) for phase, window in windows.items()}
+
+    def phases(self) -> Iterable[Comparison]:
+        """Each later phase against the one before."""
+        for phase in LATER:
+            if self._values.get(phase) and self._values.get("before"):
+                one, other = self._group(phase, lambda _: True), self._group("before", lambda _: True)
+                effect = compare(one, other, paired=False, seed=f"{self._seed} {phase} before")
+                yield Comparison(phase, phase, "before", effect)
+
+    def groups(self) -> Iterable[Comparison]:
+        """Targets against others; the same phase of both, and so the same time."""
+        targets, others = set(self._planned.targets), set(self._planned.others)
+        for phase in self._values:
+            one = self._group(phase, lambda name: member(name, targets) and not member(name, others))
+            other = self._group(phase, lambda name: member(name, others) and not member(name, targets))
+            if one.n and other.n:
+                effect = compare(one, other, paired=True, seed=f"{self._seed} {phase} groups")
+                yield Comparison(phase, "targets", "others", effect)
+
+    def _group(self, phase: Phase, belongs: Callable[[str], bool]) -> Group:
+        series = [values for name, values in self._values[phase].items() if belongs(name)]
+        return group(series, self._windows[phase])
+
+
+def _numbers(ruler: Ruler, window: Window) -> Values:
+    found = ruler.points(ruler.readings([window]))
+    numbers = {
+        name: [(p.time, float(p.value)) for p in points if not isinstance(p.value, str)]
+        for name, points in found.items()
+    }
+    return {name: values for name, values in numbers.items() if values}

@@ -1,0 +1,147 @@
+"""Secrets of the hub's values: the site file, and so every journal, names where they lie; the hub's Secret has them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+from pydantic import StringConstraints, model_validator
+
+from chaosjc.errors import StageError
+from chaosjc.site.state import write_atomically
+from chaosjc.spec.model import Model
+from chaosjc.spec.problems import Loc, Problems
+from chaosjc.spec.reader import Document
+
+ValuePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
+"""`hub.config.GenericOAuthenticator.client_secret`: the way to a value of the chart."""
+
+LONGEST = 64 * 1024
+HIDDEN = "•••"
+
+# How keys of secrets end, without their case, dashes and underscores.
+_SECRET = re.compile(r"(?:secret|(?:secret|api|auth|access|bot)token|(?:api|private|secret|crypt)keys?)$")
+_PASSWORD = re.compile(r"(?:password|passwd)$")
+_NAMES = ("existingsecret", "pullsecret")  # of objects in the cluster: no secrets themselves
+
+
+class SecretSource(Model):
+    """Where a secret lies: in a file, found from the site file, or in a variable of whoever deploys."""
+
+    file: str = ""
+    env: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.file) == bool(self.env):
+            raise ValueError("expected `file: PATH` or `env: NAME`")
+        return self
+
+    def beside(self, directory: Path) -> SecretSource:
+        """With its file as it is seen from anywhere."""
+        if not self.file:
+            return self
+        return self.model_copy(update={"file": os.path.abspath(directory / Path(self.file).expanduser())})
+
+    def read(self) -> str:
+        """The secret, without the newline at its end; empty where the variable is not set. Raises StageError."""
+        if self.env:
+            return os.environ.get(self.env, "")
+        try:
+            text = Path(self.file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise StageError(f"hub: {self.file}: {getattr(error, 'strerror', '') or 'is not UTF-8 text'}") from None
+        if not 0 < len(text) <= LONGEST:
+            raise StageError(f"hub: {self.file}: expected a secret, found {len(text)} characters")
+        return text
+
+
+def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
+    """All of them as values of the chart. Raises StageError where one is missing.
+
+    What a variable had when the hub was last deployed is in `kept`: an undo may deploy where nobody has set it.
+    """
+    known = _kept(kept)
+    values: dict[str, Any] = {}
+    for path, source in sources.items():
+        secret = source.read() or known.get(path, "")
+        if not secret:
+            hint = "export it where chaosjc runs, or write `file: PATH` instead"
+            raise StageError(f"hub: {path} lies in ${source.env}, which is not set", hint=hint)
+        _put(values, path.split("."), secret)
+    return values
+
+
+def keep(sources: Mapping[str, SecretSource], kept: Path) -> None:
+    """Remember what variables have, in the site's own directory, which nobody else may read."""
+    found = {path: secret for path, source in sources.items() if source.env and (secret := source.read())}
+    if found:
+        write_atomically(kept, json.dumps(_kept(kept) | found, indent=1) + "\n")
+
+
+def hidden(text: str, secrets: Mapping[str, Any]) -> str:
+    """What somebody else says, without any of the secrets that `read` gave."""
+    for secret in _texts(secrets):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def refuse_clear(document: Document, problems: Problems, *, passwords: bool) -> None:
+    """Add a problem for every secret that `hub.values` has in clear; but for a lab's, `passwords` are some too."""
+    for loc in _in_clear(_values(document), ("hub", "values"), passwords=passwords):
+        path = ".".join(map(str, loc[2:]))
+        message = (
+            f"a secret in clear would be in every journal: name where it lies, `secrets: {{{path}: {{file: PATH}}}}`"
+        )
+        problems.add(document.problem(loc, message))
+
+
+def _values(document: Document) -> object:
+    hub = document.data.get("hub")
+    return cast("dict[str, object]", hub).get("values") if isinstance(hub, dict) else None
+
+
+def _in_clear(value: object, loc: Loc, *, passwords: bool) -> Iterator[Loc]:
+    if isinstance(value, dict):
+        for key, inner in cast("dict[str, object]", value).items():
+            yield from _in_clear(inner, (*loc, key), passwords=passwords)
+    elif isinstance(value, list):
+        for index, inner in enumerate(cast("list[object]", value)):
+            yield from _in_clear(inner, (*loc, index), passwords=passwords)
+    elif isinstance(value, str) and value and _names_secret(loc, passwords=passwords):
+        yield loc
+
+
+def _names_secret(loc: Loc, *, passwords: bool) -> bool:
+    key = next((step for step in reversed(loc) if isinstance(step, str)), "")
+    name = re.sub(r"[-_]", "", key).lower()
+    if name.endswith(_NAMES):
+        return False
+    return bool(_SECRET.search(name) or (passwords and _PASSWORD.search(name)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for inner in cast("dict[str, object]", value).values():
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _kept(path: Path) -> dict[str, str]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StageError(f"{path} does not hold this hub's secrets", hint="remove it, and deploy") from error
+
+
+def _put(values: dict[str, Any], path: list[str], secret: str) -> None:
+    for step in path[:-1]:
+        values = values.setdefault(step, {})
+    values[path[-1]] = secret

@@ -1,0 +1,102 @@
+"""What Keystone tells of credentials, and what is made of it: never more than is sure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from keystoneauth1 import access as keystone
+from openstack import exceptions
+
+from chaosjc.drivers.openstack import Cloud
+from chaosjc.drivers.openstack_access import CloudAccess
+from chaosjc.errors import RemoteError
+from tests.unit.fakes import FakeClock
+
+END = datetime.datetime(2027, 1, 1, 12, tzinfo=datetime.UTC)
+ACTION = ("POST", "/servers/0c1f/action")
+
+
+def access(kind: str = "password", made: Any = None, user: dict[str, Any] | None = None, *roles: str) -> CloudAccess:
+    """Of a login of that `auth_type`; `made` is its application credential."""
+    said = {
+        "expires_at": "2027-01-01T12:00:00.000000Z",
+        "roles": [{"id": each, "name": each} for each in roles or ("member", "reader")],
+        "user": {"id": "u", "name": "ada", **(user or {})},
+        **({"application_credential": {"id": "ac", "restricted": True}} if made else {}),
+    }
+    token = cast("Any", keystone).create(body={"token": said}, auth_token="secret")
+    return logged_in(token, lambda *_: made, kind).access()
+
+
+def logged_in(token: Any, get_credential: Callable[..., Any], kind: str = "") -> Cloud:
+    def get_access(_: object) -> Any:
+        return token
+
+    connection = SimpleNamespace(
+        session=SimpleNamespace(auth=SimpleNamespace(get_access=get_access)),
+        config=SimpleNamespace(config={"auth_type": kind}),
+        identity=SimpleNamespace(get_application_credential=get_credential),
+    )
+    return Cloud(connection, "academic", FakeClock())
+
+
+def application(expires: str | None = None, rules: list[dict[str, str]] | None = None) -> Any:
+    return SimpleNamespace(name="chaosjc", expires_at=expires, access_rules=rules)
+
+
+def test_a_token_that_was_handed_over_ends_when_it_does() -> None:
+    assert (access("v3token").name, access("token").until) == ("the token", END.timestamp())
+
+
+def test_one_that_is_fetched_anew_does_not_count() -> None:
+    assert access("password").until is None
+
+
+def test_a_password_may_have_to_be_changed() -> None:
+    assert access(user={"password_expires_at": "2027-01-01T12:00:00.000000"}).until == END.timestamp()
+    assert access(user={"password_expires_at": None}).until is None
+
+
+@pytest.mark.parametrize("expires", ["2027-01-01T12:00:00.000000", "2027-01-01T12:00:00Z"])
+def test_an_application_credential_may_end(expires: str) -> None:
+    found = access("v3applicationcredential", application(expires))
+    assert (found.name, found.until) == ("application credential chaosjc", END.timestamp())
+    assert access("v3applicationcredential", application()).until is None
+
+
+def test_who_may_only_look_cannot_put_anything_back() -> None:
+    assert access("password", None, None, "reader").lacks([ACTION]) == ("its only role is reader",)
+    assert access("password", None, None, "reader", "operators-of-ours").lacks([ACTION]) == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "lacking"),
+    [
+        (None, False),
+        ([("POST", "/v2.1/servers/*/action")], False),
+        ([("POST", "/v2.1/servers/{server_id}/action")], False),
+        ([("POST", "/v2.1/**")], False),
+        ([("POST", "/servers/0c1f/action")], False),
+        ([("GET", "/v2.1/servers/*/action")], True),
+        ([("POST", "/v2.1/servers/*")], True),
+        ([("POST", "/v2.1/servers"), ("DELETE", "/v2.1/servers/*")], True),
+    ],
+)
+def test_access_rules_are_all_that_is_allowed(rules: list[tuple[str, str]] | None, lacking: bool) -> None:
+    told = [{"service": "compute", "method": method, "path": path} for method, path in rules] if rules else None
+    found = access("v3applicationcredential", application(rules=told)).lacks([ACTION])
+    assert found == (("its access rules have no POST /servers/0c1f/action",) if lacking else ())
+
+
+def test_who_may_not_read_his_own_credential_is_told_so() -> None:
+    def refuse(*_: str) -> None:
+        raise exceptions.ForbiddenException("no")
+
+    said: dict[str, Any] = {"user": {"id": "u"}, "roles": [], "application_credential": {"id": "ac"}}
+    token = cast("Any", keystone).create(body={"token": said}, auth_token="secret")
+    with pytest.raises(RemoteError, match="cloud academic: its credentials"):
+        logged_in(token, refuse).access()

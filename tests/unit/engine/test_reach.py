@@ -1,0 +1,65 @@
+"""Whom and what a plan reaches, as a dry run tells it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chaosjc.drivers.kubernetes_values import Owner
+from chaosjc.engine.guards import Facts
+from chaosjc.engine.reach import BY_AUTHOR, NO_ANSWER, Reach, reach
+from chaosjc.journal.events import StepPlan, Target
+from chaosjc.journal.store import View
+from chaosjc.site.cluster import Pod
+from chaosjc.site.topology import Topology
+from tests.unit.engine.fakes import RUN, planned, step
+from tests.unit.engine.storage import breaks, clustered, fronted, site, user_pod, volume
+
+
+def told(topology: Topology, *steps: StepPlan) -> dict[str, Reach]:
+    facts = Facts(RUN, planned(*steps), View(halted=None, runs=()), topology=topology)
+    return {each.kind: each for each in reach(facts)}
+
+
+def hub(uid: str = "uid of hub", vm: str = "worker-002") -> Pod:
+    return Pod("jhub", "hub-abc", uid, "hub", vm, vm, owner=Owner("Deployment", "hub", "uid of the deployment"))
+
+
+def test_of_a_vm_all_that_runs_on_it() -> None:
+    found = told(clustered(user_pod("ada"), user_pod("canary-1"), hub()), breaks("worker-001", role="worker"))
+    assert found["users"] == Reach("users", ("ada",)), "a canary is no user"
+    assert found["pods"] == Reach("pods", ("jhub/jupyter-ada", "jhub/jupyter-canary-1"))
+    assert found["replica sets"] == Reach("replica sets", ())
+
+
+def test_of_a_pod_itself() -> None:
+    pod = step("hub-abc", fault="pod.delete", target=Target(id="uid of hub", name="hub-abc", kind="pod"))
+    found = told(clustered(user_pod("ada"), hub()), pod)
+    assert (found["users"].hit, found["pods"].hit) == ((), ("jhub/hub-abc",))
+
+
+def test_of_a_deployment_its_pods() -> None:
+    scaled = step("hub", fault="scale", target=Target(id="uid of the deployment", name="hub", kind="deployment"))
+    assert told(clustered(user_pod("ada"), hub()), scaled)["pods"].hit == ("jhub/hub-abc",)
+
+
+def test_of_bricks_the_sets_that_lose_one() -> None:
+    topology = site(volume("homes"), volume("scratch", vms=("brick-004", "brick-005", "brick-006")))
+    assert told(topology, breaks("brick-002"))["replica sets"].hit == ("homes/0",)
+
+
+def test_a_member_that_takes_no_more_loses_no_pod() -> None:
+    topology = fronted("worker-001", "worker-002")
+    topology = dataclasses.replace(topology, cluster=clustered(user_pod("ada")).cluster)
+    found = told(topology, breaks("worker-001", "lb.member", role="worker"))
+    assert found["balancer members"].hit == ("worker-001",)
+    assert (found["users"].hit, found["pods"].hit) == ((), ())
+
+
+def test_what_did_not_answer_is_not_none() -> None:
+    silent = Topology((), None, None)
+    assert {each.unknown for each in told(silent, breaks("worker-001")).values()} == {NO_ANSWER}
+
+
+def test_a_command_reaches_what_its_author_knows() -> None:
+    local = step("a", fault="command", target=Target(id="local", name="this machine", kind="command"))
+    assert {each.unknown for each in told(clustered(user_pod("ada")), local).values()} == {BY_AUTHOR}

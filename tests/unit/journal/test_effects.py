@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chaosjc.journal.effects import Comparison, compared, control, member
+from chaosjc.journal.events import CheckPlan, Sample
+from chaosjc.journal.measure import samples_of
+from chaosjc.journal.state import fold
+from chaosjc.journal.timeline import Window
+from chaosjc.journal.verdict import judge
+from tests.unit.report import journals, peers
+
+
+class Case:
+    """What can be compared of one check in the run of `peers`."""
+
+    def __init__(self, check: CheckPlan, extra: float = peers.SLOWER) -> None:
+        entries = peers.slowed(extra)
+        state = fold(entries)
+        assert state
+        self.check, self.planned, self.samples = check, state.planned, samples_of(entries)
+        self.windows = judge(entries).windows
+
+    def groups(self) -> dict[str, Comparison]:
+        found = compared(self.check, self.planned, self.samples, self.windows)
+        assert control(self.check, self.planned, self.samples, self.windows) == found.groups
+        return {each.phase: each for each in found.groups}
+
+    def phases(self) -> dict[str, Comparison]:
+        found = compared(self.check, self.planned, self.samples, self.windows)
+        return {each.phase: each for each in found.phases}
+
+
+def test_targets_lie_above_others_during_the_fault_and_only_then() -> None:
+    found = Case(peers.WAIT).groups()
+    assert list(found) == ["before", "during", "recovering", "after"]
+    assert {(each.one, each.other) for each in found.values()} == {("targets", "others")}
+    shift, delta = found["during"].effect.shift, found["during"].effect.delta
+    assert shift and shift.low and shift.high and delta
+    assert shift.low < peers.SLOWER < shift.high and shift.high - shift.low < 0.2
+    assert delta.value == 1.0
+    assert [found[phase].effect.seen for phase in ("before", "during", "after")] == [False, True, False]
+    assert (found["during"].effect.n_one, found["during"].effect.n_other) == (61, 122)
+
+
+def test_phases_are_compared_with_the_one_before() -> None:
+    found = Case(peers.WAIT).phases()
+    assert [(each.one, each.other) for each in found.values()] == [
+        ("during", "before"),
+        ("recovering", "before"),
+        ("after", "before"),
+    ]
+    assert found["during"].effect.seen and not found["after"].effect.seen
+    assert found["recovering"].effect.few == "too few samples: 1 of 20"
+
+
+def test_where_nothing_happened_nothing_is_seen() -> None:
+    case = Case(peers.WAIT, extra=0.0)
+    assert not [each for each in (*case.groups().values(), *case.phases().values()) if each.effect.seen]
+
+
+def test_a_fall_is_negative() -> None:
+    found = Case(peers.WAIT, extra=-0.4).groups()["during"].effect
+    assert found.shift and found.shift.value == pytest.approx(-0.4, abs=0.1)
+    assert found.delta and found.delta.value < -0.9
+
+
+def test_without_series_of_both_there_is_no_control_group() -> None:
+    case = Case(peers.LOAD)
+    assert case.groups() == {}
+    assert set(case.phases()) == {"during", "recovering", "after"}
+
+
+def test_the_same_run_gives_the_same_figures_and_another_seed_others() -> None:
+    first, again, other = Case(peers.WAIT), Case(peers.WAIT), Case(peers.WAIT)
+    other.planned = other.planned.model_copy(update={"seed": 8})
+    assert first.groups() == again.groups()
+    assert first.groups()["before"].effect.delta != other.groups()["before"].effect.delta
+
+
+def test_texts_cannot_be_compared() -> None:
+    found = compared(journals.BACK, journals.planned(), texts(), {"before": Window(0, 30), "after": Window(40, 70)})
+    assert (found.phases, found.groups) == ((), ())
+
+
+def texts() -> tuple[Sample, ...]:
+    journal = journals.Journal(start=0.0)
+    journal.samples(journals.BACK, journals.seconds(0, 80), {"worker-001": lambda _: "whole"})
+    return samples_of(journal.entries())
+
+
+def test_a_run_that_never_began_has_nothing_to_compare() -> None:
+    case = Case(peers.WAIT)
+    found = compared(case.check, case.planned, case.samples, {})
+    assert replace(found, check=journals.BACK) == replace(found, check=journals.BACK, phases=(), groups=())
+
+
+@pytest.mark.parametrize(
+    ("series", "belongs"),
+    [
+        ("worker-001", True),
+        ("worker-001:/bricks/homes", True),
+        ('up{instance="worker-001:9100",job="node"}', True),
+        ('{vm="worker-001",volume="homes"}', True),
+        ('{vm="worker-0011"}', False),
+        ('{vm="a-worker-001"}', False),
+        ('up{job="worker-001 of many"}', False),
+        ("", False),
+    ],
+)
+def test_a_series_is_of_those_whom_it_names(series: str, belongs: bool) -> None:
+    assert member(series, ["worker-001", "worker-007"]) is belongs
+
+
+def test_a_series_that_names_both_is_of_none() -> None:
+    both = '{from="worker-001",to="worker-002"}'
+    for alone in ('{vm="worker-001"}', '{vm="worker-002"}'):
+        journal = journals.Journal(start=0.0)
+        journal.samples(peers.WAIT, journals.seconds(0, 40), {both: lambda t: t, alone: lambda t: t})
+        samples = samples_of(journal.entries())
+        assert control(peers.WAIT, journals.planned(), samples, {"before": Window(0.0, 39.0)}) == ()
