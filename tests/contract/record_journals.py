@@ -98,7 +98,7 @@ def stories(world: Slow) -> list[Callable[[], object]]:
         given_up,
         does_not_recover,
         dies,
-        lambda: told(Halted(who="ada", why="exam"), Resumed(who="bob")),
+        lambda: told(Halted(who="ada", why="exam"), Resumed(who="bob", why="the exam is over")),
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaosjc.drivers import command
+from chaosjc.errors import Fenced
 from chaosjc.journal.events import Admitted, Halted, Intent, Planned, RecoveryPlan, Resumed
 from chaosjc.journal.store import Store
 
@@ -43,7 +44,7 @@ def test_it_binds_a_process_that_was_there_and_one_that_comes_later(tmp_path: Pa
     with Store(journal) as mine:
         mine.append_all([Planned(experiment="e", recovery=RecoveryPlan(within=9, until=())), Admitted()], "r")
         assert chaosjc(tmp_path, "halt", "--reason", "exam").returncode == 0  # that process is gone
-        with pytest.raises(Exception, match="halted by .*: exam"):
+        with pytest.raises(Fenced, match=r"halted by .*: exam"):
             mine.append(Intent(step="f1.a", owner="me"), "r")
     told = command.run([sys.executable, "-c", INTENT, str(journal)], cwd=ROOT).stdout
     assert "halted by" in told and "exam" in told
