@@ -41,7 +41,7 @@ def list_runs(state: State = "", as_json: AsJson = False) -> None:
 
 @app.command()
 def show(run: str, state: State = "", as_json: AsJson = False) -> None:
-    """One run: its verdict, computed anew from the journal, and what it rests on."""
+    """One run: its verdict, what it rests on, and, should it differ, the verdict computed anew from the journal."""
     from rich.console import Console
 
     from chaosjc.report.data import run_object

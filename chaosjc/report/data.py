@@ -20,6 +20,7 @@ SCHEMA = 1
 def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
     """Everything that is known of one run; JSON values only, times RFC 3339. JournalError if nothing was planned."""
     story = read(entries)
+    judged = {"verdict": story.judgement.verdict, "code": story.judgement.code} if story.closed else None
     return _top(story.state) | {
         "hypotheses": [_hypothesis(result) for result in story.judgement.hypotheses],
         "faults": [_fault(fault) for fault in story.judgement.faults],
@@ -28,6 +29,7 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
         "debt_cleared_at": _debt_cleared_at(story),
         "observations": [_observation(story, check) for check in story.planned.observations],
         "stalls": [_stall(stall) for stall in stalls(story)],
+        "recomputed": judged,
         "statistics": statistics_object(story),
     }
 

@@ -68,6 +68,7 @@ def _header(story: Story) -> Markup:
         tag("h1", planned.experiment),
         tag("p", planned.description, class_="muted") if planned.description else None,
         tag("p", story.reason, class_="why"),
+        tag("p", f"Judged anew: {story.anew}", class_="why") if story.anew else None,
     )
     return tag("header", verdict, text, class_=story.label)
 

@@ -51,6 +51,14 @@ class Story:
         return self.closed.reason if self.closed else "the run goes on; nothing is decided yet"
 
     @property
+    def anew(self) -> str:
+        """How a closed run is judged now, in a sentence, where that is not what was recorded at its end; else empty."""
+        judged, closed = self.judgement, self.closed
+        if closed is None or (judged.verdict, judged.code) == (closed.verdict, closed.code):
+            return ""
+        return f"{judged.verdict}, by the rules of this version: {judged.reason}"
+
+    @property
     def zero(self) -> float:
         """What times are counted from: the first injection, its intent, or the start of the run."""
         at = self.judgement.moments

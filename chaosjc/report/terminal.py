@@ -81,6 +81,7 @@ class Summary:
             pairs[:0] = [("violated", _violated(story)), *spent]
         pairs += [("journal", self._journal)] if self._journal else []
         pairs += [("report", self._report)] if self._report else []
+        pairs += [("anew", story.anew)] if story.anew else []
         return [*pairs, ("next", self._next())]
 
     def _next(self) -> str:

@@ -9,9 +9,12 @@ import pytest
 from chaosjc.errors import JournalError
 from chaosjc.journal.events import Closed, DebtCleared, Intent
 from chaosjc.report.data import list_object, run_object
+from chaosjc.report.html import html
 from chaosjc.report.junit import junit
+from chaosjc.report.terminal import Summary
 from tests.unit.report import journals
 from tests.unit.report.test_html import hostile
+from tests.unit.report.test_terminal import show
 
 TOP = ["schema", "run", "experiment", "sha256", "site", "state", "verdict", "code", "reason", "seed", "vars", "started_at", "ended_at"]  # fmt: skip  # noqa: E501
 
@@ -27,6 +30,7 @@ def test_the_object_has_the_keys_of_the_contract() -> None:
         "debt_cleared_at",
         "observations",
         "stalls",
+        "recomputed",
         "statistics",
     ]
     hypothesis = found["hypotheses"][1]
@@ -66,11 +70,22 @@ def test_it_is_json_and_says_what_was_recorded(name: str) -> None:
     closed = entries[-1].event
     assert isinstance(closed, Closed)
     assert (found["verdict"], found["code"], found["reason"]) == (closed.verdict, closed.code, closed.reason)
+    assert found["recomputed"] == {"verdict": closed.verdict, "code": closed.code}
+
+
+def test_a_verdict_that_does_not_follow_from_the_journal_is_told_as_such() -> None:
+    entries = journals.failed()
+    wrong = Closed(verdict="PASS", code="", reason="all is well")
+    entries = [each if each.event.type != "closed" else each.model_copy(update={"event": wrong}) for each in entries]
+    found = run_object(entries)
+    assert (found["verdict"], found["recomputed"]["verdict"]) == ("PASS", "FAIL")
+    for shown in ("\n".join(show(Summary(entries), width=200)), html(entries)):
+        assert "FAIL, by the rules of this version" in shown
 
 
 def test_a_run_that_goes_on_has_no_verdict() -> None:
     found = run_object(journals.running())
-    assert (found["state"], found["verdict"], found["ended_at"]) == ("running", None, None)
+    assert (found["state"], found["verdict"], found["recomputed"], found["ended_at"]) == ("running", None, None, None)
 
 
 def test_a_debt_stays_until_it_is_cleared() -> None:
