@@ -20,8 +20,8 @@ NOTE = (
     "Cliff's delta: of all pairs of a sample of each, the share in which the first is greater less the share in which "
     f"it is smaller: {words.MINUS}1 to 1, 0 for no difference (Cliff 1993; negligible below 0.147, small below 0.33, "
     "medium below 0.474: Romano 2006). In brackets the interval that covers the true figure in 95 of 100 cases, by a "
-    "bootstrap of ten stretches of each phase (in fewer, 80 to 90, where a phase has few samples, each like the last"
-    "); it speaks of the time of this run, not of other servers or other runs. "
+    "bootstrap of ten stretches of each phase (in fewer, 80 to 90, where a phase has few samples, each like the last); "
+    "it speaks of the time of this run, not of other servers or other runs. "
     "Targets and others are compared in the same stretches."
 )
 
