@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Literal, cast
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator
 
 from chaosjc.checks.entry import CheckEntry, Names, mapping, text
 from chaosjc.checks.sources import Sources, need
@@ -16,25 +14,17 @@ from chaosjc.journal.events import CheckPlan, Reading
 from chaosjc.journal.redact import hide
 from chaosjc.spec import expect
 from chaosjc.spec.expect import Expectation
-from chaosjc.spec.model import Model
+from chaosjc.spec.secret import SecretSource
 
 BODY = 2000  # characters of a body that are kept as a value
 _SECRET = re.compile(r"authorization$|^cookie$|(token|secret|password|api-?key)$", re.IGNORECASE)
 
 
-class SecretHeader(Model):
-    """Where a header's secret lies, in a file or a variable; no more than that is kept of it."""
+class SecretHeader(SecretSource):
+    """No more than where a header's secret lies is kept of it."""
 
-    env: str = Field("", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")
-    file: str = ""
     prefix: str = ""
     """What stands before it, such as `Bearer ` with its space."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if bool(self.file) == bool(self.env):
-            raise ValueError("expected `env: NAME` or `file: PATH`")
-        return self
 
 
 class HttpCheck(CheckEntry):
@@ -101,14 +91,11 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
 
 
 def _read(header: SecretHeader) -> str:
-    """The secret, without the newline at its end. Raises RemoteError where there is none."""
-    if header.env:
-        found = os.environ.get(header.env, "")
-    else:
-        try:
-            found = Path(header.file).expanduser().read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise RemoteError(f"{header.file}: {getattr(error, 'strerror', '') or 'is no text'}") from None
+    """Raises RemoteError where there is none."""
+    try:
+        found = header.read()
+    except ValueError as error:
+        raise RemoteError(str(error)) from None
     if not found.strip():
-        raise RemoteError(f"no secret is in {header.file or '$' + header.env}")
-    return found.strip()
+        raise RemoteError(f"no secret is in ${header.env}")
+    return found

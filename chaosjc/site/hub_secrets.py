@@ -3,61 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, cast
 
-from pydantic import StringConstraints, model_validator
+from pydantic import StringConstraints
 
 from chaosjc.errors import StageError
 from chaosjc.site.state import write_atomically
-from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Loc, Problems
 from chaosjc.spec.reader import Document
+from chaosjc.spec.secret import SecretSource
 
 ValuePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
 """`hub.config.GenericOAuthenticator.client_secret`: the way to a value of the chart."""
 
-LONGEST = 64 * 1024
 HIDDEN = "•••"
 
 # How keys of secrets end, without their case, dashes and underscores.
 _SECRET = re.compile(r"(?:secret|(?:secret|api|auth|access|bot)token|(?:api|private|secret|crypt)keys?)$")
 _PASSWORD = re.compile(r"(?:password|passwd)$")
 _NAMES = ("existingsecret", "pullsecret")  # of objects in the cluster: no secrets themselves
-
-
-class SecretSource(Model):
-    """Where a secret lies: in a file, found from the site file, or in a variable of whoever deploys."""
-
-    file: str = ""
-    env: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if bool(self.file) == bool(self.env):
-            raise ValueError("expected `file: PATH` or `env: NAME`")
-        return self
-
-    def beside(self, directory: Path) -> SecretSource:
-        """With its file as it is seen from anywhere."""
-        if not self.file:
-            return self
-        return self.model_copy(update={"file": os.path.abspath(directory / Path(self.file).expanduser())})
-
-    def read(self) -> str:
-        """The secret, without the newline at its end; empty where the variable is not set. Raises StageError."""
-        if self.env:
-            return os.environ.get(self.env, "")
-        try:
-            text = Path(self.file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            raise StageError(f"hub: {self.file}: {getattr(error, 'strerror', '') or 'is not UTF-8 text'}") from None
-        if not 0 < len(text) <= LONGEST:
-            raise StageError(f"hub: {self.file}: expected a secret, found {len(text)} characters")
-        return text
 
 
 def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
@@ -68,7 +35,7 @@ def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
     known = _kept(kept)
     values: dict[str, Any] = {}
     for path, source in sources.items():
-        secret = source.read() or known.get(path, "")
+        secret = _read(source) or known.get(path, "")
         if not secret:
             hint = "export it where chaosjc runs, or write `file: PATH` instead"
             raise StageError(f"hub: {path} lies in ${source.env}, which is not set", hint=hint)
@@ -78,7 +45,7 @@ def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
 
 def keep(sources: Mapping[str, SecretSource], kept: Path) -> None:
     """Remember what variables have, in the site's own directory, which nobody else may read."""
-    found = {path: secret for path, source in sources.items() if source.env and (secret := source.read())}
+    found = {path: secret for path, source in sources.items() if source.env and (secret := _read(source))}
     if found:
         write_atomically(kept, json.dumps(_kept(kept) | found, indent=1) + "\n")
 
@@ -122,6 +89,13 @@ def _names_secret(loc: Loc, *, passwords: bool) -> bool:
     if name.endswith(_NAMES):
         return False
     return bool(_SECRET.search(name) or (passwords and _PASSWORD.search(name)))
+
+
+def _read(source: SecretSource) -> str:
+    try:
+        return source.read()
+    except ValueError as error:
+        raise StageError(f"hub: {error}") from error
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from chaosjc.site.calendar import Calendar
-from chaosjc.site.hub_secrets import SecretSource, ValuePath
+from chaosjc.site.hub_secrets import ValuePath
 from chaosjc.spec.model import Model
 from chaosjc.spec.problems import Problems
 from chaosjc.spec.reader import Document
 from chaosjc.spec.scalars import Duration
+from chaosjc.spec.secret import SecretSource
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 """A name that is also a host name: lower case, digits, dashes."""

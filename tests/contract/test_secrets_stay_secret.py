@@ -143,7 +143,7 @@ def test_a_plan_that_has_one_in_it_is_refused_by_its_name(tmp_path: Path, echo: 
         ("http: 'http://hub/', headers: {Authorization: token x1}", "Authorization would be kept in the journal"),
         ("http: 'http://hub/', headers: {X-Api-Key: x1}", "X-Api-Key would be kept in the journal"),
         ("http: 'http://ada:x1@hub/'", "a login in a URL would be kept in the journal"),
-        ("http: 'http://hub/', secret_headers: {Cookie: {}}", "expected `env: NAME` or `file: PATH`"),
+        ("http: 'http://hub/', secret_headers: {Cookie: {}}", "expected `file: PATH` or `env: NAME`"),
     ],
 )
 def test_a_file_that_would_have_one_kept_is_wrong(tmp_path: Path, check: str, says: str) -> None:

@@ -17,12 +17,13 @@ from chaosjc.engine.session import Wishes
 from chaosjc.errors import RemoteError, SpecError, StageError
 from chaosjc.site import hub_secrets, hub_values, model
 from chaosjc.site.context import Context
-from chaosjc.site.hub_secrets import HIDDEN, SecretSource
+from chaosjc.site.hub_secrets import HIDDEN
 from chaosjc.site.hub_values import OWN_CHART
 from chaosjc.site.secrets import Secrets
 from chaosjc.site.sections import Hub as HubSection
 from chaosjc.site.stages import hub as stage
 from chaosjc.site.state import SiteState
+from chaosjc.spec.secret import SecretSource
 from tests.sites import cloud_file
 
 PATH = "hub.config.GenericOAuthenticator.client_secret"
@@ -119,7 +120,7 @@ class TestSource:
         if content is not None:
             (tmp_path / "oidc").write_bytes(content)
         with pytest.raises(StageError, match=said):
-            SecretSource(file=str(tmp_path / "oidc")).read()
+            hub_secrets.read({"a.b": SecretSource(file=str(tmp_path / "oidc"))}, tmp_path / "kept")
 
     def test_a_variable_is_remembered_for_an_undo_that_does_not_have_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
