@@ -26,10 +26,10 @@ from pathlib import Path
 from benchmarks.figures import busy, say, told
 from benchmarks.outage_server import KINDS, Kind, Outage
 from chaosjc.canary.hub_config import Limits
+from chaosjc.canary.hub_figures import CHEAP, CHEAPEST
 from chaosjc.drivers import command
 from tests.contract.hub_process import canary
 
-RUNGS: tuple[str, ...] = ("proxy", "hub", "api")
 SHORTEST, LONGEST = 0.2, 20.0
 HELD = Limits().probe + 0.5
 """A shorter one that only holds requests is none."""
@@ -137,7 +137,7 @@ def between(plan: Sequence[Outage], scrape: Callable[[], dict[str, float]]) -> l
     for moment in moments:
         time.sleep(max(moment - time.monotonic(), 0.0))
         seen = scrape()
-        found.append({rung: seen[f"outage_seconds_total{{{rung}}}"] for rung in RUNGS})
+        found.append({rung: seen[f"outage_seconds_total{{{rung}}}"] for rung in CHEAP})
     return found
 
 
@@ -194,7 +194,7 @@ def reports(
         Report(
             ended - began,
             outage.kind,
-            {rung: after[rung] - before[rung] for rung in RUNGS},
+            {rung: after[rung] - before[rung] for rung in CHEAP},
             probed((began, ended), probe.seen),
         )
         for outage, (began, ended), before, after in zip(plan, truths, counters, counters[1:], strict=False)
@@ -208,9 +208,9 @@ def main(scale: Scale) -> None:
     say(f"{len(found)} outages of {SHORTEST:g} to {scale.longest:g} s; {busy()}")
     if stood_still:
         say(f"the canaries' processes did not run for {stood_still:.1f} s of it: of that time they say nothing")
-    for rung in RUNGS:
+    for rung in CHEAP:
         say(spread(f"canary, {rung}", [each.canary[rung] - each.planted for each in found]))
-    canaries = [each.canary[rung] - each.planted for each in found for rung in RUNGS]
+    canaries = [each.canary[rung] - each.planted for each in found for rung in CHEAPEST]
     blackbox = [each.probed - each.planted for each in found]
     say(spread("probes every 15 s", blackbox))
     missed = sum(each.probed == 0 for each in found)

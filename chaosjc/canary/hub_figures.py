@@ -19,6 +19,8 @@ from chaosjc.canary.hub_tally import Tally
 from chaosjc.canary.series import family, histogram
 
 CHEAP: tuple[str, ...] = ("proxy", "hub", "api")
+CHEAPEST: tuple[str, ...] = ("proxy", "hub")
+"""Those that may be asked still more often: for each answer of its API the hub looks into its database."""
 LADDER: tuple[str, ...] = ("spawn", "kernel", "cell", "home", "stop")
 RUNGS: tuple[str, ...] = (*CHEAP, "login", *LADDER)
 """From the bottom up."""

@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from chaosjc.canary.hub_config import Config, Login
-from chaosjc.canary.hub_figures import CHEAP, Figures, Key
+from chaosjc.canary.hub_figures import CHEAPEST, Figures, Key
 from chaosjc.canary.hub_http import Failure, Throttled, ask, expect, with_cookies
 from chaosjc.canary.hub_pace import glimpsed, measured, on_grid
 
@@ -55,7 +55,7 @@ class Probes:
         for key, attempt in attempts.items():
             if time.monotonic() >= self._figures.rungs[key].paused:
                 tasks.create_task(self._once(key, attempt, due))
-                if key[0] in CHEAP and key[1] == self._config.way:
+                if key[0] in CHEAPEST and key[1] == self._config.way:
                     tasks.create_task(self._between(tasks, key, attempt, due))
 
     async def _between(self, tasks: asyncio.TaskGroup, key: Key, attempt: Attempt, due: float) -> None:

@@ -11,6 +11,7 @@ from benchmarks import outages
 from benchmarks.figures import told
 from benchmarks.outage_server import KINDS, Outage
 from benchmarks.outages import CALM, HELD, Probe, Scale, between, draw, probed, quantile, reports, spread
+from chaosjc.canary.hub_figures import CHEAP
 
 
 def test_outages_are_of_all_kinds_and_lengths_and_apart() -> None:
@@ -58,7 +59,7 @@ class Answers(Probe):
 
 def test_what_each_observer_says_of_each_outage() -> None:
     plan = [Outage(10.0, 1.0, "refused"), Outage(20.0, 5.0, "held")]
-    counters = [dict.fromkeys(outages.RUNGS, total) for total in (0.5, 1.53, 6.5)]
+    counters = [dict.fromkeys(CHEAP, total) for total in (0.5, 1.53, 6.5)]
     first, second = reports(plan, [[10.0, 11.0], [20.01, 25.01]], counters, Answers((9.0, True), (24.0, False)))
     assert (first.planted, first.kind, first.probed) == (1.0, "refused", 0)
     assert first.canary["api"] == pytest.approx(1.03)
@@ -84,6 +85,6 @@ def test_counters_are_read_before_the_first_outage_and_after_each(monkeypatch: p
     plan = [Outage(10.0, 1.0, "error"), Outage(13.0, 2.0, "error")]
 
     def scrape() -> dict[str, float]:
-        return {f"outage_seconds_total{{{rung}}}": hands.now for rung in outages.RUNGS}
+        return {f"outage_seconds_total{{{rung}}}": hands.now for rung in CHEAP}
 
     assert [each["hub"] for each in between(plan, scrape)] == [9, 12, 16]

@@ -41,7 +41,7 @@ def test_a_page_without_one_is_a_failure(page: str) -> None:
 CONFIG = Config({"w1": "http://w1", "lb": "http://lb"}, "/token", 9815, front="lb")
 
 
-def asked(entry: str, *, waiting: float = 0.0) -> tuple[int, Figures]:
+def asked(entry: str, *, rung: str = "hub", waiting: float = 0.0) -> tuple[int, Figures]:
     """How often one rung was asked for one probe that fell due; another answer is awaited for so long."""
     figures = figures_of(CONFIG, Pace(), time.monotonic())
     probes = Probes(cast("aiohttp.ClientSession", None), CONFIG, "t", figures)
@@ -54,9 +54,9 @@ def asked(entry: str, *, waiting: float = 0.0) -> tuple[int, Figures]:
     async def run() -> None:
         due = time.monotonic() - CONFIG.every.probe  # all of it has fallen due: nothing is waited for
         if waiting:
-            figures.rungs["hub", entry].begin(time.monotonic() - waiting)
+            figures.rungs[rung, entry].begin(time.monotonic() - waiting)
         async with asyncio.TaskGroup() as tasks:
-            probes._due(tasks, {("hub", entry): attempt}, due)
+            probes._due(tasks, {(rung, entry): attempt}, due)
 
     asyncio.run(run())
     return count, figures
@@ -67,6 +67,7 @@ def test_at_the_front_there_are_looks_between_two_probes() -> None:
     assert (count, figures.rungs["hub", "lb"].successes) == (LOOKS, 1)
     count, figures = asked("w1")
     assert (count, figures.rungs["hub", "w1"].successes) == (1, 1)
+    assert asked("lb", rung="api")[0] == 1
 
 
 def test_who_is_short_of_breath_is_not_looked_at_more_often() -> None:
