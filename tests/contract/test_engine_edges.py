@@ -85,6 +85,7 @@ class TestReadersAndSignals:
 import os, signal, sys
 from chaosjc.engine.watchdog import Watchdog
 from chaosjc.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 dismiss = Watchdog.dismiss
 Watchdog.dismiss = lambda self: (os.kill(os.getpid(), signal.SIGINT), dismiss(self))
 sys.argv = ["chaosjc", "run", "--repeat", "2", {str(world.experiment())!r}]
