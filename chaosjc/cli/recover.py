@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chaosjc.cli.state import journals, who
+from chaosjc.cli.state import journals_there, who
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def recover(
 
     if bool(abandon) != bool(reason):
         raise UsageError("--abandon STEP and --reason TEXT go together")
-    paths = [path for path in journals(state) if path.exists()]
+    paths = journals_there(state)
     if abandon:
         return _abandon(paths, abandon, reason)
     found: list[Recovery] = []

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chaosjc.cli.state import journals, who
+from chaosjc.cli.state import journals_there, who
 
 app = typer.Typer()
 
@@ -24,7 +24,7 @@ def resume(
     from chaosjc.journal.store import Store
 
     resumed: list[dict[str, str]] = []
-    for path in (path for path in journals(state) if path.exists()):
+    for path in journals_there(state):
         with Store(path) as store:
             halt = store.halted()
             if halt is None:

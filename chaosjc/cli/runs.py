@@ -72,22 +72,22 @@ def _dead(state: str, runs: Sequence[Sequence[Entry]]) -> frozenset[str]:
     unended = {each[0].run for each in runs if not any(entry.event.type == "closed" for entry in each)}
     if not unended:
         return frozenset()
-    from chaosjc.cli.state import journals
+    from chaosjc.cli.state import journals_there
     from chaosjc.engine.recover import alive
     from chaosjc.journal.store import Store
 
-    for path in (path for path in journals(state) if path.exists()):
+    for path in journals_there(state):
         with Store(path) as store:
             unended -= alive(store)
     return frozenset(unended)
 
 
 def _all_runs(state: str) -> list[Sequence[Entry]]:
-    from chaosjc.cli.state import journals
+    from chaosjc.cli.state import journals_there
     from chaosjc.journal.store import Store
 
     found: list[Sequence[Entry]] = []
-    for path in (path for path in journals(state) if path.exists()):
+    for path in journals_there(state):
         with Store(path) as store:
             found += [store.entries(run) for run in store.runs()]
     return sorted(found, key=lambda entries: entries[0].at)

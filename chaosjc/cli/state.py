@@ -44,6 +44,11 @@ def journals(state: str = "") -> list[Path]:
     return [journal_of(), *(path / JOURNAL for path in (*sites, *_elsewhere()))]
 
 
+def journals_there(state: str = "") -> list[Path]:
+    """Those of them that are there."""
+    return [path for path in journals(state) if path.exists()]
+
+
 def remember(journal: Path) -> None:
     """Keep where a journal outside the usual place is, so that a halt or a recover of everything reaches it too.
 

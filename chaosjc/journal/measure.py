@@ -333,10 +333,11 @@ def _distributions(laid: Stretch) -> dict[Phase, Distribution]:
 def distribution(values: Sequence[float]) -> Distribution:
     """Of at least one number."""
     ordered = sorted(values)
-    return Distribution(len(ordered), ordered[0], _quantile(ordered, 0.5), _quantile(ordered, 0.95), ordered[-1])
+    return Distribution(len(ordered), ordered[0], quantile(ordered, 0.5), quantile(ordered, 0.95), ordered[-1])
 
 
-def _quantile(ordered: Sequence[float], q: float) -> float:
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """Of numbers in order, by linear interpolation; beside an infinite one there is nothing between."""
     place = q * (len(ordered) - 1)
     low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
     part = place - math.floor(place)

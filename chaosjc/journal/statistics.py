@@ -28,6 +28,7 @@ from random import Random
 from statistics import NormalDist, stdev
 from typing import TypeAlias
 
+from chaosjc.journal.measure import quantile
 from chaosjc.journal.timeline import Window
 
 SLICES = 10
@@ -250,7 +251,7 @@ def _between(value: float, drawn: Sequence[float], spread: float) -> Estimate:
     if ordered[0] == ordered[-1]:
         return Estimate(value, None, None)
     cut = NormalDist().cdf(-spread)
-    low, high = (_quantile(ordered, q) for q in (cut, 1 - cut))
+    low, high = (quantile(ordered, q) for q in (cut, 1 - cut))
     return Estimate(value, min(low, value), max(high, value))
 
 
@@ -271,9 +272,3 @@ def _asymmetric(delta: float, drawn: Sequence[float], spread: float, blocks: int
     half, whole = reach * math.hypot(rest, reach), rest + reach * reach
     low, high = ((delta * rest + sign * half) / whole for sign in (-1, 1))
     return Estimate(delta, max(low, -1.0), min(high, 1.0))
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float:
-    place = q * (len(ordered) - 1)
-    low = math.floor(place)
-    return ordered[low] + (ordered[math.ceil(place)] - ordered[low]) * (place - low)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast
 from pydantic import StringConstraints
 
 from chaosjc.errors import StageError
+from chaosjc.journal import redact
 from chaosjc.site.state import write_atomically
 from chaosjc.spec.problems import Loc, Problems
 from chaosjc.spec.reader import Document
@@ -19,7 +20,6 @@ from chaosjc.spec.secret import SecretSource
 ValuePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
 """`hub.config.GenericOAuthenticator.client_secret`: the way to a value of the chart."""
 
-HIDDEN = "•••"
 
 # How keys of secrets end, without their case, dashes and underscores.
 _SECRET = re.compile(r"(?:secret|(?:secret|api|auth|access|bot)token|(?:api|private|secret|crypt)keys?)$")
@@ -52,9 +52,7 @@ def keep(sources: Mapping[str, SecretSource], kept: Path) -> None:
 
 def hidden(text: str, secrets: Mapping[str, Any]) -> str:
     """What somebody else says, without any of the secrets that `read` gave."""
-    for secret in _texts(secrets):
-        text = text.replace(secret, HIDDEN)
-    return text
+    return redact.hide(text, {secret: secret for secret in _texts(secrets)})
 
 
 def refuse_clear(document: Document, problems: Problems, *, passwords: bool) -> None:

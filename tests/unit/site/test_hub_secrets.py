@@ -15,9 +15,9 @@ import yaml
 from chaosjc.drivers import helm
 from chaosjc.engine.session import Wishes
 from chaosjc.errors import RemoteError, SpecError, StageError
+from chaosjc.journal.redact import HIDDEN
 from chaosjc.site import hub_secrets, hub_values, model
 from chaosjc.site.context import Context
-from chaosjc.site.hub_secrets import HIDDEN
 from chaosjc.site.hub_values import OWN_CHART
 from chaosjc.site.secrets import Secrets
 from chaosjc.site.sections import Hub as HubSection
