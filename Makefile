@@ -83,8 +83,8 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 	@.venv/bin/pytest -q -n 3 --dist loadgroup -m 'not lab' tests/contract
 
 .PHONY: lab
-lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs
-	@.venv/bin/chaosjc lab image build --kubernetes
+lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs meanwhile
+	@.venv/bin/chaosjc lab image build
 	@.venv/bin/pytest -v -p no:randomly --durations=25 -m lab tests
 
 .PHONY: lint
@@ -114,7 +114,7 @@ dashboards: $(VENV) ## Write dashboards/*.json for Grafana, from the register of
 .PHONY: soak
 soak: $(VENV) ## Kill runs again and again: CRASHES=200 of commands, SOAK=20 on a lab of its own; needs root
 	@CRASHES=$(or $(CRASHES),200) .venv/bin/pytest -q -s -p no:randomly tests/contract/test_crash_everywhere.py
-	@SOAK=$(or $(SOAK),20) .venv/bin/pytest -v -s -p no:randomly -m lab tests/lab/test_storage_soak.py
+	@SOAK=$(or $(SOAK),20) .venv/bin/pytest -v -s -p no:randomly -m lab tests/lab/storage/test_soak.py
 
 .PHONY: lock
 lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all

@@ -75,7 +75,7 @@ STORAGE_STALLED = Metric(
 STORAGE_LONGEST = Metric(
     "chaosjc_storage_longest_wait_seconds",
     "gauge",
-    "The longest wait of a write that was answered in the last 20 s, or waits still.",
+    "The longest wait of a write that was answered since the last scrape or a little before, or waits still.",
     ("volume",),
 )
 STORAGE_UNAUDITED = Metric(

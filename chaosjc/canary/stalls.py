@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import deque
 
 LATE = 1.0  # seconds
-RECENT = 20.0  # seconds for which an answer counts as recent: longer than a scrape interval, so that one sees it
 
 Stretch = tuple[float, float]
 
@@ -27,7 +26,9 @@ class Stalls:
     `count` and `seconds` are of the stalls that are over: no write that is still in flight can lengthen them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recent: float) -> None:
+        """`recent` is for how many seconds an answer is remembered."""
+        self._memory = recent
         self.count = 0
         self.seconds = 0.0
         self._inflight: dict[int, float] = {}
@@ -61,10 +62,10 @@ class Stalls:
         return max(now - min(self._inflight.values(), default=now), 0.0)
 
     def longest(self, now: float) -> float:
-        """The longest wait of a write that was answered in the last 20 s, or waits still."""
-        while self._recent and self._recent[0][1] < now - RECENT:
+        """The longest wait of a write that was answered of late, or waits still."""
+        while self._recent and self._recent[0][1] < now - self._memory:
             self._recent.popleft()
-        waits = (end - start for start, end in self._recent if end >= now - RECENT)
+        waits = (end - start for start, end in self._recent if end >= now - self._memory)
         return max(self.oldest(now), *waits, 0.0)
 
 

@@ -58,7 +58,7 @@ class Canary:
 
     def __init__(self, config: Config, ledger: Ledger) -> None:
         self.config, self.ledger = config, ledger
-        self.figures, self.stalls = Figures(), Stalls()
+        self.figures, self.stalls = Figures(), Stalls(config.recent)
         self.mount = files.Mount(config.mount, config.types)
         most = (children_for(config.every), READERS, CLEANERS)
         self.writers, self.readers, self.cleaners = map(self._pool, most)

@@ -19,6 +19,7 @@ class Config:
 
     `peers` are other workers' canaries of the volume, VM name → URL; `sets` are its replica sets, each VM name → URL of
     that brick's exporter. `ledger` lies on the worker's own disk, VOLUME.ledger in /var/lib/chaosjc/canary by default.
+    A long wait is remembered for `recent`: for longer than from one scrape to the next, or nobody would see it.
     `types` are the file system types that count as the volume; a call on the mount is given up after `limit`.
     """
 
@@ -31,6 +32,7 @@ class Config:
     every: float = 0.1
     keep: float = 600.0
     audit: float = 10.0
+    recent: float = 20.0
     ledger: str = ""
     types: tuple[str, ...] = ("fuse.glusterfs",)
     limit: float = 120.0
@@ -59,7 +61,7 @@ def read(path: Path) -> Config:
 
 
 def _check(config: Config) -> None:
-    for name in ("every", "keep", "audit", "limit"):
+    for name in ("every", "keep", "audit", "recent", "limit"):
         if not float(getattr(config, name)) > 0:
             raise ValueError(f"{name} must be more than 0 seconds")
     if not config.mount.startswith("/"):

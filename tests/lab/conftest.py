@@ -6,18 +6,55 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from chaosjc.drivers.prometheus import Prometheus
+from chaosjc.drivers import command
+from chaosjc.lab.environment import BOUND
 from chaosjc.lab.layout import Lab
-from chaosjc.site import endpoints
 from tests.lab.cloud import Cloud, lab_command, measured
-from tests.lab.runs import Stage
-from tests.lab.site import DeployedSite
+from tests.lab.runs import CHAOSJC
 
 RANGE = "10.231.71.0/24"
+HERE = Path(__file__).parent
+LAST = (HERE, HERE / "storage", HERE / "jupytercloud")
+"""One whole site at a time; and Kubernetes' programs may still be built while the first of these are tested."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In that order; tests of other directories stay before them."""
+    items.sort(key=lambda item: LAST.index(item.path.parent) if item.path.parent in LAST else -1)
+
+
+@dataclass(frozen=True)
+class Building:
+    """A command that builds an image, and what it prints."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def wait(self) -> None:
+        """Until it is there."""
+        assert self.process.wait() == 0, self.log.read_text()[-3000:]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def node_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Building | None]:
+    """The image of Kubernetes' nodes, in the making where a test needs it: the first time on a machine, for minutes.
+
+    Whatever else wants the processor goes first.
+    """
+    if not any(item.path.parent == LAST[-1] for item in request.session.items):
+        yield None
+        return
+    log = tmp_path_factory.mktemp("image") / "log"
+    argv = [*BOUND, "nice", "-n", "19", *CHAOSJC, "lab", "image", "build", "--kubernetes"]
+    process = command.spawn(argv, log=log)
+    yield Building(process, log)
+    process.terminate()
+    process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -54,34 +91,3 @@ def cloud(lab: Lab, key: Path) -> Cloud:
     cloud = Cloud.connect(lab, key)
     cloud.furnish(RANGE)
     return cloud
-
-
-@pytest.fixture(scope="session")
-def storage_site(lab: Lab) -> Iterator[Stage]:
-    """A site with bricks, volumes and canaries, for all test_storage_*: who breaks it mends it. They come last."""
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-storage-", dir="/var/tmp"))
-    site = DeployedSite.on(lab, directory, storage=True)
-    try:
-        with measured("site deploy with storage, from nothing"):
-            site.run("deploy")
-        yield Stage(site)
-    finally:
-        site.run("destroy")
-        shutil.rmtree(directory)
-
-
-@pytest.fixture
-def storage(storage_site: Stage) -> Stage:
-    """That site, put back where a test before this one failed, so that it fails alone."""
-    if storage_site.owes():
-        storage_site.recover()
-    return storage_site
-
-
-@pytest.fixture(scope="session")
-def prometheus(storage_site: Stage) -> Iterator[Prometheus]:
-    """Of that site."""
-    with endpoints.prometheus(storage_site.site.context().state) as url:
-        client = Prometheus.connect(url)
-        yield client
-        client.close()

@@ -26,7 +26,7 @@ Description=Planted by hand: logins wait for this
 Before=ssh.service
 [Service]
 Type=oneshot
-ExecStart=/bin/sleep 40
+ExecStart=/bin/sleep 25
 [Install]
 WantedBy=multi-user.target
 """

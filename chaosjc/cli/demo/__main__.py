@@ -33,12 +33,10 @@ from chaosjc.site.state import SiteState
 ACTS = (
     Act("A hub's pod is killed. Nobody who works notices.", "experiments/hub-pod-killed.yaml", 0),
     Act(
-        "The hub is away for 40 s; 20 s were promised.", "experiments/hub-scaled-to-zero.yaml", 1, ("--set", "away=40s")
-    ),
-    Act(
-        "A worker hangs, and its notebooks with it. They go on where they were.",
-        "experiments/notebook-worker-frozen.yaml",
-        0,
+        "The hub is scaled to nothing for 25 s, in which it was to be back.",
+        "experiments/hub-scaled-to-zero.yaml",
+        1,
+        ("--set", "away=25s"),
     ),
     Act(
         "A worker hangs while Prometheus is down. Nobody measured, so nobody knows.",

@@ -44,6 +44,7 @@ MODULES = {
 TARGET = "chaosjc-canary.target"
 GLUSTER = "chaosjc-canary-gluster.service"
 HUB = "chaosjc-canary-hub.service"
+_SEEN = 5.0  # seconds, beyond the time between two scrapes, that a long wait is told of: one scrape is sure to see it
 _CODE = "/usr/lib/chaosjc"
 _CONFIG = "/etc/chaosjc"
 HUB_TOKEN = f"{_CONFIG}/canary-hub.token"
@@ -134,6 +135,7 @@ def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> d
         "every": pace.every,
         "keep": pace.keep,
         "audit": pace.audit,
+        "recent": site.monitoring.scrape_interval + _SEEN,
         "peers": {each: f"http://{each}:{port}" for each in clients if each != vm},
         "sets": [
             {brick: f"http://{brick}:{GLUSTER_PORT}" for brick in replicas} for replicas in site.replica_sets(volume)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import StageError
@@ -47,8 +48,8 @@ class Cluster(Stage[ClusterFacts]):
         members = {name: fact for name, fact in found if fact is not None}
         if context.site.control_plane not in members:
             return ClusterFacts()
-        awaited = {name for name, fact in members.items() if fact.member and _concerns(context, name)}
-        said = _ask_control_plane(context, awaited if patient else None)
+        mine = {name: fact for name, fact in members.items() if _concerns(context, name)}
+        said = _ask_control_plane(context, Awaited.of(mine) if patient else None)
         return _facts(context, said, members, discover.addresses(context.site, ports(context)))
 
     def plan(self, site: SiteFile, facts: ClusterFacts) -> tuple[Change, ...]:
@@ -144,7 +145,9 @@ class _Apply:
         """Nodes, then CoreDNS on the workers, then everything of the system's own."""
         known = {self._master, *self._facts.nodes, *self._named("node", "create")} & self._facts.members.keys()
         names = [each for each in node_names(self._site) if each in known and _concerns(self._context, each)]
-        self._wait("--for=condition=Ready", *(f"node/{each}" for each in names))
+        nodes = [f"node/{each}" for each in names]
+        self._wait("--for=create", *nodes)  # a kubelet that has just joined makes its own, soon
+        self._wait("--for=condition=Ready", *nodes)
         if self._named("add-on"):
             self._add_coredns()
         for kind in ("daemonset", "deployment"):
@@ -185,27 +188,38 @@ def _concerns(context: Context, name: str) -> bool:
     return context.only is None or name in context.only
 
 
-def _ask_control_plane(context: Context, awaited: Collection[str] | None) -> dict[str, Any]:
-    """Wait for an API server that was just started, for `awaited` nodes to come back and for what the system runs on
-    them; for nothing where None.
-    """
+@dataclass(frozen=True)
+class Awaited:
+    """What may come back by itself: these nodes, and with `pods` what the system runs on them."""
+
+    nodes: frozenset[str]
+    pods: bool
+
+    @classmethod
+    def of(cls, members: Mapping[str, MemberFact]) -> Self:
+        """Pods of the system are not Ready either while a VM is yet to join as the node that they are for."""
+        joined = frozenset(name for name, fact in members.items() if fact.member)
+        return cls(joined, pods=len(joined) == len(members))
+
+    def patience(self, said: dict[str, Any]) -> float:
+        """Seconds since the first question that an answer is worth waiting for a better one."""
+        if said["state"] == "silent":
+            return ANSWERS
+        nodes: dict[str, Any] = said.get("nodes", {})
+        back = all(each["ready"] for name, each in nodes.items() if name in self.nodes)
+        return 0.0 if back and not (self.pods and said.get("unavailable")) else BACK
+
+
+def _ask_control_plane(context: Context, awaited: Awaited | None) -> dict[str, Any]:
+    """Wait for an API server that was just started, and for what is awaited; for nothing where None."""
     request = {"cluster": {"manifests": manifests(context.site), "namespace": "kube-system"}}
     began = context.clock.monotonic()
     while True:
         said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
-        patience = 0.0 if awaited is None else _patience(said, awaited)
+        patience = 0.0 if awaited is None else awaited.patience(said)
         if context.clock.monotonic() >= began + patience:
             return said
         context.clock.sleep(1)
-
-
-def _patience(said: dict[str, Any], awaited: Collection[str]) -> float:
-    """Seconds since the first question that the answer is worth waiting for a better one."""
-    if said["state"] == "silent":
-        return ANSWERS
-    nodes: dict[str, Any] = said.get("nodes", {})
-    back = all(each["ready"] for name, each in nodes.items() if name in awaited)
-    return 0.0 if back and not said.get("unavailable") else BACK
 
 
 def _facts(

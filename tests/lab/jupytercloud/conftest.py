@@ -13,14 +13,16 @@ from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.lab.layout import Lab
 from chaosjc.site import endpoints
 from tests.lab.cloud import lab_command, measured
+from tests.lab.conftest import Building
 from tests.lab.jupytercloud.hub import cell_executed
 from tests.lab.runs import Stage
 from tests.lab.site import DeployedSite
 
 
 @pytest.fixture(scope="package")
-def jupytercloud(lab: Lab) -> Iterator[Stage]:
+def jupytercloud(lab: Lab, node_image: Building) -> Iterator[Stage]:
     """Deployed from nothing, and used: a first cell was executed."""
+    node_image.wait()
     lab_command(lab, "up", "--kubernetes")
     directory = Path(tempfile.mkdtemp(prefix="chaosjc-jupytercloud-", dir="/var/tmp"))
     stage = Stage(DeployedSite.whole(lab, directory))

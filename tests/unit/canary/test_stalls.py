@@ -16,7 +16,7 @@ WRITES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), max_size=25
 
 def fed(writes: list[Write], until: int = 10**6) -> Stalls:
     """Told of everything that happened up to `until`, in order; what is due comes before what is answered."""
-    stalls = Stalls()
+    stalls = Stalls(20.0)
     events = [(due, 0, number) for number, (due, _) in enumerate(writes)]
     events += [(answered, 1, number) for number, (_, answered) in enumerate(writes)]
     for at, kind, number in sorted(events):
@@ -65,7 +65,7 @@ def test_the_oldest_is_the_first_that_waits(writes: list[Write], now: int) -> No
 @given(WRITES.filter(bool), st.randoms(use_true_random=False))
 def test_answers_that_come_to_be_known_in_another_order_change_nothing(writes: list[Write], random: object) -> None:
     """Children answer at once what the loop hears one after the other."""
-    stalls = Stalls()
+    stalls = Stalls(20.0)
     for number, (due, _) in enumerate(writes):
         stalls.due(number, due / UNIT)
     order = list(enumerate(writes))
@@ -75,7 +75,7 @@ def test_answers_that_come_to_be_known_in_another_order_change_nothing(writes: l
     assert stalls.seconds == sum(lengths(brute_force(writes)))
 
 
-def test_a_wait_is_told_while_it_lasts_and_for_20_seconds_after() -> None:
+def test_a_wait_is_told_while_it_lasts_and_for_as_long_as_it_is_to_be_remembered() -> None:
     stalls = fed([(0, 64), (1, 68)], until=40)
     assert (stalls.longest(5.0), stalls.count) == (5.0, 0)
     stalls = fed([(0, 64), (1, 68)])

@@ -109,6 +109,7 @@ def test_a_client_has_a_synthetic_user_of_every_volume() -> None:
         "every": 0.5,
         "keep": 60.0,
         "audit": 5.0,
+        "recent": 6.0,  # a scrape interval of 1 s, and 5 s
         "peers": {"worker-001": "http://worker-001:9812"},
         "sets": [{f"brick-00{n}": f"http://brick-00{n}:9810" for n in (1, 2, 3)}],
     }

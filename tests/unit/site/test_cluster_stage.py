@@ -19,8 +19,8 @@ from chaosjc.site.keys import PublicKeys
 from chaosjc.site.model import SiteFile
 from chaosjc.site.roles import Surroundings, database, kubernetes
 from chaosjc.site.stages import cluster_plan
-from chaosjc.site.stages.cluster import join_words
-from chaosjc.site.stages.cluster_plan import ClusterFacts
+from chaosjc.site.stages.cluster import BACK, Awaited, join_words
+from chaosjc.site.stages.cluster_plan import ClusterFacts, MemberFact
 from tests.sites import ROOT, cloud_file
 
 CASES = ROOT / "tests" / "cases" / "site" / "cluster" / "cases.yaml"
@@ -76,6 +76,29 @@ def test_a_site_without_a_cluster_plans_and_puts_nothing() -> None:
     for machine in plain.machines:
         assert kubernetes.contents(plain, machine, AROUND).files == ()
         assert database.contents(plain, machine, AROUND).files == ()
+
+
+class TestPatience:
+    """How long a deploy waits for what may come back by itself."""
+
+    MEMBER, NEW = MemberFact(True, True), MemberFact(False, False)
+
+    @pytest.mark.parametrize(
+        ("worker", "ready", "unavailable", "seconds"),
+        [
+            (MEMBER, True, [], 0.0),
+            (MEMBER, False, [], BACK),
+            (MEMBER, True, ["daemonset/flannel"], BACK),
+            (NEW, False, ["daemonset/flannel"], 0.0),  # neither is so before it has joined
+        ],
+    )
+    def test_it_is_for_members(self, worker: MemberFact, ready: bool, unavailable: list[str], seconds: float) -> None:
+        nodes = {"master": {"ready": True}, "worker-001": {"ready": ready}}
+        awaited = Awaited.of({"master": self.MEMBER, "worker-001": worker})
+        assert awaited.patience({"state": "ready", "nodes": nodes, "unavailable": unavailable}) == seconds
+
+    def test_a_control_plane_that_has_just_started_is_waited_for_longest(self) -> None:
+        assert Awaited.of({"master": self.MEMBER}).patience({"state": "silent"}) > BACK
 
 
 class TestModel:

@@ -77,7 +77,7 @@ def test_programs_of_one_module_are_one_build_and_a_name_that_go_would_change_is
     both = Build("k8s.io/k", "v1", {"kubelet": "cmd/kubelet", "kubeadm": "cmd/kubeadm"}, variables={"a.v": "v1"})
     (command,) = commands(both, GO, Path("/out"))
     assert command == [
-        *("/opt/go", "build", "-trimpath", "-ldflags=-s -w -X a.v=v1", "-o", "/out/"),
+        *("/opt/go", "build", "-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w -X a.v=v1", "-o", "/out/"),
         *("k8s.io/k/cmd/kubelet", "k8s.io/k/cmd/kubeadm"),
     ]
     (command,) = commands(Build("e.io/server/v3", "v3", {"etcd": ""}), GO, Path("/out"))

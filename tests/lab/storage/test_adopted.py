@@ -14,7 +14,7 @@ from chaosjc.site import discover
 from tests.lab.cloud import measured
 from tests.lab.runs import CHAOSJC, Stage
 from tests.lab.site import ROOT, DeployedSite
-from tests.lab.storage import settled
+from tests.lab.storage.settled import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 MARKS = (discover.SITE, discover.ROLE, discover.DIGEST)
@@ -92,10 +92,10 @@ def test_an_experiment_on_it(adopted: DeployedSite, experiment: str) -> None:
     assert run["verdict"] == "PASS"
     assert not run["debts"]
     assert set(stage.status().values()) == {"ACTIVE"}
-    assert all(each["held"] for each in adopted.run("verify"))
 
 
 def test_nothing_of_it_is_deleted(adopted: DeployedSite) -> None:
     run = Stage(adopted).run("worker-vm-deleted", 4)
     assert (run["verdict"], run["code"]) == ("NOT-STARTED", "not-deployed-here")
     assert len(Stage(adopted).status()) == 7
+    assert all(each["held"] for each in adopted.run("verify"))

@@ -12,7 +12,7 @@ from chaosjc.drivers import command
 from chaosjc.drivers.prometheus import Prometheus
 from tests.lab.runs import CHAOSJC, Stage, hypothesis
 from tests.lab.site import ROOT, DeployedSite
-from tests.lab.storage import settled
+from tests.lab.storage.settled import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.lab import probe
 from tests.lab.probe import Write, probing
 from tests.lab.runs import Stage, hypothesis
-from tests.lab.storage import durability, settled
+from tests.lab.storage.settled import durability, settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 

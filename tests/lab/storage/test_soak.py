@@ -16,7 +16,7 @@ import pytest
 from chaosjc.drivers import command
 from tests.lab.runs import Stage
 from tests.lab.site import ROOT
-from tests.lab.storage import durability, settled
+from tests.lab.storage.settled import durability, settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 REPEATS = int(os.environ.get("SOAK", "1"))

@@ -12,7 +12,7 @@ import yaml
 
 from tests.lab.cloud import until
 from tests.lab.runs import Stage
-from tests.lab.storage import settled
+from tests.lab.storage.settled import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 TARGET, PEER = "brick-002", "worker-001"
