@@ -45,10 +45,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Login:
-    """A user of a password authenticator."""
+    """A user of a password authenticator; the password is read anew for each login."""
 
     user: str
-    password: str
+    password_file: str
+
+    def password(self) -> str:
+        """Raises UsageError where the file has none."""
+        return _secret(self.password_file, "it holds the password of the canary's login")
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,17 @@ class Config:
 
     def token(self) -> str:
         """The service token. Raises UsageError where it cannot be read."""
-        try:
-            token = Path(self.token_file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise UsageError(f"{self.token_file}: {error.strerror}", hint="`token_file` in the configuration") from None
-        if not token:
-            raise UsageError(f"{self.token_file}: empty", hint="it holds the token of the canary's service")
-        return token
+        return _secret(self.token_file, "it holds the token of the canary's service").strip()
+
+
+def _secret(path: str, what: str) -> str:
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip("\r\n")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint=f"{what}; a deploy puts it there") from None
+    if not secret:
+        raise UsageError(f"{path}: empty", hint=what)
+    return secret
 
 
 def read(path: Path) -> Config:

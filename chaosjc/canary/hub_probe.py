@@ -23,6 +23,7 @@ from chaosjc.canary.hub_config import Config, Login
 from chaosjc.canary.hub_figures import CHEAPEST, Figures, Key
 from chaosjc.canary.hub_http import Failure, Throttled, ask, expect, with_cookies
 from chaosjc.canary.hub_pace import glimpsed, measured, on_grid
+from chaosjc.errors import UsageError
 
 _FORM = re.compile(r"<form\b[^>]*>.*?</form>", re.DOTALL)
 _TAG = re.compile(r"<(?:form|input)\b[^>]*>", re.DOTALL)
@@ -110,7 +111,10 @@ async def log_in(session: aiohttp.ClientSession, url: str, login: Login | None, 
     if login is None:
         return
     action, data = form(page.body.decode(errors="replace"))
-    data |= {"username": login.user, "password": login.password}
+    try:
+        data |= {"username": login.user, "password": login.password()}
+    except UsageError as error:
+        raise Failure("wrong", error.message) from None
     target = urljoin(f"{url}/hub/login", action)
     sent = await ask(session, "POST", target, limit, params={} if "next=" in target else params, data=data)
     expect(sent, (302, 303))

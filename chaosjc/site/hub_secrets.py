@@ -21,6 +21,8 @@ ValuePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z
 """`hub.config.GenericOAuthenticator.client_secret`: the way to a value of the chart."""
 
 
+_LOGIN = "login of the canary"  # its password among those that are kept: no way to a value has blanks
+
 # How keys of secrets end, without their case, dashes and underscores.
 _SECRET = re.compile(r"(?:secret|(?:secret|api|auth|access|bot)token|(?:api|private|secret|crypt)keys?)$")
 _PASSWORD = re.compile(r"(?:password|passwd)$")
@@ -35,12 +37,19 @@ def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
     known = _kept(kept)
     values: dict[str, Any] = {}
     for path, source in sources.items():
-        secret = _read(source) or known.get(path, "")
-        if not secret:
-            hint = "export it where chaosjc runs, or write `file: PATH` instead"
-            raise StageError(f"hub: {path} lies in ${source.env}, which is not set", hint=hint)
-        _put(values, path.split("."), secret)
+        _put(values, path.split("."), _found(path, source, known))
     return values
+
+
+def password(said: str | SecretSource, kept: Path) -> str:
+    """Of the canary's login; empty where it has none. Raises as `read`."""
+    return said if isinstance(said, str) else _found(_LOGIN, said, _kept(kept))
+
+
+def keep_password(said: str | SecretSource, kept: Path) -> None:
+    """As `keep`."""
+    if not isinstance(said, str):
+        keep({_LOGIN: said}, kept)
 
 
 def keep(sources: Mapping[str, SecretSource], kept: Path) -> None:
@@ -56,18 +65,22 @@ def hidden(text: str, secrets: Mapping[str, Any]) -> str:
 
 
 def refuse_clear(document: Document, problems: Problems, *, passwords: bool) -> None:
-    """Add a problem for every secret that `hub.values` has in clear; but for a lab's, `passwords` are some too."""
-    for loc in _in_clear(_values(document), ("hub", "values"), passwords=passwords):
+    """Add a problem for every secret that section `hub` has in clear; but for a lab's, `passwords` are some too."""
+    hub = _mapping(document.data.get("hub"))
+    for loc in _in_clear(hub.get("values"), ("hub", "values"), passwords=passwords):
         path = ".".join(map(str, loc[2:]))
         message = (
             f"a secret in clear would be in every journal: name where it lies, `secrets: {{{path}: {{file: PATH}}}}`"
         )
         problems.add(document.problem(loc, message))
+    in_clear = _mapping(hub.get("canary")).get("password")
+    if passwords and isinstance(in_clear, str) and in_clear:
+        message = "a secret in clear would be in every journal: name where it lies, `password: {file: PATH}`"
+        problems.add(document.problem(("hub", "canary", "password"), message))
 
 
-def _values(document: Document) -> object:
-    hub = document.data.get("hub")
-    return cast("dict[str, object]", hub).get("values") if isinstance(hub, dict) else None
+def _mapping(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _in_clear(value: object, loc: Loc, *, passwords: bool) -> Iterator[Loc]:
@@ -87,6 +100,13 @@ def _names_secret(loc: Loc, *, passwords: bool) -> bool:
     if name.endswith(_NAMES):
         return False
     return bool(_SECRET.search(name) or (passwords and _PASSWORD.search(name)))
+
+
+def _found(name: str, source: SecretSource, known: Mapping[str, str]) -> str:
+    if secret := _read(source) or known.get(name, ""):
+        return secret
+    hint = "export it where chaosjc runs, or write `file: PATH` instead"
+    raise StageError(f"hub: {name} lies in ${source.env}, which is not set", hint=hint)
 
 
 def _read(source: SecretSource) -> str:

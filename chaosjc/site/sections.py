@@ -137,12 +137,18 @@ class HubCanary(Model):
 
     They enter by `front`: the name of a worker, or `front` for the balancer, which it is by default where there is one;
     else the first worker: name one that no experiment breaks. Where the authenticator takes passwords, `password` is
-    that of canary-login; else its login page is enough.
+    that of canary-login, or where it lies; else its login page is enough.
     """
 
     ladder: Annotated[Duration, Field(ge=5)] = 30.0
     front: str = ""
-    password: str = ""
+    password: str | SecretSource = ""
+
+    def beside(self, directory: Path) -> HubCanary:
+        """With the password's file as it is seen from anywhere."""
+        if isinstance(self.password, str):
+            return self
+        return self.model_copy(update={"password": self.password.beside(directory)})
 
 
 class Hub(Model):
@@ -174,7 +180,7 @@ class Hub(Model):
         """With its paths as they are seen from anywhere: a relative one begins at the site file."""
         chart = str((directory / self.chart).resolve()) if self.chart else ""
         secrets = {path: each.beside(directory) for path, each in self.secrets.items()}
-        return self.model_copy(update={"chart": chart, "secrets": secrets})
+        return self.model_copy(update={"chart": chart, "secrets": secrets, "canary": self.canary.beside(directory)})
 
 
 FRONT = "front"

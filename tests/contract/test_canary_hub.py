@@ -37,7 +37,9 @@ def watching(hub: Hub) -> Generator[Canary]:
     """One live server and the cheap rungs; no ladder."""
     limits = {"probe": 2.0, "live": 1.0}
     every = {"ladder": NEVER, "cell": 0.2, "login": 0.5}
-    login = {"user": "canary-login", "password": PASSWORD}
+    password = hub.directory / "password"
+    password.write_text(PASSWORD)
+    login = {"user": "canary-login", "password_file": str(password)}
     with canary(hub.directory, hub.url, workers=[WORKER], every=every, limits=limits, login=login) as one:
         yield one
 

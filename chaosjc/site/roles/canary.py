@@ -48,7 +48,8 @@ _SEEN = 5.0  # seconds, beyond the time between two scrapes, that a long wait is
 _CODE = "/usr/lib/chaosjc"
 _CONFIG = "/etc/chaosjc"
 HUB_TOKEN = f"{_CONFIG}/canary-hub.token"
-"""Given to the monitor VM by stage hub; it is in no user data."""
+HUB_PASSWORD = f"{_CONFIG}/canary-hub.password"
+"""Given to the monitor VM by stage hub; they are in no user data."""
 
 
 def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
@@ -112,7 +113,7 @@ def _code(kinds: Collection[str]) -> Contents:
 
 def _service(name: str, unit: str, config: str, values: dict[str, object]) -> Contents:
     text = json.dumps(values, indent=1) + "\n"
-    file = File(f"{_CONFIG}/{config}.json", text, mode="0600", live=True, restarts=name)  # it may hold a password
+    file = File(f"{_CONFIG}/{config}.json", text, live=True, restarts=name)
     return Contents((_unit_file(name, unit), file), (Unit(name, patient=True),))
 
 
@@ -149,7 +150,7 @@ def _hub_config(site: SiteFile, hub: Hub) -> dict[str, object]:
     entries = {each: f"http://{each}:{hub.port}" for each in workers}
     if site.lbaas:
         entries[FRONT] = f"http://{FRONT}:{site.lbaas.listen}"
-    login: object = {"user": f"{cluster.CANARY}login", "password": hub.canary.password}
+    login: object = {"user": f"{cluster.CANARY}login", "password_file": HUB_PASSWORD}
     return {
         "entries": entries,
         "front": hub.canary.front or (FRONT if site.lbaas else workers[0]),

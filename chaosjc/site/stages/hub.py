@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,30 +34,35 @@ select 'create database hub owner hub' where not exists (select from pg_database
 
 @dataclass(frozen=True)
 class Token:
-    """A secret of the site, and the file on the monitor VM whose owner needs it."""
+    """A secret, and the file on the monitor VM whose owner needs it."""
 
     path: str
     owner: str
-    of: Callable[[secrets.Secrets], str]
+    secret: str
 
 
-TOKENS: Mapping[str, Token] = {
-    "of the hub's canary": Token(canary.HUB_TOKEN, "root", lambda known: known.canary),
-    "of Prometheus at the hub": Token(scrapes.HUB_TOKEN, "prometheus", lambda known: known.hub),
-}
+def given(context: Context, hub: HubSection, known: secrets.Secrets) -> dict[str, Token]:
+    """All of them, each by what it is."""
+    found = {
+        "of the hub's canary": Token(canary.HUB_TOKEN, "root", known.canary),
+        "of Prometheus at the hub": Token(scrapes.HUB_TOKEN, "prometheus", known.hub),
+    }
+    if password := hub_secrets.password(hub.canary.password, context.state.hub_secrets):
+        found["of the canary's login"] = Token(canary.HUB_PASSWORD, "root", password)
+    return found
 
 
 @dataclass(frozen=True)
 class HubFacts:
-    """`asked`: there is a cluster to ask. `tokens` are those of TOKENS that have been given. `release` says how what is
-    deployed differs, in words; empty if it does not.
+    """`asked`: there is a cluster to ask. `lacking` are the secrets that the monitor VM does not have. `release` says
+    how what is deployed differs, in words; empty if it does not.
 
     `revision` is 0 where nothing is deployed.
     """
 
     asked: bool = False
     account: bool = False
-    tokens: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()
     homes: str = ""
     revision: int = 0
     release: str = ""
@@ -93,7 +98,7 @@ class Hub(Stage[HubFacts]):
         changes: list[Change] = []
         if not facts.account:
             changes.append(Change(STAGE, "account", f"{database.NAME} in the database", "create"))
-        changes += [Change(STAGE, "token", each, "create", vm=MONITOR) for each in TOKENS if each not in facts.tokens]
+        changes += [Change(STAGE, "token", each, "create", vm=MONITOR) for each in facts.lacking]
         if facts.homes != HOMES:
             action = "update" if facts.homes else "create"
             changes.append(Change(STAGE, "folder", hub_values.homes(site, site.hub), action, facts.homes, HOMES))
@@ -112,8 +117,9 @@ class Hub(Stage[HubFacts]):
         if "account" in kinds:
             _psql(context, f"\\set verifier '{known.verifier()}'\n{_CREATE}")
         for name in [each.name for each in changes if each.kind == "token"]:
-            given = TOKENS[name]
-            tokens.give(context, STAGE, given.path, given.of(known), given.owner)
+            token = given(context, hub, known)[name]
+            tokens.give(context, STAGE, token.path, token.secret, token.owner)
+            hub_secrets.keep_password(hub.canary.password, context.state.hub_secrets)
         if "folder" in kinds:
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
@@ -126,10 +132,11 @@ class Hub(Stage[HubFacts]):
     def _ask(self, context: Context, hub: HubSection, known: secrets.Secrets, values: dict[str, Any]) -> HubFacts:
         verifier = _psql(context, _VERIFIER)
         found = _on_worker(context, hub, "sh", "-c", f"stat -c '%a %U' {hub_values.homes(context.site, hub)} || true")
-        given = {name for name, each in TOKENS.items() if tokens.is_given(context, STAGE, each.path, each.of(known))}
+        wanted = given(context, hub, known).items()
+        lacking = [name for name, each in wanted if not tokens.is_given(context, STAGE, each.path, each.secret)]
         release, revision = _release(context, hub, values)
         account = verifier.strip() == known.verifier()
-        return HubFacts(True, account, frozenset(given), found.strip(), revision, release, values)
+        return HubFacts(True, account, tuple(lacking), found.strip(), revision, release, values)
 
     def _deploy(self, context: Context, hub: HubSection, values: dict[str, Any]) -> None:
         try:

@@ -29,9 +29,11 @@ def test_what_a_deployment_writes_is_read(tmp_path: Path) -> None:
 
 
 def test_a_user_that_logs_in_and_a_front_are_read(tmp_path: Path) -> None:
-    login = {"user": "canary-login", "password": "horse"}
+    login = {"user": "canary-login", "password_file": str(tmp_path / "password")}
+    (tmp_path / "password").write_text("horse \n")
     config = read(written(tmp_path / "c.json", login=login, front="worker-001"))
-    assert (config.login, config.way) == (Login("canary-login", "horse"), "worker-001")
+    assert (config.login, config.way) == (Login("canary-login", str(tmp_path / "password")), "worker-001")
+    assert config.login and config.login.password() == "horse ", "a password may end with a blank"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_a_user_that_logs_in_and_a_front_are_read(tmp_path: Path) -> None:
         {"every": {"probe": 0}},
         {"every": {"prbe": 1}},
         {"limits": {"stop": "long"}},
-        {"login": {"user": "alice", "password": "horse"}},
+        {"login": {"user": "alice", "password_file": "/etc/horse"}},
         {"login": "alice"},
         {"prefix": ""},
         {"prefix": "a"},

@@ -15,12 +15,12 @@ from chaosjc.site.hub_values import OWN_CHART
 from chaosjc.site.model import SiteFile
 from chaosjc.site.secrets import Secrets
 from chaosjc.site.sections import Hub as HubSection
-from chaosjc.site.stages.hub import HOMES, TOKENS, Hub, HubFacts
+from chaosjc.site.stages.hub import HOMES, Hub, HubFacts
 from tests.sites import cloud_file
 
 SECRETS = Secrets("SESAME", "00", "ab" * 32, "HUBTOKEN", "CANARYTOKEN")
 ADDRESSES = {"monitor": "10.67.0.40"}
-GIVEN = frozenset(TOKENS)
+TOKENS = ("of the hub's canary", "of Prometheus at the hub", "of the canary's login")
 
 
 def site(**changed: Any) -> SiteFile:
@@ -41,32 +41,31 @@ def values(hub: HubSection | None = None) -> dict[str, Any]:
     ("facts", "planned"),
     [
         (HubFacts(), []),
-        (HubFacts(asked=True, account=True, tokens=GIVEN, homes=HOMES, revision=3), []),
+        (HubFacts(asked=True, account=True, homes=HOMES, revision=3), []),
         (
-            HubFacts(asked=True, release="missing"),
+            HubFacts(asked=True, lacking=TOKENS, release="missing"),
             [
                 "hub: create account hub in the database",
                 "hub: create token of the hub's canary",
                 "hub: create token of Prometheus at the hub",
+                "hub: create token of the canary's login",
                 "hub: create folder /srv/homes/users (711 root)",
                 "hub: create release hub (missing)",
             ],
         ),
         (
-            HubFacts(asked=True, account=True, tokens=GIVEN, homes="777 root", revision=3),
+            HubFacts(asked=True, account=True, homes="777 root", revision=3),
             ["hub: update folder /srv/homes/users (777 root → 711 root)"],
         ),
         (
-            HubFacts(
-                asked=True, account=True, tokens=GIVEN, homes=HOMES, revision=3, release="other values: hub.config"
-            ),
+            HubFacts(asked=True, account=True, homes=HOMES, revision=3, release="other values: hub.config"),
             ["hub: update release hub (other values: hub.config)"],
         ),
         (
-            HubFacts(asked=True, account=True, tokens=frozenset({"of the hub's canary"}), homes=HOMES, revision=3),
+            HubFacts(asked=True, account=True, lacking=TOKENS[1:2], homes=HOMES, revision=3),
             ["hub: create token of Prometheus at the hub"],
         ),
-        (HubFacts(asked=True, tokens=GIVEN, homes=HOMES, revision=3), ["hub: create account hub in the database"]),
+        (HubFacts(asked=True, homes=HOMES, revision=3), ["hub: create account hub in the database"]),
     ],
 )
 def test_plan(facts: HubFacts, planned: list[str]) -> None:

@@ -19,6 +19,8 @@ from chaosjc.journal.redact import HIDDEN
 from chaosjc.site import hub_secrets, hub_values, model
 from chaosjc.site.context import Context
 from chaosjc.site.hub_values import OWN_CHART
+from chaosjc.site.keys import PublicKeys
+from chaosjc.site.roles import Surroundings, canary
 from chaosjc.site.secrets import Secrets
 from chaosjc.site.sections import Hub as HubSection
 from chaosjc.site.stages import hub as stage
@@ -41,7 +43,7 @@ def site_file(tmp_path: Path, **hub: object) -> Path:
 def with_values(tmp_path: Path, environment: str, values: dict[str, Any]) -> list[str]:
     """What is said of a site file whose hub has these values."""
     raw: dict[str, Any] = {**cloud_file(), "environment": environment, "controller": "https://controller.example.org"}
-    raw["hub"]["values"] = values
+    raw["hub"] |= {"values": values, "canary": {}}
     path = tmp_path / "site.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
     try:
@@ -136,6 +138,52 @@ class TestSource:
         kept.unlink()
         with pytest.raises(StageError, match=r"a\.b lies in \$CHAOSJC_TEST_SECRET, which is not set"):
             hub_secrets.read(sources, kept)
+
+
+class TestLoginOfTheCanary:
+    """`hub.canary.password` is one too."""
+
+    @pytest.mark.parametrize(("environment", "refused"), [("lab", False), ("production", True)])
+    def test_it_is_in_clear_for_a_lab_alone(self, tmp_path: Path, environment: str, refused: bool) -> None:
+        file = with_login(tmp_path, environment, "HUSH")
+        if refused:
+            with pytest.raises(SpecError, match=r"a secret in clear .* `password: \{file: PATH\}`"):
+                model.load(file)
+        else:
+            assert logged_in_with(model.load(file), tmp_path) == "HUSH"
+
+    def test_it_is_read_where_it_lies_and_kept_out_of_snapshot_and_user_data(self, tmp_path: Path) -> None:
+        (tmp_path / "login").write_text("HUSH\n")
+        site = model.load(with_login(tmp_path, "production", {"file": "login"}))
+        assert logged_in_with(site, tmp_path) == "HUSH"
+        assert "HUSH" not in site.snapshot()
+        monitor = next(each for each in site.machines if each.name == model.MONITOR)
+        around = Surroundings(PublicKeys("ssh-ed25519 U", "ssh-ed25519 H"), {})
+        assert "HUSH" not in str(canary.contents(site, monitor, around))
+
+    def test_a_variable_is_remembered(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept, source = tmp_path / "kept.json", SecretSource(env="CHAOSJC_TEST_SECRET")
+        monkeypatch.setenv("CHAOSJC_TEST_SECRET", "HUSH")
+        hub_secrets.keep_password(source, kept)
+        monkeypatch.delenv("CHAOSJC_TEST_SECRET")
+        assert hub_secrets.password(source, kept) == "HUSH"
+
+
+def with_login(tmp_path: Path, environment: str, password: object) -> Path:
+    path = site_file(tmp_path, values={}, canary={"password": password})
+    raw = yaml.safe_load(path.read_text()) | {
+        "environment": environment,
+        "controller": "https://controller.example.org",
+    }
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    return path
+
+
+def logged_in_with(site: model.SiteFile, directory: Path) -> str:
+    """The password that stage hub gives to the monitor VM."""
+    assert site.hub
+    context = cast("Context", FakeContext(site, SiteState(directory)))
+    return stage.given(context, site.hub, KNOWN)["of the canary's login"].secret
 
 
 class TestNowhereElse:
