@@ -304,7 +304,8 @@ LAST_PROMISED = Metric(
 LAST_VIOLATION = Metric(
     "chaosjc_last_run_longest_violation_seconds",
     "gauge",
-    "The longest time for which a hypothesis was violated in the last run that injected a fault; 0 for none.",
+    "The longest time for which a hypothesis was violated in the last run that injected a fault; 0 for none, absent "
+    "if nobody can say that.",
     ("experiment",),
 )
 FAULTS_ACTIVE = Metric(

@@ -22,8 +22,8 @@ def check(
     from chaosjc.cli.files import yaml_files
     from chaosjc.controller import model as schedules
     from chaosjc.engine.experiment import Experiment
-    from chaosjc.site.hub_secrets import refuse_clear
-    from chaosjc.site.model import PRIVATE, SiteFile
+    from chaosjc.site import clear
+    from chaosjc.site.model import SiteFile
     from chaosjc.spec import reader
     from chaosjc.spec.model import Model
     from chaosjc.spec.problems import Problems
@@ -43,7 +43,7 @@ def check(
             schedules.check_files(document, found, problems)
         if document and isinstance(found, SiteFile):
             found.policy.read(document, problems)
-            refuse_clear(document, problems, passwords=found.environment not in PRIVATE)
+            clear.refuse(document, problems, found.environment)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in paths], "errors": [str(each) for each in problems]}))
         if len(problems):

@@ -12,6 +12,7 @@ from rich.console import Console
 from chaosjc.cli.state import state_root
 from chaosjc.drivers.openstack import Cloud
 from chaosjc.errors import SpecError, UsageError
+from chaosjc.report.safe import Safe
 from chaosjc.site import draft as drafting
 from chaosjc.site import model
 from chaosjc.site.draft import Draft, Facts
@@ -53,8 +54,8 @@ def write(path: Path, sources: Sources, *, force: bool) -> None:
     _write(path, drafted)
     for word, lines in (("found", drafted.notes), ("guarded", drafted.unguarded)):
         for line in lines:
-            _err.print(f"not {word}: {line}", highlight=False, markup=False)
-    _err.print(f"{path}: {len(found.servers)} servers; nothing may be broken yet: its policy says how to go on")
+            _err.print(Safe(f"not {word}: {line}"))
+    _err.print(Safe(f"{path}: {len(found.servers)} servers; nothing may be broken yet: its policy says how to go on"))
 
 
 def refuse_without_draft(sources: Sources, *, force: bool) -> None:

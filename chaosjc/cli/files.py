@@ -46,13 +46,13 @@ def read_site(path: Path | None) -> SiteFile | None:
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:
-    """`K=V` → {K: V}; a value is read as in a file, so that 3 is a number and true a boolean."""
-    from chaosjc.spec.reader import scalar
+    """`K=V` → {K: V}; a value is read as in a file, so that 3 is a number, true a boolean, and "3" a text."""
+    from chaosjc.spec.settings import read
 
     found: dict[str, object] = {}
     for each in settings:
         name, equals, value = each.partition("=")
         if not equals or not name:
             raise UsageError(f"--set {each}: expected K=V")
-        found[name] = scalar(value)
+        found[name] = read(value)
     return found

@@ -174,13 +174,15 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     from rich.console import Console
     from rich.table import Table
 
+    from chaosjc.report.safe import Safe
+
     rows = list(rows)
     if not rows:
         return
     table = Table(*heads, title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*row)
-    Console().print(table, highlight=False)
+    Console().print(Safe(table))
 
 
 def _lab(name: str, state: Path | None) -> Lab:
@@ -201,19 +203,21 @@ def _progress() -> Generator[Callable[[str], None]]:
     """What is being done now, on stderr: a live line on a terminal, one line each elsewhere."""
     from rich.console import Console
 
+    from chaosjc.report.safe import Safe
+
     console = Console(stderr=True)
     if not sys.stderr.isatty():
         said: list[str] = []
 
         def say(text: str) -> None:
             if [text] != said:
-                console.print(text, highlight=False)
+                console.print(Safe(text))
                 said[:] = [text]
 
         yield say
         return
     with console.status("") as status:
-        yield status.update
+        yield lambda text: status.update(Safe(text))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import contextlib
 import json
 import signal
 import types
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from chaosjc.engine.experiment import Loaded
     from chaosjc.engine.run import Run
     from chaosjc.engine.session import Session
+    from chaosjc.journal.events import Entry
 
 app = typer.Typer()
 WORST_FIRST = (6, 5, 1, 3, 4, 0)
 """Exit codes of the verdicts."""
 ABORTED = 5
+SET = """Set a variable, read as in a file: K=3 is a number, 'K="3"' a text."""
 
 
 @app.command()
@@ -33,7 +35,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     prometheus: Annotated[str, typer.Option(metavar="URL", help="Ask this Prometheus instead of the site's.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole plan, touch nothing.")] = False,
     seed: Annotated[int | None, typer.Option(help="Draw the same targets again.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Set a variable.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help=SET)] = None,
     repeat: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
     html: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each run's report there.")] = None,
     summary: Annotated[
@@ -113,7 +115,7 @@ class Series:
         Returns the worst exit code.
         """
         codes = [0]
-        runs: list[str] = []
+        runs: dict[str, str] = {}
         for number, each in enumerate(loaded):
             code, interrupted = self._run(each, first_seed + number, runs)
             codes.append(code)
@@ -124,60 +126,64 @@ class Series:
         self._sum_up(runs)
         return min(codes, key=WORST_FIRST.index)
 
-    def _run(self, loaded: Loaded, seed: int, runs: list[str]) -> tuple[int, bool]:
-        """The exit code, and whether a signal came meanwhile."""
+    def _run(self, loaded: Loaded, seed: int, runs: dict[str, str]) -> tuple[int, bool]:
+        """The exit code, and whether a signal came meanwhile; `runs` have the path of their report, if there is one."""
         from chaosjc.cli.view import watching
         from chaosjc.journal.verdict import EXIT_CODES
 
         plan = self.session.plan(loaded, seed)
         with watching(quiet=self.as_json) as observe:
             run = self.session.run(plan, observe)
-            runs.append(run.id)
+            runs[run.id] = ""
             with _signals(run) as came:
                 judged = run.execute()
-        self._tell(run.id)
+        runs[run.id] = self._tell(run.id)
         return EXIT_CODES[judged.verdict], bool(came)
 
-    def _tell(self, run: str) -> None:
+    def _tell(self, run: str) -> str:
+        """Write its report and print what it found; returns the path of the report, empty if there is none."""
         from chaosjc.cli.view import to_stdout
         from chaosjc.report.data import run_object
-        from chaosjc.report.html import html
         from chaosjc.report.terminal import Summary
 
         entries = self.session.store.entries(run)
-        path = self._report(run)
-        if path:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Path(path).write_text(html(entries), encoding="utf-8")
+        report = self._report(run, entries)
         if self.as_json:
             to_stdout().out(json.dumps(run_object(entries)), highlight=False)
         else:
-            to_stdout().print(Summary(entries, journal=str(self.session.store.path), report=path))
+            to_stdout().print(Summary(entries, journal=str(self.session.store.path), report=report))
+        return report
 
-    def _report(self, run: str) -> str:
-        return str(self.html / f"{run}.html") if self.html else ""
+    def _report(self, run: str, entries: Sequence[Entry]) -> str:
+        from chaosjc.report.html import html
 
-    def _sum_up(self, runs: Sequence[str]) -> None:
+        path = self.html / f"{run}.html" if self.html else None
+        return str(path) if path and _write(path, html(entries)) else ""
+
+    def _sum_up(self, runs: Mapping[str, str]) -> None:
         """For people if there were several; for programs into a file: stdout has one object a run, and nothing else."""
         from chaosjc.cli.view import to_stdout
+        from chaosjc.report.figures import sums_object
+        from chaosjc.report.story import read
         from chaosjc.report.terminal import suite_summary
 
         if self.summary:
-            self._write_summary(self.summary, runs)
+            found = sums_object(read(self.session.store.entries(run)) for run in runs)
+            _write(self.summary, json.dumps(found) + "\n")
         if len(runs) > 1 and not self.as_json:
-            to_stdout().print(suite_summary([(self.session.store.entries(run), self._report(run)) for run in runs]))
+            told = [(self.session.store.entries(run), report) for run, report in runs.items()]
+            to_stdout().print(suite_summary(told))
 
-    def _write_summary(self, path: Path, runs: Sequence[str]) -> None:
-        """What cannot be written is said, and changes no exit code: that of the verdicts says what happened."""
-        from chaosjc.report.figures import sums_object
-        from chaosjc.report.story import read
 
-        found = sums_object(read(self.session.store.entries(run)) for run in runs)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(found) + "\n", encoding="utf-8")
-        except OSError as error:
-            typer.echo(f"chaosjc: {path} cannot be written: {error.strerror}", err=True)
+def _write(path: Path, text: str) -> bool:
+    """Whether it could: else that is said, and changes no exit code: that of the verdicts says what happened."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"chaosjc: {path} cannot be written: {error.strerror}", err=True)
+        return False
+    return True
 
 
 @contextlib.contextmanager

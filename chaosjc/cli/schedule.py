@@ -78,6 +78,8 @@ def _print(found: Sequence[tuple[Firing, Loaded]], *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from chaosjc.report.safe import Safe
+
     rows = [_row(firing, loaded) for firing, loaded in found]
     if as_json:
         typer.echo(json.dumps(rows))
@@ -89,7 +91,7 @@ def _print(found: Sequence[tuple[Firing, Loaded]], *, as_json: bool) -> None:
         local = firing.at.astimezone(loaded.schedule.calendar.zone)
         names = ", ".join(Path(each).stem for each in row["experiments"])
         table.add_row(f"{local:%a %Y-%m-%d %H:%M:%S %Z}", row["schedule"], row["entry"], names)
-    Console().print(table if rows else "nothing falls due")
+    Console().print(Safe(table if rows else "nothing falls due"))
 
 
 def _row(firing: Firing, loaded: Loaded) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from chaosjc.report.safe import Safe
 
 if TYPE_CHECKING:
     from chaosjc.site.change import Change
@@ -65,7 +68,7 @@ def discover(  # noqa: PLR0913, PLR0917 - one parameter an option
     if as_json:
         _print_json(asdict(found))
     else:
-        _out.print(discovered.tree(context.site.name, found))
+        _out.print(Safe(discovered.tree(context.site.name, found)))
 
 
 @app.command()
@@ -89,7 +92,7 @@ def deploy(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_
     with _err.status("deploying"):
         changes = deploying.deploy(context)
     _print_changes(changes, "done", as_json=as_json)
-    _err.print(f"{site} deployed in {time.monotonic() - began:.1f} s; log: {context.state.log}", highlight=False)
+    _err.print(Safe(f"{site} deployed in {time.monotonic() - began:.1f} s; log: {context.state.log}"))
 
 
 @app.command()
@@ -109,12 +112,12 @@ def verify(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_
     else:
         table = _table("role", "VM", "what", "")
         for each in results:
-            table.add_row(each.role, each.vm, each.what, "[green]ok" if each.held else f"[red]{each.why}")
-        _out.print(table)
+            table.add_row(each.role, each.vm, each.what, Text("ok", "green") if each.held else Text(each.why, "red"))
+        _out.print(Safe(table))
     broken = [each for each in results if not each.held]
     if broken:
         mends = "" if context.site.adopted else f"; chaosjc site deploy {site} mends them"
-        _err.print(f"{len(broken)} of {len(results)} things are not as planned{mends}")
+        _err.print(Safe(f"{len(broken)} of {len(results)} things are not as planned{mends}"))
         raise typer.Exit(1)
 
 
@@ -136,12 +139,13 @@ def status(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fals
     table = _table("VM", "role", "address", "status", "SSH", "may be broken")
     for vm, login in zip(topology.vms, logins, strict=True):
         breakable = "protected" if vm.protected else "yes" if vm.opted_in else "no"
-        table.add_row(vm.name, vm.role, vm.address, vm.status, "answers" if login else "[red]silent", breakable)
-    _out.print(table)
+        answer = Text("answers") if login else Text("silent", "red")
+        table.add_row(vm.name, vm.role, vm.address, vm.status, answer, breakable)
+    _out.print(Safe(table))
     _print_front(discover.with_front(topology, context.site, context.cloud).front)
     missing = [each.name for each in context.site.machines if each.name not in topology.names]
     if missing:
-        _out.print(f"not there: {', '.join(missing)}")
+        _out.print(Safe(f"not there: {', '.join(missing)}"))
 
 
 @app.command()
@@ -158,11 +162,11 @@ def destroy(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fal
 def _print_front(front: Front | None) -> None:
     """Where users come in."""
     if front is None:
-        _out.print("balancer: [red]Octavia does not answer")
+        _out.print(Text.assemble("balancer: ", ("Octavia does not answer", "red")))
     elif front.id:
         answering = [each.vm for each in front.members if each.answers]
         told = f"{len(answering)} of {len(front.members)} members answer"
-        _out.print(f"balancer: http://{front.address}:{front.port}, {front.status}, {told}", highlight=False)
+        _out.print(Safe(f"balancer: http://{front.address}:{front.port}, {front.status}, {told}"))
 
 
 def _open(path: Path, state: str, only: list[str] | None = None, *, adopted: bool = False) -> Context:
@@ -184,7 +188,7 @@ def _open(path: Path, state: str, only: list[str] | None = None, *, adopted: boo
 
 
 def _report(stage: str, subject: str, text: str) -> None:
-    _err.print(f"[dim]{stage:>10}[/dim]  {subject}: {text}", highlight=False)
+    _err.print(Safe(Text.assemble((f"{stage:>10}", "dim"), f"  {subject}: {text}")))
 
 
 def _print_changes(changes: Iterable[Change], title: str, *, as_json: bool) -> None:
@@ -198,7 +202,7 @@ def _print_changes(changes: Iterable[Change], title: str, *, as_json: bool) -> N
         table.title = title
         for each in listed:
             table.add_row(each.stage, each.action, f"{each.kind} {each.name}", each.before, each.after)
-        _out.print(table)
+        _out.print(Safe(table))
 
 
 def _table(*columns: str) -> Table:

@@ -80,7 +80,7 @@ def _printing(console: Console) -> Observe:
 
     def observe(entry: Entry) -> None:
         for line in log.update([entry]):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     return observe
 

@@ -13,6 +13,7 @@ from chaosjc.controller.claims import Claim, Claims, Outcome
 from chaosjc.controller.model import Entry, Loaded
 from chaosjc.controller.schedule import Firing, next_firing, of_entry
 from chaosjc.journal.verdict import EXIT_CODES
+from chaosjc.spec.settings import write
 
 GRACE = datetime.timedelta(seconds=60)
 """How late something may begin; what is later is not caught up with: nobody expects it any more."""
@@ -85,7 +86,7 @@ class Controller:
         return self._claim(due, firing, "ended", code=self._child(self._words(due, firing, site)))
 
     def _words(self, due: Due, firing: Firing, site: Path | None) -> list[str]:
-        settings = [word for name, value in due.entry.vars.items() for word in ("--set", f"{name}={_scalar(value)}")]
+        settings = [word for name, value in due.entry.vars.items() for word in ("--set", f"{name}={write(value)}")]
         files = [str(each) for each in due.loaded.experiments(due.entry)]
         on = ["--site", str(site)] if site else []
         return ["run", *files, *on, "--seed", str(firing.seed), *settings, *self._where(), "--json"]
@@ -97,8 +98,3 @@ class Controller:
         claim = Claim(due.loaded.schedule.name, due.entry.name, firing.at.isoformat(), outcome, code, why)
         self._claims.add(claim)
         return claim
-
-
-def _scalar(value: str | int | float | bool) -> str:
-    """As `--set` reads it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

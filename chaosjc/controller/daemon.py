@@ -24,6 +24,8 @@ from chaosjc.engine.signals import heard
 from chaosjc.errors import ChaosJCError
 from chaosjc.journal.verdict import EXIT_CODES
 
+AGAIN = datetime.timedelta(seconds=10)  # until what could not be read is read again: soon enough for what falls due
+
 
 class Runner:
     """Each run a process in a session of its own: it, and its undo, outlive a controller that is killed."""
@@ -61,7 +63,7 @@ def serve(controller: Controller, dues: Sequence[Due], runner: Runner, tell: Cal
         job_defaults={"coalesce": True, "misfire_grace_time": int(GRACE.total_seconds()), "max_instances": 2},
     )
     for due in dues:
-        scheduler.add_job(_fire, _Trigger(controller, due), args=(controller, due, tell), id=due.id)
+        scheduler.add_job(_fire, Trigger(controller, due, tell), args=(controller, due, tell), id=due.id)
         tell(f"{due.id}: {_coming(controller, due)}")
     with _signals() as wait:
         scheduler.start()
@@ -70,15 +72,22 @@ def serve(controller: Controller, dues: Sequence[Due], runner: Runner, tell: Cal
         scheduler.shutdown(wait=True)
 
 
-class _Trigger(BaseTrigger):
-    def __init__(self, controller: Controller, due: Due) -> None:
-        self._controller, self._due = controller, due
+class Trigger(BaseTrigger):
+    """When an entry falls due next. An error here would end the scheduler, and nothing would ever fall due again."""
+
+    def __init__(self, controller: Controller, due: Due, tell: Callable[[str], None]) -> None:
+        self._controller, self._due, self._tell = controller, due, tell
 
     def get_next_fire_time(  # pyright: ignore[reportIncompatibleMethodOverride] - the base class has no types
         self, previous_fire_time: datetime.datetime | None, now: datetime.datetime
     ) -> datetime.datetime | None:
-        del previous_fire_time, now  # the controller has a memory that outlives this process
-        firing = self._controller.next(self._due)
+        """Never, where that is None."""
+        del previous_fire_time  # the controller has a memory that outlives this process
+        try:
+            firing = self._controller.next(self._due)
+        except ChaosJCError as error:
+            self._tell(f"{self._due.id}: not known when it falls due next: {error}")
+            return now + AGAIN
         return firing.at if firing else None
 
 
@@ -88,8 +97,8 @@ def _fire(controller: Controller, due: Due, tell: Callable[[str], None]) -> None
         claim = controller.fire(due)
     except ChaosJCError as error:
         tell(f"{due.id}: nothing was begun: {error}")
-    else:
-        tell(f"{due.id}: {_became(claim)}; {_coming(controller, due)}")
+        return
+    tell(f"{due.id}: {_became(claim)}; {_coming(controller, due)}")
 
 
 def _became(claim: Claim | None) -> str:
@@ -100,7 +109,10 @@ def _became(claim: Claim | None) -> str:
 
 
 def _coming(controller: Controller, due: Due) -> str:
-    firing = controller.next(due)
+    try:
+        firing = controller.next(due)
+    except ChaosJCError as error:
+        return f"next not known: {error}"
     zone = due.loaded.schedule.calendar.zone
     return f"next {firing.at.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}" if firing else "never again"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaosjc.errors import JournalError
+from chaosjc.journal import violations
 from chaosjc.journal.state import RunState
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import judge
@@ -16,7 +17,7 @@ from chaosjc.journal.verdict import judge
 class Figures:
     """What a closed run measured, in seconds; None for what did not happen, or what nobody saw.
 
-    `violation` is the longest one, 0 if there was none.
+    `violation` is the longest one, 0 if there was none and nothing went unmeasured.
     """
 
     detect: float | None = None
@@ -62,4 +63,4 @@ class History:
         except JournalError:  # locked now, or written by another release: the others come first
             self._unread.add(run)
         else:
-            self._figures[run] = Figures(found.time_to_detect, found.time_to_recover, found.longest_violation or 0.0)
+            self._figures[run] = Figures(found.time_to_detect, found.time_to_recover, violations.longest(found))

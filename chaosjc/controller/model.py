@@ -47,14 +47,6 @@ class Entry(Model):
     """`deploy`: deploy and verify the site first, and begin only where both succeed."""
     vars: dict[str, str | int | float | bool] = Field(default_factory=dict[str, str | int | float | bool])
 
-    @field_validator("vars")
-    @classmethod
-    def _as_set_reads_it(cls, values: dict[str, object]) -> dict[str, object]:
-        odd = [name for name, value in values.items() if isinstance(value, str) and reader.scalar(value) != value]
-        if odd:
-            raise ValueError(f"{', '.join(odd)}: leave the quotes out")
-        return values
-
 
 class Cron(Entry):
     """At the minutes that crontab(5) means, in the calendar's time zone."""

@@ -17,6 +17,8 @@ from chaosjc.spec.problems import did_you_mean, quote
 MAX_BYTES = 4 * 1024 * 1024
 OFTEN = ("SECONDLY", "MINUTELY", "HOURLY")
 """Nothing that a calendar for people has, and millions of events a year."""
+TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
+"""What of an event may name a time zone."""
 
 Holiday = Callable[[datetime.date], str]
 """The name of a day's holiday; empty where it is none."""
@@ -138,6 +140,9 @@ def _events(found: list[Any], zone: ZoneInfo) -> Events:
     for event in found:
         if event.errors:
             raise ValueError(f"event {quote(_what(event))}: {event.errors[0][1]}")
+        if unknown := _unknown_zone(event):
+            hint = "name one of the IANA database, such as Europe/Zurich, or export it with its VTIMEZONE"
+            raise ValueError(f"event {quote(_what(event))}: unknown time zone {quote(unknown)}: {hint}")
         if instead := event.get("RECURRENCE-ID"):
             if instead.params.get("RANGE"):
                 raise ValueError(
@@ -147,6 +152,15 @@ def _events(found: list[Any], zone: ZoneInfo) -> Events:
     series = [_series(each, zone, moved) for each in found if str(each.get("STATUS", "")).upper() != "CANCELLED"]
     once = tuple(each.span(each.start) for each in series if not (each.rules or each.also))
     return Events(once, tuple(each for each in series if each.rules or each.also))
+
+
+def _unknown_zone(event: Any) -> str:
+    """The first TZID that means nothing here: icalendar takes its times for such as have no zone, without a word."""
+    for found in (each for key in TIMES for each in _listed(event.get(key))):
+        times = [each.dt for each in getattr(found, "dts", [found])]
+        if any(isinstance(at, datetime.datetime) and at.tzinfo is None for at in times) and "TZID" in found.params:
+            return str(found.params["TZID"])
+    return ""
 
 
 def _series(event: Any, zone: ZoneInfo, moved: dict[str, set[datetime.datetime | datetime.date]]) -> _Series:

@@ -16,6 +16,7 @@ from chaosjc.drivers import openstack_access
 from chaosjc.drivers import openstack_values as values
 from chaosjc.drivers.balancer import Balancers
 from chaosjc.drivers.openstack_access import CloudAccess
+from chaosjc.drivers.openstack_files import CloudFiles
 from chaosjc.drivers.openstack_values import (
     FloatingAddress,
     Group,
@@ -47,16 +48,21 @@ class Cloud:
         self._balancers = Balancers(name, lambda: connection.load_balancer, self._asking, self._clock)
 
     @classmethod
-    def connect(cls, name: str, *, timeout: float = TIMEOUT, clock: Clock | None = None) -> Self:
-        """Log in with the entry `name` of clouds.yaml; `timeout` in seconds bounds each later request."""
-        import openstack
+    def connect(
+        cls, name: str, *, timeout: float = TIMEOUT, clock: Clock | None = None, files: CloudFiles | None = None
+    ) -> Self:
+        """Log in with the entry `name` of clouds.yaml, an undo with that of the `files` that its run had.
+
+        `timeout` in seconds bounds each later request.
+        """
+        from openstack import connection as connections
         from openstack import exceptions
 
         try:
-            connection = openstack.connect(cloud=name, api_timeout=timeout, app_name="chaosjc")
+            connection: Any = connections.Connection(config=(files or CloudFiles.now()).entry(name, timeout))
         except exceptions.ConfigException as error:
-            where = "clouds.yaml: $OS_CLIENT_CONFIG_FILE, ., or ~/.config/openstack"
-            raise RemoteError(f"cloud {name}: {error}", hint=where) from error
+            where = f"{files.told}, as when the run began" if files else CloudFiles.now().told
+            raise RemoteError(f"cloud {name}: {error}", hint=f"clouds.yaml: {where}") from error
         cloud = cls(connection, name, clock)
         with cloud._asking("log in"):
             connection.authorize()

@@ -6,6 +6,7 @@ the access rules of an application credential.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections.abc import Sequence
@@ -51,12 +52,26 @@ def of_connection(connection: Any) -> CloudAccess:
     if str(connection.config.config.get("auth_type") or "") in TOKENS:
         return CloudAccess("the token", _seconds(access.expires), roles)
     if credential := getattr(access, "application_credential_id", None):
-        found = connection.identity.get_application_credential(access.user_id, credential)
-        rules = None
-        if found.access_rules:
-            rules = tuple((str(each["method"]), str(each["path"])) for each in found.access_rules)
-        return CloudAccess(f"application credential {found.name}", _seconds(found.expires_at), roles, rules)
+        name = access.application_credential.get("name") or credential
+        until = _credential_end(connection, access.user_id, credential)
+        return CloudAccess(f"application credential {name}", until, roles, _rules(access))
     return CloudAccess("the password", _seconds(_password_end(access)), roles)
+
+
+def _rules(access: Any) -> tuple[tuple[str, str], ...] | None:
+    """The token has them: a credential that they limit may, most often, not read itself."""
+    found = access.application_credential_access_rules
+    return None if found is None else tuple((str(each["method"]), str(each["path"])) for each in found)
+
+
+def _credential_end(connection: Any, user: str, credential: str) -> float | None:
+    """The token does not have it, and ends by itself long before. None also where Keystone does not let it be read."""
+    from keystoneauth1.exceptions import ClientException
+    from openstack.exceptions import SDKException
+
+    with contextlib.suppress(SDKException, ClientException):
+        return _seconds(connection.identity.get_application_credential(user, credential).expires_at)
+    return None
 
 
 def _password_end(access: Any) -> Any:

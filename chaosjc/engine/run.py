@@ -26,6 +26,7 @@ from chaosjc.journal.events import (
     OURS,
     Cause,
     Closed,
+    Entry,
     Event,
     Injected,
     InjectFailed,
@@ -77,6 +78,7 @@ class Run:
         self._seen_site: tuple[Topology, float] | None = None  # just before admission, and when that look began
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
+        self._told: list[Entry] = []  # those events, without samples
         self._looked = 0.0  # when `stop` hypotheses were looked at last
         self._stops = deque(each for each in planned.hypotheses if each.stop)  # the next to be looked at first
 
@@ -132,7 +134,7 @@ class Run:
         early = first_refusal(self._parts.facts(View(self._store.halted(), tuple(self._store.open_runs()))))
         if early:
             return self._refuse(early)
-        self._sampler.start((*self._planned.hypotheses, *self._planned.observations))
+        self._sampler.start((*self._planned.hypotheses, *self._planned.observations, *self._planned.recovery.until))
         self._work.start("watchdog", "", self._start_watchdog)
         self._sit_out(self._planned.baseline)
         self._wait_idle()
@@ -140,6 +142,7 @@ class Run:
             return False
         self._work.start("look", "", self._look_at_site)
         self._wait_idle()
+        self._rest()
         if self._stopping or self._seen_site is None:
             return False
         refused = self._reserve(*self._seen_site)
@@ -147,6 +150,16 @@ class Run:
         self._admitted_at = self._clock.time()
         self._deadline = self._clock.monotonic() + self._planned.deadline
         return refused is None
+
+    def _rest(self) -> None:
+        """What only recovery asks has told what was there before; it is not asked while things break.
+
+        A question that is under way then may hang, and hold locks that the undo needs.
+        """
+        claims = {check.id for check in self._planned.hypotheses}
+        self._sampler.pause(check for check in self._planned.recovery.until if check.id not in claims)
+        while not (self._sampler.quiet or self._stopping):
+            self._take(TICK)
 
     def _start_watchdog(self) -> None:
         watchdog = self._parts.watchdog()
@@ -340,13 +353,14 @@ class Run:
     def _alarm(self, samples: Sequence[Sample]) -> live.Alarm | None:
         before = self._before()
         now = self._clock.time()
-        if before is None or self._began is None or not (samples or now - self._looked > 1):
+        if before is None or not (samples or now - self._looked > 1):
             return None
         self._looked, until = now, self._clock.monotonic() + TICK
+        windows = phases.present(self._told, now)
         for _ in range(len(self._stops)):
             hypothesis = self._stops[0]
             self._stops.rotate(-1)
-            if alarm := live.alarm(hypothesis, self._samples, before, self._began, now):
+            if alarm := live.alarm(hypothesis, self._samples, before, windows):
                 return alarm
             if self._clock.monotonic() > until:
                 break  # many hypotheses of a long run: a halt does not wait for them all
@@ -381,4 +395,6 @@ class Run:
         """Show what the journal has that was not shown yet, whoever wrote it."""
         for entry in self._store.entries(self._run, after=self._seen):
             self._seen = entry.seq
+            if not isinstance(entry.event, Sample):
+                self._told.append(entry)
             self._parts.observe(entry)

@@ -42,6 +42,17 @@ class Sampler:
             self._threads.append(thread)
             thread.start()
 
+    def pause(self, checks: Iterable[CheckPlan]) -> None:
+        """Ask these no more until they are started again."""
+        for check in checks:
+            if stopped := self._stopped.pop(check.id, None):
+                stopped.set()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no answer of one that is asked no more is still under way."""
+        return sum(thread.is_alive() for thread in self._threads) <= len(self._stopped)
+
     def stop(self) -> None:
         """End all; returns once no answer is under way, so that no check's process stays behind."""
         for stopped in self._stopped.values():

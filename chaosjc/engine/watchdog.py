@@ -23,7 +23,7 @@ from chaosjc.errors import ChaosJCError, FaultError, JournalError
 from chaosjc.faults.registry import FAULTS
 from chaosjc.faults.world import World
 from chaosjc.journal.events import OURS, Cause, Closed, Stopping
-from chaosjc.journal.state import fold
+from chaosjc.journal.state import RunState, fold
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import judge
 
@@ -82,16 +82,32 @@ def watch(store: Store, run: str, ready_fd: int, clock: Clock) -> None:
         return
     world = World(state.planned.context, run, clock)
     _say_ready(ready_fd, Undoer(store, run, FAULTS, world, clock))
-    why = "the run's process died"
     with contextlib.ExitStack() as stack:
-        try:
-            with _alarm(state.planned.baseline + state.planned.deadline + GRACE):
-                stack.enter_context(Locks(store.path).held(run_lock(run)))
-        except _Overdue:
-            why = "the run's process is past its deadline and silent"
+        dead = _held(stack, store, state, clock)
+        why = "the run's process died" if dead else "the run's process is past its deadline and silent"
         undoer = Undoer(store, run, FAULTS, world, clock)
         if undoer.state().closed is None:
             close_abandoned(undoer, "death", why)
+
+
+def _held(stack: contextlib.ExitStack, store: Store, state: RunState, clock: Clock) -> bool:
+    """Wait for the run's lock; False where the run still has it when it is overdue."""
+    seconds = state.planned.baseline + state.planned.deadline + GRACE
+    while seconds > 0:
+        try:
+            with _alarm(seconds):
+                stack.enter_context(Locks(store.path).held(run_lock(state.run)))
+            return True
+        except _Overdue:
+            seconds = time_left(fold(store.entries(state.run)), clock.time())
+    return False
+
+
+def time_left(state: RunState | None, now: float) -> float:
+    """Seconds until a run is overdue: its deadline counts from its admission, before which it looks at its site."""
+    if state is None or state.admitted_at is None:
+        return 0.0
+    return state.admitted_at + state.planned.deadline + GRACE - now
 
 
 def _say_ready(descriptor: int, undoer: Undoer) -> None:

@@ -90,7 +90,8 @@ def _run(step: StepPlan, world: World, verb: str, *, check: bool) -> Completed:
     argv, host = _argv(step, verb), str(step.options.get("host") or "")
     timeout = float(cast("float", step.options.get("timeout") or 30.0))
     if not host:
-        return local.run(argv, timeout=timeout, check=check, env={MARK: _mark(step, world)}, cwd=_directory(world))
+        env = {**world.context.environment, MARK: _mark(step, world)}  # where clouds.yaml was: an argv may ask a cloud
+        return local.run(argv, timeout=timeout, check=check, env=env, cwd=_directory(world))
     if verb == "inject":
         # A unit of the host's own: the undo can end it there, though the run, or the connection, has died.
         words = [word.replace("$", "$$") for word in argv]  # systemd would put in variables of its own

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import weakref
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.drivers.openstack import Cloud
+from chaosjc.drivers.openstack_files import CloudFiles
 from chaosjc.drivers.ssh import Ssh
 from chaosjc.errors import FaultError
 from chaosjc.journal.events import Context, Outcome
@@ -63,10 +63,14 @@ class World:
         """The site's project."""
         with self._lock:
             if self._cloud is None:
-                # A recover may run in another shell: the journal says where clouds.yaml was.
-                os.environ.update({k: v for k, v in self.context.environment.items() if k not in os.environ})
-                self._cloud = Cloud.connect(self.site.cloud)
+                self._cloud = Cloud.connect(self.site.cloud, files=self._files)
             return self._cloud
+
+    @property
+    def _files(self) -> CloudFiles | None:
+        """A recover may run in another shell, and for several sites: the journal says where clouds.yaml was."""
+        said = self.context
+        return CloudFiles(said.environment, said.directory) if said.environment or said.directory else None
 
     @property
     def kubernetes(self) -> Cluster:

@@ -1,5 +1,8 @@
 """What a run did to each thing that was measured: each phase against the one before the faults, targets against others.
 
+Of two phases, only series are compared that were there for most of both: one that got lost meanwhile takes its own
+values away, which says nothing of how those of the others changed.
+
 A series belongs to the targets if its name, or the value of one of its labels, names one of them, with or without a
 port or a path after a colon; to the others likewise, if it names one of the eligible peers that were left alone. A
 series that names neither or both belongs to none. Only where a check has series of both is there a control group.
@@ -14,7 +17,7 @@ from typing import TypeAlias
 
 from chaosjc.journal.events import CheckPlan, Phase, Planned, Sample
 from chaosjc.journal.measure import Ruler, evidence
-from chaosjc.journal.statistics import Effect, Group, compare, group
+from chaosjc.journal.statistics import FEWEST, Effect, Group, compare, group
 from chaosjc.journal.timeline import Window
 
 LATER: tuple[Phase, ...] = ("during", "recovering", "after")
@@ -33,6 +36,7 @@ class Comparison:
     one: str
     other: str
     effect: Effect
+    left_out: int = 0  # series that were not there in both phases, or only for a part of one
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Compared:
     """All that there is to compare of one check."""
 
     check: CheckPlan
-    phases: tuple[Comparison, ...]  # each later phase against the one before the faults, all series together
+    phases: tuple[Comparison, ...]  # each later phase against the one before the faults, its series together
     groups: tuple[Comparison, ...]  # in each phase, targets against others; none where there is no control group
 
     @property
@@ -82,12 +86,15 @@ class _Found:
         self._values: dict[Phase, Values] = {phase: _numbers(ruler, window) for phase, window in windows.items()}
 
     def phases(self) -> Iterable[Comparison]:
-        """Each later phase against the one before."""
+        """Each later phase against the one before, by the series that were there for most of both."""
+        early = self._there("before")
         for phase in LATER:
-            if self._values.get(phase) and self._values.get("before"):
-                one, other = self._group(phase, lambda _: True), self._group("before", lambda _: True)
+            there = self._there(phase)
+            if there and early:
+                both = there & early
+                one, other = self._group(phase, both.__contains__), self._group("before", both.__contains__)
                 effect = compare(one, other, paired=False, seed=f"{self._seed} {phase} before")
-                yield Comparison(phase, phase, "before", effect)
+                yield Comparison(phase, phase, "before", effect, left_out=len(self._seen(phase, "before") - both))
 
     def groups(self) -> Iterable[Comparison]:
         """Targets against others; the same phase of both, and so the same time."""
@@ -99,9 +106,23 @@ class _Found:
                 effect = compare(one, other, paired=True, seed=f"{self._seed} {phase} groups")
                 yield Comparison(phase, "targets", "others", effect)
 
+    def _there(self, phase: Phase) -> set[str]:
+        """The series that were there as much of a phase as an effect needs, or as any: not one lost soon after."""
+        parts = {name: _parts(self._values[phase][name], self._windows[phase]) for name in self._seen(phase)}
+        enough = min(FEWEST, max(parts.values(), default=0))
+        return {name for name, number in parts.items() if number >= enough}
+
+    def _seen(self, *phases: Phase) -> set[str]:
+        return {name for phase in phases for name in self._values.get(phase, ())}
+
     def _group(self, phase: Phase, belongs: Callable[[str], bool]) -> Group:
         series = [values for name, values in self._values[phase].items() if belongs(name)]
         return group(series, self._windows[phase])
+
+
+def _parts(values: Sequence[tuple[float, float]], window: Window) -> int:
+    """In how many slices of the phase there are samples."""
+    return sum(map(bool, group([values], window).blocks))
 
 
 def _numbers(ruler: Ruler, window: Window) -> Values:

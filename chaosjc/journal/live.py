@@ -6,13 +6,13 @@ known, whatever that sample was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from chaosjc.journal import timeline
 from chaosjc.journal.events import HypothesisPlan, Phase, Sample
-from chaosjc.journal.measure import ROUNDING, HypothesisResult, Ruler, evidence, measure, stretch, worst_of
+from chaosjc.journal.measure import ROUNDING, HypothesisResult, Ruler, evidence, measure, stretch, tolerated, worst_of
 from chaosjc.journal.timeline import Span, Window
 from chaosjc.journal.verdict import say_unknown, say_violated
 
@@ -56,26 +56,29 @@ def steady(hypotheses: Iterable[HypothesisPlan], samples: Iterable[Sample], base
     return Steady(None, "steady-state-unknown", say_unknown(result))
 
 
-def alarm(plan: HypothesisPlan, samples: Iterable[Sample], before: Window, began: float, now: float) -> Alarm | None:
-    """Whether a `stop` hypothesis was violated for longer than tolerated since `began`, or is blind for BLIND seconds.
+def alarm(
+    plan: HypothesisPlan, samples: Iterable[Sample], before: Window, windows: Mapping[Phase, Window]
+) -> Alarm | None:
+    """Whether a `stop` hypothesis is violated for longer than tolerated, or blind for BLIND seconds.
 
-    `before` is the phase that ended at admission. None for a hypothesis that does not ask to stop.
+    `before` is the phase that ended at admission, `windows` are those of `phases.present`. None for a hypothesis that
+    does not ask to stop, or claims nothing of the present phase.
     """
-    if not plan.stop:
+    if not plan.stop or not windows or [*windows][-1] not in plan.phases:
         return None
-    ruler = Ruler(evidence(plan, samples), before, slack=0.0)
-    states = stretch(ruler, {"during": Window(began, max(began, now))}).combined
-    violated = timeline.seconds(states, held=False)
-    if violated > plan.tolerate + ROUNDING:
-        return Alarm("stop", f"{plan.name} was violated for {violated:.1f} s, {plan.tolerate:g} s are tolerated")
-    blind = _blind_for(states, began, now)
+    asked: dict[Phase, Window] = {phase: window for phase, window in windows.items() if phase in plan.phases}
+    states = stretch(Ruler(evidence(plan, samples), before, slack=0.0), asked).combined
+    violated, allowed = timeline.seconds(states, held=False), tolerated(plan, asked)
+    if violated > allowed + ROUNDING:
+        return Alarm("stop", f"{plan.name} was violated for {violated:.1f} s, {allowed:g} s are tolerated")
+    blind = _blind_for(states, asked)
     if blind >= BLIND:
         return Alarm("blind", f"{plan.name} had no data for {blind:.0f} s")
     return None
 
 
-def _blind_for(states: Sequence[Span], began: float, now: float) -> float:
+def _blind_for(states: Sequence[Span], asked: Mapping[Phase, Window]) -> float:
     """How long nothing has been known of the check, seconds."""
     if not states:
-        return now - began
+        return sum(window.length for window in asked.values())
     return states[-1].seconds if states[-1].held is None else 0.0

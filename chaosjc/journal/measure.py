@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import statistics
 from collections import Counter
@@ -19,6 +20,9 @@ STRETCHES: tuple[tuple[Phase, ...], ...] = (("before",), ("during", "recovering"
 
 FEW = 10
 """A phase *recovering* of fewer samples is covered if it is together with *during*: one late answer must not decide."""
+
+SOME = 2
+"""But one in which so many were due must have had one: no data is never a pass."""
 
 ROUNDING = 1e-6  # seconds, or parts of a whole: sums of floats are not exact
 
@@ -75,6 +79,7 @@ class HypothesisResult:
     held: bool | None
     phases: dict[Phase, PhaseResult]
     outages: tuple[Outage, ...] = ()
+    violated: tuple[Span, ...] = ()  # the hypothesis itself, whatever single series did
     distributions: dict[Phase, Distribution] = field(default_factory=dict[Phase, Distribution])
     worst: float | str | None = None
     why_unknown: str = ""  # what the source said where it gave no value
@@ -117,13 +122,18 @@ class Evidence:
 
 
 def evidence(check: CheckPlan, samples: Iterable[Sample]) -> Evidence:
-    """Gather what was asked for one check; the interval is the first that a source named, else `every`."""
+    """Gather what was asked for one check; the interval is the first that a source named, else `every`.
+
+    What came with a value counts first: of a series that is not there yet, a source can only guess.
+    """
     live: list[Reading] = []
     backfill: list[Reading] = []
     for sample in samples:
         if sample.check == check.id:
             (backfill if sample.source == "backfill" else live).extend(sample.readings)
-    interval = next((reading.interval for reading in (*live, *backfill) if reading.interval > 0), check.every)
+    told = (*live, *backfill)
+    first = itertools.chain((reading for reading in told if reading.value is not None), told)
+    interval = next((reading.interval for reading in first if reading.interval > 0), check.every)
     return Evidence(check, interval, tuple(live), tuple(backfill))
 
 
@@ -234,6 +244,7 @@ def measure(
     ruler = Ruler(evidence(plan, samples), windows.get("before"), slack=slack)
     phases: dict[Phase, PhaseResult] = {}
     outages: list[Outage] = []
+    violated: list[Span] = []
     distributions: dict[Phase, Distribution] = {}
     judged: list[Point] = []
     for names in STRETCHES:
@@ -244,11 +255,12 @@ def measure(
             laid = stretch(ruler, asked)
             phases |= _judge(plan, ruler, laid)
             outages += _outages(plan.name, laid)
+            violated += _violated(laid.combined)
             distributions |= _distributions(laid)
             judged += [point for series in laid.points.values() for point in series]
     held = worst_of([phases[phase].held if phase in phases else None for phase in plan.phases])
     worst, why = ruler.worst(judged), _why_unknown(ruler.evidence)
-    return HypothesisResult(plan, held, phases, tuple(outages), distributions, worst, why)
+    return HypothesisResult(plan, held, phases, tuple(outages), tuple(violated), distributions, worst, why)
 
 
 def distributions(
@@ -269,9 +281,13 @@ def worst_of(states: Iterable[bool | None]) -> bool | None:
     return False if False in seen else None if None in seen else True
 
 
+def tolerated(plan: HypothesisPlan, phases: Iterable[Phase]) -> float:
+    """Seconds of violation that are allowed in all in some phases of one stretch."""
+    return plan.tolerate if set(STRETCHES[1]).intersection(phases) else 0.0
+
+
 def _judge(plan: HypothesisPlan, ruler: Ruler, laid: Stretch) -> dict[Phase, PhaseResult]:
-    tolerated = plan.tolerate if {"during", "recovering"} & laid.windows.keys() else 0.0
-    too_much = timeline.seconds(laid.combined, held=False) > tolerated + ROUNDING
+    too_much = timeline.seconds(laid.combined, held=False) > tolerated(plan, laid.windows) + ROUNDING
     return {phase: _phase(plan, ruler, laid, phase, too_much=too_much) for phase in laid.windows}
 
 
@@ -279,10 +295,7 @@ def _phase(plan: HypothesisPlan, ruler: Ruler, laid: Stretch, phase: Phase, *, t
     window, interval = laid.windows[phase], ruler.evidence.interval
     combined = timeline.clip(laid.combined, window)
     violated = timeline.seconds(combined, held=False)
-    if phase == "recovering" and window.length < FEW * interval:
-        coverage = ruler.coverage(laid.lines, laid.combined)
-    else:
-        coverage = ruler.coverage({name: timeline.clip(line, window) for name, line in laid.lines.items()}, combined)
+    coverage = _coverage(ruler, laid, phase)
     near = {name: [p for p in series if _stands(p, window, interval)] for name, series in laid.points.items()}
     counts = [sum(p.time >= window.start for p in near.get(name, ())) for name in ruler.seen or near]
     return PhaseResult(
@@ -294,6 +307,22 @@ def _phase(plan: HypothesisPlan, ruler: Ruler, laid: Stretch, phase: Phase, *, t
         worst=ruler.worst(point for series in near.values() for point in series),
         coverage=coverage,
     )
+
+
+def _coverage(ruler: Ruler, laid: Stretch, phase: Phase) -> float:
+    window, interval = laid.windows[phase], ruler.evidence.interval
+    if phase == "recovering" and window.length < FEW * interval:
+        blind = window.length >= SOME * interval and not _sampled(ruler, laid, window)
+        return 0.0 if blind else ruler.coverage(laid.lines, laid.combined)
+    lines = {name: timeline.clip(line, window) for name, line in laid.lines.items()}
+    return ruler.coverage(lines, timeline.clip(laid.combined, window))
+
+
+def _sampled(ruler: Ruler, laid: Stretch, window: Window) -> bool:
+    """Whether samples were taken in the phase itself: the last one before it stands for its beginning only."""
+    points = {name: [p for p in series if window.start <= p.time <= window.end] for name, series in laid.points.items()}
+    lines = ruler.lines(points, window)
+    return ruler.coverage(lines, ruler.combined(lines)) > 0
 
 
 def _held(coverage: float, least: float, *, violated: bool) -> bool | None:
@@ -309,11 +338,12 @@ def _stands(point: Point, window: Window, interval: float) -> bool:
 
 def _outages(name: str, laid: Stretch) -> list[Outage]:
     return [
-        Outage(name, series, span.start, span.end)
-        for series, line in laid.lines.items()
-        for span in line
-        if span.held is False and span.seconds > 0
+        Outage(name, series, span.start, span.end) for series, line in laid.lines.items() for span in _violated(line)
     ]
+
+
+def _violated(line: Iterable[Span]) -> list[Span]:
+    return [span for span in line if span.held is False and span.seconds > 0]
 
 
 def _distributions(laid: Stretch) -> dict[Phase, Distribution]:

@@ -20,8 +20,9 @@ from chaosjc.journal.events import (
     Recovered,
     Refused,
     Settling,
+    Stopping,
 )
-from chaosjc.journal.state import RunState, StepState
+from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Window
 
 
@@ -32,7 +33,7 @@ class Moments:
     gate: float | None = None  # admitted, or refused
     first_intent: float | None = None
     first_injected: float | None = None
-    first_undo: float | None = None
+    first_undo: float | None = None  # of what nothing can undo, when the first of it was to end
     undone: float | None = None  # the last undo verified; None while one is owed
     recovered: float | None = None  # the first sample of those that showed it
     gave_up: float | None = None  # not-recovered
@@ -46,16 +47,18 @@ def moments(entries: Sequence[Entry], state: RunState) -> Moments:
     gate = seen.get(Admitted) or seen.get(Refused)
     recovered = next((e.event.since for e in entries if isinstance(e.event, Recovered)), None)
     steps = [step for step in state.steps.values() if step.intent_at is not None]
+    stopped = seen[Stopping].at if Stopping in seen else None
+    last = max((entry.at for entry in entries), default=0.0)
     return Moments(
         gate=gate.at if gate else None,
         first_intent=_first(step.intent_at for step in steps),
         first_injected=_first(step.injected_at for step in steps),
-        first_undo=_first(step.claimed_at for step in steps),
+        first_undo=_first_undo(steps, stopped, last),
         undone=_undone(steps),
         recovered=recovered,
         gave_up=seen[NotRecovered].at if NotRecovered in seen else None,
         settling=seen[Settling].at if Settling in seen else None,
-        last=max((entry.at for entry in entries), default=0.0),
+        last=last,
     )
 
 
@@ -74,6 +77,35 @@ def windows(planned: Planned, at: Moments) -> dict[Phase, Window]:
     if at.settling is not None:
         found["after"] = Window(at.settling, at.settling + planned.settle)
     return found
+
+
+def present(entries: Sequence[Entry], now: float) -> dict[Phase, Window]:
+    """The phases of a run that goes on which share one allowance with the present one; that is the last, and ends now.
+
+    None before admission, and between recovery and settling, where nothing is judged. *During* begins with admission:
+    what is violated before the first intent need not be broken too.
+    """
+    state = fold(entries)
+    if state is None or state.admitted_at is None:
+        return {}
+    at, start = moments(entries, state), state.admitted_at
+    if at.settling is not None:
+        return {"after": Window(at.settling, max(at.settling, min(now, at.settling + state.planned.settle)))}
+    if at.recovered is not None or at.gave_up is not None:
+        return {}
+    to_come = state.stopping is None and any(step.intent_at is None for step in state.steps.values())
+    if to_come or at.undone is None:
+        return {"during": Window(start, max(start, now))}
+    return {"during": Window(start, at.undone), "recovering": Window(at.undone, max(at.undone, now))}
+
+
+def _first_undo(steps: Sequence[StepState], stopped: float | None, now: float) -> float | None:
+    """The first undo call; where nothing can be undone, when a fault's time was over first, or the run stopped."""
+    if not all(step.plan.irreversible for step in steps):
+        return _first(step.claimed_at for step in steps)
+    ends = [step.injected_at + step.plan.duration for step in steps if step.injected_at is not None]
+    over = _first((*ends, stopped)) if ends else None
+    return over if over is not None and over <= now else None
 
 
 def _undone(steps: Sequence[StepState]) -> float | None:

@@ -54,7 +54,7 @@ def looks(check: CheckPlan, samples: Iterable[Sample], before: Window | None, si
     ruler = Ruler(evidence(check, own), before)
     newest = 0.0
     for sample in own:
-        if sample.source != "live":
+        if sample.source != "live" or all(reading.time < since for reading in sample.readings):
             continue
         latest = {reading.series: reading for reading in sorted(sample.readings, key=lambda reading: reading.time)}
         points = ruler.points(latest.values())

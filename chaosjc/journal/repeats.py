@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from chaosjc.journal import violations
 from chaosjc.journal.events import Planned
 from chaosjc.journal.statistics import median_interval
 from chaosjc.journal.verdict import Judgement
@@ -55,7 +56,7 @@ class Sum:
     verdicts: dict[str, int]
     detect: Spread | None  # of those in which anything was violated
     recover: Spread | None  # of those that were seen to recover
-    longest: Spread | None  # the longest violation, 0 where there was none
+    longest: Spread | None  # the longest violation, 0 where there was none, of those in which that is known
     spent: Spread | None  # of the error budget: violated from the first injection to recovery, of all hypotheses
 
 
@@ -76,8 +77,8 @@ def _sum(experiment: str, site: str, runs: Sequence[Run]) -> Sum:
         verdicts=dict(Counter(run.label for run in runs).most_common()),
         detect=_spread(each.time_to_detect for each in found),
         recover=_spread(each.time_to_recover for each in found),
-        longest=_spread(each.longest_violation or 0.0 for each in found),
-        spent=_spread(sum(result.spent for result in each.hypotheses) for each in found),
+        longest=_spread(violations.longest(each) for each in found),
+        spent=_spread(violations.spent(each.hypotheses) for each in found),
     )
 
 

@@ -55,8 +55,12 @@ class StepState:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the inject was answered is not known: it may still take effect until its timeout has passed."""
-        return self.intent_at is not None and self.injected_at is None and not self.inject_failed
+        """Whether the inject was answered is not known: it may still take effect until its timeout has passed.
+
+        A broken connection is no answer: whoever may still act on what was sent has not failed.
+        """
+        answered = self.injected_at is not None or (self.inject_failed and self.plan.strikes_within is None)
+        return self.intent_at is not None and not answered
 
 
 @dataclass

@@ -25,6 +25,7 @@ from chaosjc.journal.measure import HypothesisResult, Outage, PhaseResult
 from chaosjc.journal.phases import Moments
 from chaosjc.journal.recovery import still_violated
 from chaosjc.journal.state import RunState, StepState, fold
+from chaosjc.journal.timeline import Span
 
 EXIT_CODES: dict[Verdict, int] = {
     "PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT-STARTED": 4, "ABORTED": 5, "UNDO-FAILED": 6,
@@ -88,7 +89,7 @@ class Judgement:
     windows: dict[Phase, phases.Window]
     time_to_detect: float | None  # first injected to first violation
     time_to_recover: float | None  # first undo call to recovery
-    longest_violation: float | None
+    longest_violation: float | None  # of a hypothesis; an outage is of one series, which may not violate it
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def judge(entries: Sequence[Entry]) -> Judgement:
     facts = Facts(state, at, hypotheses, refused, violated)
     rule, reason = next((rule, why) for rule in RULES if (why := rule.finds(facts)) is not None)
     outages = tuple(sorted((o for h in hypotheses for o in h.outages), key=lambda o: (o.start, o.hypothesis, o.series)))
+    spans = [span for result in hypotheses for span in result.violated]
     return Judgement(
         verdict=rule.verdict,
         code=refused.code if refused and rule.verdict == "NOT-STARTED" else rule.code,
@@ -152,9 +154,9 @@ def judge(entries: Sequence[Entry]) -> Judgement:
         debts=tuple(_debt(step) for step in state.debts),
         moments=at,
         windows=windows,
-        time_to_detect=_time_to_detect(outages, at),
+        time_to_detect=_time_to_detect(spans, at),
         time_to_recover=_time_to_recover(at),
-        longest_violation=max((outage.seconds for outage in outages), default=None),
+        longest_violation=max((span.seconds for span in spans), default=None),
     )
 
 
@@ -348,10 +350,10 @@ def _time_to_recover(at: Moments) -> float | None:
     return None if at.recovered is None or at.first_undo is None else at.recovered - at.first_undo
 
 
-def _time_to_detect(outages: Sequence[Outage], at: Moments) -> float | None:
+def _time_to_detect(violated: Sequence[Span], at: Moments) -> float | None:
     if at.first_injected is None:
         return None
-    later = [max(o.start, at.first_injected) for o in outages if o.end > at.first_injected]
+    later = [max(span.start, at.first_injected) for span in violated if span.end > at.first_injected]
     return min(later) - at.first_injected if later else None
 
 

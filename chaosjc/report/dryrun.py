@@ -12,7 +12,8 @@ from rich.text import Text
 
 from chaosjc.journal.events import CheckPlan, HypothesisPlan, Planned, Refused, StepPlan
 from chaosjc.report import words
-from chaosjc.report.terminal import Safe, columns, named
+from chaosjc.report.safe import Safe
+from chaosjc.report.terminal import columns, named
 from chaosjc.spec.scalars import format_duration
 
 SHOWN = 12

@@ -22,7 +22,8 @@ NOTE = (
     "medium below 0.474: Romano 2006). In brackets the interval that covers the true figure in 95 of 100 cases, by a "
     "bootstrap of ten stretches of each phase (in fewer, 80 to 90, where a phase has few samples, each like the last); "
     "it speaks of the time of this run, not of other servers or other runs. "
-    "Targets and others are compared in the same stretches."
+    "Targets and others are compared in the same stretches; two phases by the series that were there "
+    "for most of both."
 )
 
 
@@ -99,7 +100,8 @@ def _check(found: Compared) -> Markup:
 def _row(found: Comparison, unit: str) -> list[Child]:
     effect = found.effect
     when = "" if found.one == found.phase else f" {found.phase}"
-    start: list[Child] = [f"{found.one} against {found.other}{when}", f"{effect.n_one}, {effect.n_other}"]
+    compared_ = join(f"{found.one} against {found.other}{when}", _left_out(found.left_out))
+    start: list[Child] = [compared_, f"{effect.n_one}, {effect.n_other}"]
     if effect.few:
         return [
             *start,
@@ -117,6 +119,11 @@ def _row(found: Comparison, unit: str) -> list[Child]:
         said,
         _bar(effect.delta) if effect.delta else None,
     ]
+
+
+def _left_out(series: int) -> Markup:
+    """That not every series is in the figures."""
+    return tag("div", f"{series} series left out: not there for most of both", class_="muted") if series else join()
 
 
 def _bar(delta: Estimate) -> Markup:

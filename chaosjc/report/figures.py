@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chaosjc.journal.effects import Comparison, compared
+from chaosjc.journal import violations
+from chaosjc.journal.effects import compared
 from chaosjc.journal.events import CheckPlan, HypothesisPlan, Phase
 from chaosjc.journal.measure import Distribution, distributions
 from chaosjc.journal.repeats import Run, Spread, Sum, sum_up
@@ -65,7 +66,7 @@ def seconds(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _budget(spent: float, tolerated: float) -> dict[str, Any]:
+def _budget(spent: float | None, tolerated: float) -> dict[str, Any]:
     return {"spent_s": seconds(spent), "tolerated_s": seconds(tolerated)}
 
 
@@ -77,15 +78,11 @@ def _check(story: Story, check: CheckPlan) -> dict[str, Any]:
     return {
         "name": check.name,
         "kind": "hypothesis" if is_hypothesis else "observation",
-        "budget": _budget(result.spent, result.plan.tolerate) if result else None,
+        "budget": _budget(violations.spent([result]), result.plan.tolerate) if result else None,
         "phases": distribution_object(distributions(check, story.samples, windows)),
-        "against_before": _effects(found.phases),
-        "targets_against_others": _effects(found.groups),
+        "against_before": {each.phase: _effect(each.effect) | {"left_out": each.left_out} for each in found.phases},
+        "targets_against_others": {each.phase: _effect(each.effect) for each in found.groups},
     }
-
-
-def _effects(found: Iterable[Comparison]) -> dict[str, Any]:
-    return {each.phase: _effect(each.effect) for each in found}
 
 
 def _effect(found: Effect) -> dict[str, Any]:

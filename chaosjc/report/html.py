@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 
+from chaosjc.journal import violations
 from chaosjc.journal.events import Entry
 from chaosjc.report import hypotheses, tables, words
 from chaosjc.report.canvas import DEFINITIONS, Canvas
@@ -93,7 +94,7 @@ def _debts(story: Story) -> Markup:
 
 def _figures(story: Story) -> Markup:
     found = story.judgement
-    spent, tolerated = budget(story)
+    longest, (spent, tolerated) = violations.longest(found), budget(story)
     whole = sum(step.settled for step in story.steps)
     begun = [step for step in story.steps if step.intent_at is not None]
     figures = [
@@ -101,8 +102,8 @@ def _figures(story: Story) -> Markup:
         _figure("First violation", words.seconds(found.time_to_detect), _detected(story)),
         _figure(
             "Longest violation",
-            words.seconds(found.longest_violation or 0.0),
-            f"{words.count(len(found.outages), 'outage')} in all",
+            words.seconds(longest),
+            f"{words.count(len(found.outages), 'outage')} in all" if longest is not None else "not all was measured",
         ),
         _figure("Violated in all", words.seconds(spent), f"{words.seconds(tolerated)} tolerated"),
         _figure("Put back", f"{whole} of {len(begun)}", "faults undone and verified"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from chaosjc.journal import violations
 from chaosjc.journal.events import CheckPlan, HypothesisPlan, Phase
 from chaosjc.journal.measure import Distribution, HypothesisResult, PhaseResult
 from chaosjc.journal.verdict import say_unknown
@@ -14,6 +15,7 @@ from chaosjc.report.canvas import STATE_CLASSES, Canvas
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.plot import DRAWN, colour, ordered, plot
 from chaosjc.report.story import Track, track
+from chaosjc.spec import settings
 from chaosjc.spec.scalars import format_duration
 
 LEGEND = 8  # names below a plot
@@ -38,7 +40,9 @@ def recovery(canvas: Canvas) -> Markup:
         return join()
     took, within = story.judgement.time_to_recover, story.planned.recovery.within
     said = f"Took {words.seconds(took)}" if took is not None else "Was not seen"
-    counted = "counted from the first undo call; each check had to hold three samples running."
+    reversible = any(not step.plan.irreversible for step in story.steps)
+    start = "the first undo call" if reversible else "the end of the fault"
+    counted = f"counted from {start}; each check had to hold three samples running."
     lead = tag("p", f"{said}; {words.seconds(within)} were promised, {counted}")
     tracks = [track(story, check) for check in story.planned.recovery.until[:PLOTS]]
     return join(lead, *(_check(canvas, each) for each in tracks))
@@ -62,10 +66,11 @@ def _hypothesis(canvas: Canvas, result: HypothesisResult, found: Track | None) -
 
 def _budget(result: HypothesisResult) -> Markup:
     """What was spent of what was tolerated, where either is anything."""
-    if not result.spent and not result.plan.tolerate:
+    spent, tolerated = violations.spent([result]), result.plan.tolerate
+    if not spent and not tolerated:
         return join()
-    said = f"Error budget: {words.seconds(result.spent)} spent of {words.seconds(result.plan.tolerate)}"
-    share = f" ({result.spent / result.plan.tolerate:.0%})" if result.plan.tolerate else ""
+    said = f"Error budget: {words.seconds(spent)} spent of {words.seconds(tolerated)}"
+    share = f" ({spent / tolerated:.0%})" if tolerated and spent is not None else ""
     return tag("p", f"{said}{share}, from the first injection to recovery.", class_="muted note")
 
 
@@ -92,7 +97,7 @@ def claim(check: CheckPlan) -> Markup:
 
 def _option(key: str, value: JsonValue) -> str:
     """An option as a person reads it; what is asked needs no name beside the kind of the check."""
-    text = " ".join(map(words.variable, value)) if isinstance(value, list) else words.variable(value)
+    text = " ".join(map(settings.plain, value)) if isinstance(value, list) else settings.plain(value)
     return text if key in ("promql", "url", "argv", "names") else f"{key} {text}"
 
 

@@ -15,7 +15,8 @@ from chaosjc.journal.state import RunState, StepState
 from chaosjc.report import words
 from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
-from chaosjc.report.terminal import STATE_STYLES, STYLES, Safe, label
+from chaosjc.report.safe import Safe
+from chaosjc.report.terminal import STATE_STYLES, STYLES, label
 from chaosjc.report.tracker import Gauge, Look, Tracker, transitions
 
 LINES = 22  # of the view: it keeps its height, so that nothing jumps

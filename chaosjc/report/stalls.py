@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from chaosjc import names
 from chaosjc.journal.effects import LABEL
 from chaosjc.journal.events import CheckPlan
-from chaosjc.journal.timeline import Point
+from chaosjc.journal.timeline import JITTER, Point, Window
+from chaosjc.journal.verdict import WHEN
 from chaosjc.report import words
 from chaosjc.report.story import Story, Track, track
 
 LATE = 1.0  # seconds after which a write is late: as the canary counts it
 ROUNDING = 0.001  # seconds
 CLOSE = 0.25  # seconds by which two gauges of one scrape may differ
+NONE_LATE = f"no write was late by more than {words.seconds(LATE)} in what was measured"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ def stalls(story: Story) -> tuple[Stall, ...]:
     return tuple(sorted(found, key=lambda stall: (stall.start, stall.series)))
 
 
+def with_unknown(said: str, story: Story) -> str:
+    """What is said of stalls, and of which phases nobody can say it: no gauge told anything there."""
+    tracks = [*_tracks(story, names.STORAGE_OLDEST), *_tracks(story, names.STORAGE_LONGEST)]
+    windows = story.judgement.windows.items()
+    blind = [WHEN[phase] for phase, window in windows if not any(_tells(each, window) for each in tracks)]
+    return f"{said}; not known {', '.join(blind)}" if blind else said
+
+
 def rests_on(check: CheckPlan, metric: names.Metric) -> bool:
     """Whether a check asks for the metric as it is."""
     asked = check.options.get("promql")
@@ -89,6 +99,12 @@ def _checks(story: Story, metric: names.Metric) -> list[CheckPlan]:
 
 def _tracks(story: Story, metric: names.Metric) -> list[Track]:
     return [track(story, check) for check in _checks(story, metric)]
+
+
+def _tells(found: Track, window: Window) -> bool:
+    """Whether it was looked at in the window; of one too short for a look of its own, the one before tells."""
+    since = min(window.start, window.end - found.interval * JITTER)
+    return any(since <= point.time <= window.end for points in found.series.values() for point in points)
 
 
 def _bounded(found: Track) -> Iterator[Stall]:

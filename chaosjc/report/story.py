@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaosjc.errors import JournalError
-from chaosjc.journal import measure
+from chaosjc.journal import measure, violations
 from chaosjc.journal.events import CheckPlan, Closed, Entry, HypothesisPlan, Intent, Phase, Planned, Sample, UndoClaimed
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Point, Span, Window
 from chaosjc.journal.verdict import Judgement, judge
-from chaosjc.report import words
+from chaosjc.spec import settings
 from chaosjc.spec.expect import Expect, of_plan
 
 
@@ -153,7 +153,7 @@ def repeat_command(planned: Planned) -> str:
     words_ += ["--prometheus", planned.context.prometheus] if planned.context.prometheus else []
     words_ += ["--seed", str(planned.seed)]
     for name, value in planned.vars.items():
-        words_ += ["--set", f"{name}={words.variable(value)}"]
+        words_ += ["--set", f"{name}={settings.write(value)}"]
     return shlex.join(words_)
 
 
@@ -167,10 +167,12 @@ def promise(story: Story) -> Literal["kept", "late", "not seen"] | None:
     return "kept" if took <= story.planned.recovery.within else "late"
 
 
-def budget(story: Story) -> tuple[float, float]:
-    """Seconds of violation from the first injection to recovery, and how many were tolerated, of all hypotheses."""
-    spent = sum(result.spent for result in story.judgement.hypotheses)
-    return spent, sum(plan.tolerate for plan in story.planned.hypotheses)
+def budget(story: Story) -> tuple[float | None, float]:
+    """Seconds of violation from the first injection to recovery, and how many were tolerated, of all hypotheses.
+
+    The first is None where nobody can say it.
+    """
+    return violations.spent(story.judgement.hypotheses), sum(plan.tolerate for plan in story.planned.hypotheses)
 
 
 def _extent(entries: Sequence[Entry], judgement: Judgement) -> Window:

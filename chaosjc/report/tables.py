@@ -11,6 +11,7 @@ from chaosjc.report import words
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.overview import outcome
 from chaosjc.report.story import Story, repeat_command
+from chaosjc.spec import settings
 
 OUTAGES = 200  # rows; the longest are kept
 EVENTS = 1000
@@ -104,7 +105,7 @@ def log(story: Story) -> Markup:
 def repeat(story: Story) -> Markup:
     """The command, the values, the place, and the file itself."""
     planned = story.planned
-    values = {name: tag("code", words.variable(value)) for name, value in planned.vars.items()}
+    values = {name: tag("code", settings.write(value)) for name, value in planned.vars.items()}
     return join(
         tag("pre", repeat_command(planned)),
         tag(

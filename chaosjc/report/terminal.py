@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -18,10 +17,10 @@ from chaosjc.journal.state import StepState, fold
 from chaosjc.report import words
 from chaosjc.report.effects import delta_words, never_varied, shift_words
 from chaosjc.report.figures import sums
-from chaosjc.report.markup import clean
 from chaosjc.report.overview import outcome
 from chaosjc.report.plot import unit_of
-from chaosjc.report.stalls import LATE, Stall, lasted, stalls, watched
+from chaosjc.report.safe import Safe
+from chaosjc.report.stalls import NONE_LATE, lasted, stalls, watched, with_unknown
 from chaosjc.report.story import Story, budget, command, promise, read
 
 STYLES: dict[str, str] = {
@@ -32,18 +31,6 @@ STATE_STYLES: dict[bool | None, str] = {True: "green", False: "red", None: "yell
 
 
 INDENT = 16
-
-
-class Safe:
-    """What it holds, with control characters made visible: a name must not steer the terminal."""
-
-    def __init__(self, *parts: RenderableType) -> None:
-        self._parts = parts
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render, then clean: styles are no text yet at this point."""
-        for segment in console.render(Group(*self._parts), options):
-            yield segment if segment.control else Segment(clean(segment.text), segment.style)
 
 
 class Summary:
@@ -75,7 +62,7 @@ class Summary:
         if promise(story):
             pairs.insert(0, ("recovery", _recovery(story)))
         if watched(story):
-            pairs.insert(0, ("stalls", _stalls(stalls(story))))
+            pairs.insert(0, ("stalls", _stalls(story)))
         if story.judgement.time_to_detect is not None:
             spent = [("budget", _budget(story))] if budget(story)[0] else []
             pairs[:0] = [("violated", _violated(story)), *spent]
@@ -260,11 +247,11 @@ def _budget(story: Story) -> str:
     return f"{spent} of violation spent, {tolerated} tolerated: {worst.name}"
 
 
-def _stalls(found: Sequence[Stall]) -> str:
-    if not found:
-        return f"no write was late by more than {words.seconds(LATE)}"
-    longest = max(found, key=lambda stall: stall.seconds)
-    return f"{len(found)}, the longest {lasted(longest)}: {longest.who}"
+def _stalls(story: Story) -> str:
+    found = stalls(story)
+    longest = max(found, key=lambda stall: stall.seconds, default=None)
+    said = f"{len(found)}, the longest {lasted(longest)}: {longest.who}" if longest else NONE_LATE
+    return with_unknown(said, story)
 
 
 def _faults(story: Story) -> Table:

@@ -148,7 +148,8 @@ class Tracker:
     def _enter(self, entry: Entry) -> None:
         match entry.event:
             case Planned() as planned:
-                plans = (*planned.hypotheses, *planned.observations, *planned.recovery.until)
+                # by default recovery is the hypotheses themselves, under the same ids: those are what is shown
+                plans = (*planned.recovery.until, *planned.observations, *planned.hypotheses)
                 self.gauges = {plan.id: Gauge(plan) for plan in plans}
                 self._phase("before", entry.at)
             case Admitted():

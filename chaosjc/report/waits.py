@@ -13,7 +13,7 @@ from chaosjc.report.canvas import LEFT, RIGHT, STATE_CLASSES, Canvas, picture, t
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.plot import unit_of
 from chaosjc.report.scale import Scale
-from chaosjc.report.stalls import LATE, Stall, lasted, rests_on, stalls, watched
+from chaosjc.report.stalls import LATE, NONE_LATE, Stall, lasted, rests_on, stalls, watched, with_unknown
 from chaosjc.report.story import Track, track
 
 ROWS = 24  # of the drawing, those with the longest stalls; the table is of all
@@ -28,11 +28,10 @@ def waits(canvas: Canvas) -> Markup:
         return join()
     found = stalls(canvas.story)
     if not found:
-        return tag("p", f"No write was ever late by more than {words.seconds(LATE)}.", class_="muted")
-    lead = f"Writes late by more than {words.seconds(LATE)}, from when the first of them was due."
-    return join(
-        tag("p", lead, class_="muted"), tag("div", _drawing(canvas, found), class_="overview"), _table(canvas, found)
-    )
+        return tag("p", f"{with_unknown(NONE_LATE, canvas.story).capitalize()}.", class_="muted")
+    lead = f"Writes late by more than {words.seconds(LATE)}, from when the first of them was due"
+    said = tag("p", f"{with_unknown(lead, canvas.story)}.", class_="muted")
+    return join(said, tag("div", _drawing(canvas, found), class_="overview"), _table(canvas, found))
 
 
 def _drawing(canvas: Canvas, found: Sequence[Stall]) -> Markup:

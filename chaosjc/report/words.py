@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import math
 
-from pydantic import JsonValue
-
 from chaosjc.journal.events import (
     Closed,
     DebtCleared,
@@ -78,13 +76,6 @@ def moment(at: float, *, digits: int = 1) -> str:
 def day(at: float) -> str:
     """`Tue 24 Nov 2026 12:34:56 UTC`."""
     return f"{datetime.datetime.fromtimestamp(at, tz=datetime.UTC):%a %d %b %Y %H:%M:%S} UTC"
-
-
-def variable(value: JsonValue) -> str:
-    """A resolved var as one would write it after `--set name=`."""
-    if isinstance(value, bool) or value is None:
-        return str(value).lower().replace("none", "null")
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def what(event: Event, planned: Planned | None) -> tuple[str, str]:

@@ -62,8 +62,9 @@ class Adopted(Model):
     """How a site that others deployed is reached, and which servers of the project are its.
 
     `ssh_config` is an OpenSSH client configuration in which each server is a Host by its name; `bastion` is the Host
-    through which the others are reached, if there is one. `prometheus` is a URL that answers here, or HOST:PORT for one
-    that answers there, on an SSH host's own loopback. Relative paths begin at the site file.
+    through which the others are reached, if there is one. `prometheus` is a URL that answers here, without a login
+    (`drivers.prometheus` has the variables for one), or HOST:PORT for one that answers there, on an SSH host's own
+    loopback. Relative paths begin at the site file.
 
     `servers` are roles: of each, a name pattern, several, or `{name, metadata}`. A server that fits none is not of the
     site, and is never touched. `bastion` and `monitor` are roles that are never drawn: a server that `bastion` names

@@ -296,9 +296,10 @@ class Calendar(Model):
         return DAYS[day.weekday()] in self.days and not _among(day, self.closed)
 
     def _steady(self, day: datetime.date) -> bool:
-        """Whether the clocks do not change on it."""
+        """Whether the clocks do not change on it, nor at its first midnight: some places leave that out."""
         begin, end = self._whole(day)
-        return begin.astimezone(self.zone).utcoffset() == end.astimezone(self.zone).utcoffset()
+        before = begin - datetime.timedelta(seconds=1)
+        return before.astimezone(self.zone).utcoffset() == end.astimezone(self.zone).utcoffset()
 
     def _days(self, begin: Instant, end: Instant) -> Iterator[datetime.date]:
         """Those of the place that have something of that time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -13,8 +12,6 @@ from pydantic import StringConstraints
 from chaosjc.errors import StageError
 from chaosjc.journal import redact
 from chaosjc.site.state import write_atomically
-from chaosjc.spec.problems import Loc, Problems
-from chaosjc.spec.reader import Document
 from chaosjc.spec.secret import SecretSource
 
 ValuePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
@@ -22,11 +19,6 @@ ValuePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z
 
 
 _LOGIN = "login of the canary"  # its password among those that are kept: no way to a value has blanks
-
-# How keys of secrets end, without their case, dashes and underscores.
-_SECRET = re.compile(r"(?:secret|(?:secret|api|auth|access|bot)token|(?:api|private|secret|crypt)keys?)$")
-_PASSWORD = re.compile(r"(?:password|passwd)$")
-_NAMES = ("existingsecret", "pullsecret")  # of objects in the cluster: no secrets themselves
 
 
 def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
@@ -62,44 +54,6 @@ def keep(sources: Mapping[str, SecretSource], kept: Path) -> None:
 def hidden(text: str, secrets: Mapping[str, Any]) -> str:
     """What somebody else says, without any of the secrets that `read` gave."""
     return redact.hide(text, {secret: secret for secret in _texts(secrets)})
-
-
-def refuse_clear(document: Document, problems: Problems, *, passwords: bool) -> None:
-    """Add a problem for every secret that section `hub` has in clear; but for a lab's, `passwords` are some too."""
-    hub = _mapping(document.data.get("hub"))
-    for loc in _in_clear(hub.get("values"), ("hub", "values"), passwords=passwords):
-        path = ".".join(map(str, loc[2:]))
-        message = (
-            f"a secret in clear would be in every journal: name where it lies, `secrets: {{{path}: {{file: PATH}}}}`"
-        )
-        problems.add(document.problem(loc, message))
-    in_clear = _mapping(hub.get("canary")).get("password")
-    if passwords and isinstance(in_clear, str) and in_clear:
-        message = "a secret in clear would be in every journal: name where it lies, `password: {file: PATH}`"
-        problems.add(document.problem(("hub", "canary", "password"), message))
-
-
-def _mapping(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _in_clear(value: object, loc: Loc, *, passwords: bool) -> Iterator[Loc]:
-    if isinstance(value, dict):
-        for key, inner in cast("dict[str, object]", value).items():
-            yield from _in_clear(inner, (*loc, key), passwords=passwords)
-    elif isinstance(value, list):
-        for index, inner in enumerate(cast("list[object]", value)):
-            yield from _in_clear(inner, (*loc, index), passwords=passwords)
-    elif isinstance(value, str) and value and _names_secret(loc, passwords=passwords):
-        yield loc
-
-
-def _names_secret(loc: Loc, *, passwords: bool) -> bool:
-    key = next((step for step in reversed(loc) if isinstance(step, str)), "")
-    name = re.sub(r"[-_]", "", key).lower()
-    if name.endswith(_NAMES):
-        return False
-    return bool(_SECRET.search(name) or (passwords and _PASSWORD.search(name)))
 
 
 def _found(name: str, source: SecretSource, known: Mapping[str, str]) -> str:

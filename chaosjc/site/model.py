@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from chaosjc.site import clear
 from chaosjc.site.adopted import BASTION, MONITOR, Adopted, check_file
-from chaosjc.site.hub_secrets import refuse_clear
 from chaosjc.site.sections import PODS, Directory, Hub, Kubernetes, Lbaas, Monitoring, Name, Policy, Storage
 from chaosjc.spec import reader
 from chaosjc.spec.model import Model
@@ -368,7 +368,7 @@ def _valid(document: Document | None, problems: Problems) -> SiteFile:
     site = validate(document, SiteFile, problems) if document else None
     policy = site.policy.read(document, problems) if document and site else None
     if document and site:
-        refuse_clear(document, problems, passwords=site.environment not in PRIVATE)
+        clear.refuse(document, problems, site.environment)
     problems.check()
     assert site is not None  # noqa: S101 - what yields None has added a problem
     return site.model_copy(update={"policy": policy})

@@ -131,6 +131,20 @@ class TestRuns:
         assert (judged.verdict, judged.code) == ("PASS", "held")
         assert time.monotonic() - began < 15
 
+    def test_nor_may_it_come_back_late(self, world: World) -> None:
+        """Later than promised from when its time was over, which stands for the undo that it has not got."""
+        back = f"(sleep 3.5; touch '{world.there}/file') >/dev/null 2>&1 &"
+        path = world.experiment(claim=LOADED, within="1s", inject=f"rm '{world.there}/file'; {back}")
+        text = path.read_text()
+        start, end = text.index("    undo:"), text.index("    duration:")
+        path.write_text(text[:start] + "    irreversible: it comes back by itself\n" + text[end:])
+        loaded, wishes = world.session(path)
+        with open_session(wishes, loaded, print) as session:
+            judged = session.run(session.plan(loaded[0], 1), world.entries.append).execute()
+        assert (judged.verdict, judged.code) == ("FAIL", "recovered-late")
+        assert judged.time_to_recover is not None
+        assert 1 < judged.time_to_recover < 10
+
     def test_a_clock_that_is_set_back_lengthens_no_fault(self, world: World) -> None:
         clock = SetBack()
         loaded, wishes = world.session(world.experiment(duration="1s", claim=LOADED))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from chaosjc.checks import registry
+from chaosjc.checks.sources import Sources
 from chaosjc.engine import experiment as files
 from chaosjc.engine import guards
 from chaosjc.engine.run import Run
@@ -176,6 +178,16 @@ def test_a_stop_check_undoes_at_once(world: World) -> None:
     assert world.whole
 
 
+def test_a_stop_check_that_claims_nothing_of_the_fault_does_not_end_it(world: World) -> None:
+    judged = world.run(
+        inject=f"rm '{world.there}/file' '{world.there}/other'",
+        undo=f"touch '{world.there}/file' '{world.there}/other'",
+        duration="1500ms",
+        claim="    stop: true\n    min_coverage: 0.2\n    phases: [before, after]",
+    )
+    assert (judged.verdict, judged.code) == ("PASS", "held")
+
+
 def test_inconclusive_because_a_check_went_blind(world: World) -> None:
     judged = world.run(
         claim="    timeout: 200ms\n    expect: matches .*",
@@ -338,6 +350,45 @@ def test_its_past_is_asked_for_as_that_of_a_hypothesis_is(world: World) -> None:
         run.execute()
     assert list(asked) == ["h1", "o1", "o2"]
     assert asked["o1"][0] < world.at("admitted") - 1 and asked["o1"][1] > world.at("settling")
+
+
+class TestRecoveryKnowsBefore:
+    """Its checks are asked in the baseline too: what was there then must be there again."""
+
+    def test_as_it_was_before(self, world: World) -> None:
+        check = f"sh, -c, \"test -e '{world.there}/file' && exit 5 || exit 9\""
+        judged = self.run_with(world, f"{{command: [{check}], expect: within 10% of before, every: 200ms}}")
+        assert (judged.verdict, judged.code) == ("PASS", "held")
+
+    def test_a_series_that_does_not_come_back_is_missed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
+            names = ["other"] if plan.id == "h1" or "undo-claimed" in world.types else ["file", "other"]
+            return tuple(Reading(series=name, time=sources.clock.time(), value=0.0) for name in names)
+
+        monkeypatch.setitem(registry.KINDS, "command", registry.Kind(ask, frozenset()))  # type: ignore[arg-type]
+        judged = self.run_with(world, "{command: ['true'], every: 200ms}", deadline="3s")
+        assert (judged.verdict, judged.code) == ("INCONCLUSIVE", "recovery-unknown")
+
+    def test_it_need_not_hold_then_and_is_not_asked_while_things_break(self, world: World) -> None:
+        """Its questions may hang on what breaks, and what they hold then, the undo may need."""
+        undo = f"touch '{world.there}/file' '{world.there}/undone'"
+        check = f"{{command: [test, -e, '{world.there}/undone'], every: 200ms}}"
+        judged = self.run_with(world, check, undo=undo, duration="1s")
+        assert (judged.verdict, judged.code) == ("PASS", "held")
+        asked = [e.at for e in world.entries if isinstance(e.event, Sample) and e.event.check == "r1"]
+        assert asked[0] < world.at("admitted")
+        ended = world.at("injected") + 1.0
+        assert not [at for at in asked if world.at("intent") < at < ended]
+        assert len([at for at in asked if at > world.at("undo-claimed")]) >= 3
+
+    def run_with(self, world: World, check: str, deadline: str = "20s", **changes: str) -> Judgement:
+        path = world.experiment(more=f"deadline: {deadline}", claim="    min_coverage: 0.2", **changes)
+        old = f"[{{command: [test, -e, '{world.there}/file'], every: 200ms}}]"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(f"until: {old}", f"until: [{check}]"))
+        loaded, wishes = world.session(path)
+        with open_session(wishes, loaded, print) as session:
+            return session.run(session.plan(loaded[0], 1), world.entries.append).execute()
 
 
 class TestAdmission:

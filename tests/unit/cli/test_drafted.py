@@ -61,6 +61,12 @@ def test_one_that_does_not_load_is_not_written(
     assert not path.exists()
 
 
+@pytest.mark.usefixtures("surveyed")
+def test_its_name_is_said_word_for_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drafted.write(tmp_path / "[a-z]:on:.yaml", SOURCES, force=False)
+    assert "[a-z]:on:.yaml: " in "".join(capsys.readouterr().err.split("\n"))
+
+
 @pytest.mark.parametrize("place", ["nowhere/campus.yaml", "a-file/campus.yaml", "."])
 def test_a_place_that_cannot_be_written_is_refused_before_the_look(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").write_text("")

@@ -120,7 +120,6 @@ def problems(path: Path) -> list[str]:
         ({"cron": "0 9 * * * *"}, "minute, hour, day of the month, month, day of the week"),
         ({"experiments": []}, "1 or more entries"),
         ({"experiments": ["gone.yaml"]}, "gone.yaml"),
-        ({"vars": {"limit": "5"}}, "limit: leave the quotes out"),
         ({"mtbf": {"mean": 5}}, "which is it?"),
     ],
 )

@@ -76,6 +76,12 @@ def test_what_is_due_runs_with_its_own_seed_and_variables(world: World) -> None:
     assert world.outcomes == ["begun", "ended"]
 
 
+def test_a_variable_that_is_a_text_stays_one(world: World) -> None:
+    world.controller.fire(world.due(vars={"version": "1.10", "name": '"x"'}))
+    [started] = world.children.started
+    assert started.endswith(""" --set version="1.10" --set name=""x"" --json""")
+
+
 def test_what_the_site_s_calendar_forbids_is_not_due(world: World) -> None:
     due = world.due()
     site = lab_site(policy=Policy(calendar=policy(never=[{"why": "exams", "dates": [f"{NOON:%Y-%m-%d}"]}])))

@@ -91,6 +91,13 @@ def test_the_last_run_of_an_experiment(told: Told) -> None:
     assert (told(names.LAST_DETECT) or 0) > 5
 
 
+def test_what_nobody_measured_is_not_told_as_zero(told: Told) -> None:
+    told.write(journals.passed())
+    told.write(journals.blind())
+    assert told(names.LAST_VERDICT) == 3
+    assert told(names.LAST_VIOLATION) is None
+
+
 def test_a_run_that_broke_nothing_hides_no_figures(told: Told) -> None:
     told.write(journals.passed())
     told.write(journals.not_started())

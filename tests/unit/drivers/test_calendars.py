@@ -105,6 +105,35 @@ def test_an_event_that_is_not_understood_is_no_event_left_out(ics: Ics, event: s
         ics(event)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DTSTART;TZID=Nowhere/City:20270601T090000",
+        "DTSTART:20270601T090000Z\nDTEND;TZID=Nowhere/City:20270601T100000",
+        "DTSTART:20270601T090000Z\nRECURRENCE-ID;TZID=Nowhere/City:20270601T100000",
+        "DTSTART:20270601T090000Z\nRRULE:FREQ=DAILY\nEXDATE;TZID=Nowhere/City:20270601T100000",
+        "DTSTART:20270601T090000Z\nRRULE:FREQ=DAILY\nEXDATE:20270601T090000Z\nEXDATE;TZID=Nowhere/City:20270602T090000",
+        "DTSTART:20270601T090000Z\nRDATE;TZID=Nowhere/City:20270602T090000",
+        "DTSTART;TZID=Nowhere/City:20270601T090000\nSTATUS:CANCELLED",
+    ],
+)
+def test_a_time_in_a_zone_that_nobody_knows_is_not_one_of_the_place(ics: Ics, line: str) -> None:
+    with pytest.raises(ValueError, match='"Algebra": unknown time zone "Nowhere/City": name one of the IANA database'):
+        ics(f"UID:1\nSUMMARY:Algebra\n{line}")
+
+
+def test_days_need_no_zone_and_a_file_may_bring_its_own(ics: Ics, tmp_path: Path) -> None:
+    assert told(ics("UID:1\nSUMMARY:x\nDTSTART;VALUE=DATE;TZID=Nowhere/City:20270322")) == [
+        "2027-03-21T23:00/2027-03-22T23:00 x"
+    ]
+    offsets = "DTSTART:19700101T000000\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0300"
+    own = f"BEGIN:VTIMEZONE\nTZID:Campus\nBEGIN:STANDARD\n{offsets}\nEND:STANDARD\nEND:VTIMEZONE\n"
+    event = "BEGIN:VEVENT\nUID:1\nSUMMARY:x\nDTSTART;TZID=Campus:20270322T120000\nDURATION:PT1H\nEND:VEVENT\n"
+    text = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{event}{own}END:VCALENDAR\n"
+    (tmp_path / "own.ics").write_bytes(text.replace("\n", "\r\n").encode())
+    assert told(read(tmp_path / "own.ics", PARIS)) == ["2027-03-22T09:00/2027-03-22T10:00 x"]
+
+
 @pytest.mark.parametrize("text", [b"", b"hello", b"<html>Log in</html>", b"\xff\xfe\x00", b"BEGIN:VCALENDAR\r\n"])
 def test_what_is_no_calendar_file_is_said_to_be_none(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "x.ics").write_bytes(text)

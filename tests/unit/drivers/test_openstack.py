@@ -13,6 +13,7 @@ from openstack import exceptions
 
 from chaosjc.drivers import openstack_values as values
 from chaosjc.drivers.openstack import Cloud, NotFound
+from chaosjc.drivers.openstack_files import CloudFiles
 from chaosjc.drivers.openstack_values import RuleSpec, Server
 from chaosjc.errors import RemoteError
 from tests.unit.fakes import FakeClock
@@ -60,7 +61,24 @@ def test_an_unknown_cloud_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     with pytest.raises(RemoteError, match="cloud nowhere") as caught:
         Cloud.connect("nowhere")
-    assert "clouds.yaml" in caught.value.hint
+    assert caught.value.hint == f"clouds.yaml: {tmp_path / 'clouds.yaml'}"
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE")
+    with pytest.raises(RemoteError) as caught:
+        Cloud.connect("nowhere")
+    assert caught.value.hint == "clouds.yaml: $OS_CLIENT_CONFIG_FILE, ., or ~/.config/openstack"
+
+
+def test_a_cloud_that_is_all_variables_is_still_read_from_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in no file, whatever its journal says of files."""
+    for key, value in {
+        "auth_url": "https://x:5000",
+        "username": "ada",
+        "password": "p",
+        "project_name": "ours",
+    }.items():
+        monkeypatch.setenv(f"OS_{key.upper()}", value)
+    found = CloudFiles({"OS_CLIENT_CONFIG_FILE": "/nowhere"}, "/srv").entry("envvars", 5.0)
+    assert found.config["auth"]["project_name"] == "ours"
 
 
 class Changing(FakeCloud):

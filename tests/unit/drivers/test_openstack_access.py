@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from keystoneauth1 import access as keystone
+from keystoneauth1.exceptions import Unauthorized
 from openstack import exceptions
 
 from chaosjc.drivers.openstack import Cloud
@@ -26,13 +26,13 @@ def access(kind: str = "password", made: Any = None, user: dict[str, Any] | None
         "expires_at": "2027-01-01T12:00:00.000000Z",
         "roles": [{"id": each, "name": each} for each in roles or ("member", "reader")],
         "user": {"id": "u", "name": "ada", **(user or {})},
-        **({"application_credential": {"id": "ac", "restricted": True}} if made else {}),
+        **({"application_credential": made.told} if made else {}),
     }
     token = cast("Any", keystone).create(body={"token": said}, auth_token="secret")
-    return logged_in(token, lambda *_: made, kind).access()
+    return logged_in(token, made and made.get, kind).access()
 
 
-def logged_in(token: Any, get_credential: Callable[..., Any], kind: str = "") -> Cloud:
+def logged_in(token: Any, get_credential: Any, kind: str = "") -> Cloud:
     def get_access(_: object) -> Any:
         return token
 
@@ -44,8 +44,24 @@ def logged_in(token: Any, get_credential: Callable[..., Any], kind: str = "") ->
     return Cloud(connection, "academic", FakeClock())
 
 
-def application(expires: str | None = None, rules: list[dict[str, str]] | None = None) -> Any:
-    return SimpleNamespace(name="chaosjc", expires_at=expires, access_rules=rules)
+class Application:
+    """A credential: what the token tells of it, and how it is read, for which its own rules hold too."""
+
+    def __init__(
+        self, expires: str | None = None, rules: list[dict[str, str]] | None = None, refusal: Exception | None = None
+    ) -> None:
+        self.told = {"id": "ac", "name": "chaosjc", "restricted": True} | ({"access_rules": rules} if rules else {})
+        self._expires, self._refusal = expires, refusal
+
+    def get(self, user: str, credential: str) -> SimpleNamespace:
+        assert (user, credential) == ("u", "ac")
+        if self._refusal:
+            raise self._refusal
+        return SimpleNamespace(expires_at=self._expires)
+
+
+def rules(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"service": "compute", "method": method, "path": path} for method, path in pairs]
 
 
 def test_a_token_that_was_handed_over_ends_when_it_does() -> None:
@@ -63,9 +79,9 @@ def test_a_password_may_have_to_be_changed() -> None:
 
 @pytest.mark.parametrize("expires", ["2027-01-01T12:00:00.000000", "2027-01-01T12:00:00Z"])
 def test_an_application_credential_may_end(expires: str) -> None:
-    found = access("v3applicationcredential", application(expires))
+    found = access("v3applicationcredential", Application(expires))
     assert (found.name, found.until) == ("application credential chaosjc", END.timestamp())
-    assert access("v3applicationcredential", application()).until is None
+    assert access("v3applicationcredential", Application()).until is None
 
 
 def test_who_may_only_look_cannot_put_anything_back() -> None:
@@ -74,7 +90,7 @@ def test_who_may_only_look_cannot_put_anything_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "lacking"),
+    ("pairs", "lacking"),
     [
         (None, False),
         ([("POST", "/v2.1/servers/*/action")], False),
@@ -86,17 +102,28 @@ def test_who_may_only_look_cannot_put_anything_back() -> None:
         ([("POST", "/v2.1/servers"), ("DELETE", "/v2.1/servers/*")], True),
     ],
 )
-def test_access_rules_are_all_that_is_allowed(rules: list[tuple[str, str]] | None, lacking: bool) -> None:
-    told = [{"service": "compute", "method": method, "path": path} for method, path in rules] if rules else None
-    found = access("v3applicationcredential", application(rules=told)).lacks([ACTION])
+def test_access_rules_are_all_that_is_allowed(pairs: list[tuple[str, str]] | None, lacking: bool) -> None:
+    found = access("v3applicationcredential", Application(rules=rules(*pairs or ()))).lacks([ACTION])
     assert found == (("its access rules have no POST /servers/0c1f/action",) if lacking else ())
 
 
-def test_who_may_not_read_his_own_credential_is_told_so() -> None:
-    def refuse(*_: str) -> None:
-        raise exceptions.ForbiddenException("no")
+@pytest.mark.parametrize(
+    "refusal", [exceptions.ForbiddenException("no"), exceptions.HttpException("401"), Unauthorized("no")]
+)
+def test_a_credential_that_may_not_read_itself_is_known_by_its_token(refusal: Exception) -> None:
+    """Its own rules are what forbids it: of all credentials, that one must not pass unseen."""
+    limited = Application(END.isoformat(), rules(("GET", "/v2.1/servers"), ("DELETE", "/v2.1/servers/*")), refusal)
+    found = access("v3applicationcredential", limited)
+    assert (found.name, found.until) == ("application credential chaosjc", None)
+    assert found.lacks([ACTION]) == ("its access rules have no POST /servers/0c1f/action",)
+    may_look = access("v3applicationcredential", Application(refusal=refusal), None, "reader")
+    assert may_look.lacks([ACTION]) == ("its only role is reader",)
 
-    said: dict[str, Any] = {"user": {"id": "u"}, "roles": [], "application_credential": {"id": "ac"}}
-    token = cast("Any", keystone).create(body={"token": said}, auth_token="secret")
+
+def test_a_keystone_that_gives_no_token_is_told() -> None:
+    def refuse(_: object) -> None:
+        raise Unauthorized("no")
+
+    cloud = Cloud(SimpleNamespace(session=SimpleNamespace(auth=SimpleNamespace(get_access=refuse))), "academic")
     with pytest.raises(RemoteError, match="cloud academic: its credentials"):
-        logged_in(token, refuse).access()
+        cloud.access()

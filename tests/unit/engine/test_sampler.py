@@ -160,6 +160,30 @@ def test_a_check_that_is_asked_already_is_not_asked_twice(inbox: Inbox, sampler:
     assert len([each for each in threading.enumerate() if each.name == "check h1"]) == 1
 
 
+def test_a_pause_is_over_once_no_answer_is_under_way(inbox: Inbox, sampler: Callable[[Ask], Sampler]) -> None:
+    """What was under way is not delivered, others go on, and what is started again is asked again."""
+    hung, released = threading.Event(), threading.Event()
+
+    def ask(plan: CheckPlan) -> tuple[Reading, ...]:
+        if plan.id == "r1" and not released.is_set():
+            hung.set()
+            released.wait(SOON)
+        return answer(plan)
+
+    one = sampler(ask)
+    one.start([check("h1"), check("r1")])
+    assert hung.wait(SOON) and one.quiet
+    one.pause([check("r1"), check("r2")])
+    asked = len(inbox.of("h1"))
+    inbox.wait(lambda: len(inbox.of("h1")) > asked + 3)
+    assert not one.quiet
+    released.set()
+    inbox.wait(lambda: one.quiet)
+    assert inbox.of("r1") == []
+    one.start([check("r1")])
+    inbox.wait(lambda: len(inbox.of("r1")) >= 3)
+
+
 def test_once_it_is_stopped_nothing_is_delivered(inbox: Inbox, sampler: Callable[[Ask], Sampler]) -> None:
     """Not even the answer that was under way."""
     asked, released = threading.Event(), threading.Event()

@@ -195,6 +195,17 @@ class TestUncertain:
         assert finish(undoer(store, switches, clock))
         assert clock.time() < began + 5
 
+    def test_one_whose_connection_broke_is_not_where_others_may_still_act_on_it(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        began = clock.time()
+        switches = Switches(broken={"a"})
+        plan = step("a", inject_timeout=90, strikes_within=3)
+        store.append_all([planned(plan), Admitted(), Intent(step="f1.a", owner="run")], RUN)
+        store.append(InjectFailed(step="f1.a", why="nova: 502"), RUN)
+        assert finish(undoer(store, switches, clock))
+        assert began + 3 <= clock.time() < began + 5
+
 
 class TestOthers:
     def test_a_dead_undoer_is_taken_over_with_a_newer_epoch(self, store: Store, clock: FakeClock) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from chaosjc.drivers.command import Completed
 from chaosjc.drivers.ssh import Ssh
+from chaosjc.errors import CommandError
 from chaosjc.faults.command import COMMAND, CommandFault
 from chaosjc.faults.target import Chosen
 from chaosjc.faults.world import World
@@ -44,6 +45,7 @@ ENTRY = CommandFault(
     verify=("test", "-e", "${F}"),
 )
 TARGET = Target(id="u", name="worker-001")
+NOBODY = Chosen((), (), (), 1)
 STEP = COMMAND.plan(ENTRY, Chosen((TARGET,), (), (), 1), "f1")[0]
 
 
@@ -61,3 +63,13 @@ def test_an_undo_first_ends_the_inject(host: Host) -> None:
         "sudo -n -- systemctl stop chaosjc-run-f1.worker-001.service",
         "sudo -n -- touch '${F}'",
     ]
+
+
+def test_a_command_here_finds_the_clouds_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An undo such as `openstack server start` may run in a shell that exports another file."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/shell/clouds.yaml")
+    asks = ("sh", "-c", "test $OS_CLIENT_CONFIG_FILE = /srv/clouds.yaml")
+    (step,) = COMMAND.plan(CommandFault(duration=1.0, inject=asks, undo=asks, verify=asks), NOBODY, "f1")
+    COMMAND.undo(step, World(Context(environment={"OS_CLIENT_CONFIG_FILE": "/srv/clouds.yaml"}), "run"))
+    with pytest.raises(CommandError):
+        COMMAND.undo(step, World(Context(), "run"))

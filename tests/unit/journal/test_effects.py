@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from chaosjc.journal.effects import Comparison, compared, control, member
-from chaosjc.journal.events import CheckPlan, Sample
+from chaosjc.journal.events import CheckPlan, Phase, Sample
 from chaosjc.journal.measure import samples_of
 from chaosjc.journal.state import fold
 from chaosjc.journal.timeline import Window
@@ -54,6 +56,52 @@ def test_phases_are_compared_with_the_one_before() -> None:
     ]
     assert found["during"].effect.seen and not found["after"].effect.seen
     assert found["recovering"].effect.few == "too few samples: 1 of 20"
+
+
+@pytest.mark.parametrize("until", [40.0, 41.0, 46.0, 80.0])
+def test_a_lost_series_is_no_effect_though_its_last_words_were_heard(until: float) -> None:
+    """One worker answers in about 1 s, one in about 10 s, neither changes; the second is lost, and comes back."""
+    random = Random(7)
+    noise = {t: random.gauss(0.0, 0.1) for t in journals.seconds(0, 142)}
+    slow: Callable[[float], float | None] = lambda t: None if until <= t <= 101 else 10 + noise[t + 1]  # noqa: E731
+    journal = journals.Journal(start=0.0)
+    journal.samples(peers.WAIT, journals.seconds(0, 141), {"a": lambda t: 1 + noise[t], "b": slow})
+    windows: dict[Phase, Window] = {"before": Window(0, 39.5), "during": Window(40.5, 100), "after": Window(102, 140)}
+    found = compared(peers.WAIT, journals.planned(), samples_of(journal.entries()), windows)
+    during, after = found.phases
+    assert (during.left_out, after.left_out) == (1, 0)
+    assert (during.effect.n_one, during.effect.n_other) == (60, 40)
+    assert not during.effect.seen and not after.effect.seen
+    assert after.effect.n_one == 2 * 39
+
+
+def test_a_series_that_comes_and_goes_is_left_out_and_counted() -> None:
+    journal = journals.Journal(start=0.0)
+    seldom: Callable[[float], float | None] = lambda t: 9.0 if t % 40 < 10 else None  # noqa: E731
+    journal.samples(peers.WAIT, journals.seconds(0, 81), {"a": lambda t: 1.0 + t % 2, "b": seldom})
+    windows: dict[Phase, Window] = {"before": Window(0, 39.5), "during": Window(39.9, 80)}
+    [during] = compared(peers.WAIT, journals.planned(), samples_of(journal.entries()), windows).phases
+    assert (during.left_out, during.effect.n_one, during.effect.n_other) == (1, 41, 40)
+
+
+def test_a_series_that_came_later_is_no_effect_either() -> None:
+    journal = journals.Journal(start=0.0)
+    later: Callable[[float], float | None] = lambda t: None if t < 40 else 9.0 + t % 2  # noqa: E731
+    journal.samples(peers.WAIT, journals.seconds(0, 101), {"a": lambda t: 1.0 + t % 2, "b": later})
+    windows: dict[Phase, Window] = {"before": Window(0, 39.5), "during": Window(40.5, 100)}
+    [during] = compared(peers.WAIT, journals.planned(), samples_of(journal.entries()), windows).phases
+    assert during.left_out == 1
+    assert during.effect.shift and during.effect.shift.value == pytest.approx(0.0, abs=1.0)
+
+
+def test_without_a_series_in_both_there_is_no_figure() -> None:
+    journal = journals.Journal(start=0.0)
+    early: Callable[[float], float | None] = lambda t: 1.0 + t % 2 if t < 40 else None  # noqa: E731
+    later: Callable[[float], float | None] = lambda t: None if t < 40 else 1.0 + t % 2  # noqa: E731
+    journal.samples(peers.WAIT, journals.seconds(0, 101), {"a": early, "b": later})
+    windows: dict[Phase, Window] = {"before": Window(0, 39.5), "during": Window(40.5, 100)}
+    [during] = compared(peers.WAIT, journals.planned(), samples_of(journal.entries()), windows).phases
+    assert (during.left_out, during.effect.n_one, during.effect.few) == (2, 0, "too few samples: 0 of 20")
 
 
 def test_where_nothing_happened_nothing_is_seen() -> None:

@@ -6,17 +6,32 @@ from typing import Any
 
 import pytest
 
-from chaosjc.journal.events import CheckPlan, HypothesisPlan, Reading, Sample
+from chaosjc.journal.events import (
+    PHASES,
+    CheckPlan,
+    Entry,
+    HypothesisPlan,
+    Phase,
+    Planned,
+    Reading,
+    Sample,
+    Stopping,
+)
 from chaosjc.journal.live import alarm, steady
+from chaosjc.journal.phases import present
 from chaosjc.journal.recovery import recovered_since
 from chaosjc.journal.timeline import Window
-from tests.unit.journal.story import readings
+from tests.unit.journal.story import journal, readings, story
 
 BEFORE = Window(-5, 0)
 
 
 def asked(signs: str, series: str = "", check: str = "hub") -> list[Sample]:
     return [Sample(check=check, readings=(reading,)) for reading in readings(signs, series)]
+
+
+def during(now: float) -> dict[Phase, Window]:
+    return {"during": Window(1.0, now)}
 
 
 def plan(**options: Any) -> HypothesisPlan:
@@ -74,20 +89,81 @@ def test_steady_with_slow_scrapes() -> None:
     ],
 )
 def test_alarm(options: dict[str, Any], signs: str, now: float, cause: str | None) -> None:
-    found = alarm(plan(**options), asked(signs), BEFORE, 1.0, now)
+    found = alarm(plan(**options), asked(signs), BEFORE, during(now))
     assert (found.cause if found else None) == cause
 
 
 def test_a_lost_series_blinds() -> None:
     told = asked("+30", "a") + asked("+5", "b")
-    found = alarm(plan(), told, BEFORE, 1.0, 12.0)
+    found = alarm(plan(), told, BEFORE, during(12.0))
     assert found is not None
     assert found.cause == "blind"
 
 
 def test_any_series_that_holds_is_no_alarm() -> None:
     told = asked("+30", "a") + asked("+5 -20", "b")
-    assert alarm(plan(require="any"), told, BEFORE, 1.0, 12.0) is None
+    assert alarm(plan(require="any"), told, BEFORE, during(12.0)) is None
+
+
+RECOVERING: dict[Phase, Window] = {"during": Window(1, 14), "recovering": Window(14, 20)}
+AFTER: dict[Phase, Window] = {"after": Window(25, 32)}
+
+
+@pytest.mark.parametrize(
+    ("claims", "signs", "windows", "cause"),
+    [
+        (("before", "after"), "+8 -12", RECOVERING, None),
+        (("before", "during"), "+8 -12", RECOVERING, None),
+        (("before", "recovering"), "+8 -3 +30", RECOVERING, None),  # violated only where it claims nothing
+        (("before", "recovering"), "+8 -30", RECOVERING, "stop"),
+        (("before", "during", "recovering"), "+8 -3 +30", RECOVERING, "stop"),
+        (("before", "after"), "+8 -20 +20", AFTER, None),
+        (("before", "after"), "+8 -23 +20", AFTER, "stop"),
+        (PHASES, "+30", {}, None),
+        (PHASES, "+8 -20 +20", {}, None),  # between recovery and settling
+    ],
+)
+def test_alarm_only_in_phases_that_it_claims(
+    claims: tuple[Phase, ...], signs: str, windows: dict[Phase, Window], cause: str | None
+) -> None:
+    found = alarm(plan(phases=claims), asked(signs), BEFORE, windows)
+    assert (found.cause if found else None) == cause
+
+
+def test_after_recovery_an_alarm_tolerates_nothing() -> None:
+    found = alarm(plan(tolerate=5), asked("+31 -2"), BEFORE, AFTER)
+    assert found is not None
+    assert found.why == "hub was violated for 2.0 s, 0 s are tolerated"
+
+
+@pytest.mark.parametrize(
+    ("until", "now", "expected"),
+    [
+        (-6, -1, {}),
+        (0, 0.5, {"during": Window(0, 0.5)}),  # nothing is broken yet, and need not be
+        (2, 9, {"during": Window(0, 9)}),
+        (13, 13.5, {"during": Window(0, 13.5)}),
+        (14, 16, {"during": Window(0, 14), "recovering": Window(14, 16)}),
+        (17, 17.5, {}),
+        (18, 20, {"after": Window(18, 20)}),
+        (18, 31, {"after": Window(18, 28)}),  # what the sources still have to tell is of before
+    ],
+)
+def test_the_present_phase(until: float, now: float, expected: dict[Phase, Window]) -> None:
+    entries = [each for each in journal(story({"samples": {}})) if each.at <= until]
+    assert present(entries, now) == expected
+
+
+def test_between_two_faults_nothing_recovers_yet() -> None:
+    entries = [each for each in journal(story({"samples": {}})) if each.at <= 14]
+    planned = entries[0].event
+    assert isinstance(planned, Planned)
+    later = planned.steps[0].model_copy(update={"id": "f2.hub", "start": 60.0})
+    two = planned.model_copy(update={"steps": (*planned.steps, later)})
+    entries[0] = entries[0].model_copy(update={"event": two})
+    assert present(entries, 16) == {"during": Window(0, 16)}
+    stopping = Entry(seq=99, at=15, run="r1", event=Stopping(cause="stop", why="hub"))
+    assert present([*entries, stopping], 16) == {"during": Window(0, 14), "recovering": Window(14, 16)}
 
 
 CHECK = CheckPlan(id="r1", name="r1", kind="http", expect="== 1")

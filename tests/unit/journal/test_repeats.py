@@ -55,6 +55,28 @@ def test_what_never_began_counts_as_a_verdict_and_in_no_figure() -> None:
     assert (none.detect, none.recover, none.longest, none.spent) == (None, None, None, None)
 
 
+def test_what_nobody_measured_is_no_figure() -> None:
+    """Six blind runs do not make it sure that nothing was ever violated."""
+    [found] = sum_up([run(journals.blind()) for _ in range(ENOUGH)])
+    assert found.verdicts == {"INCONCLUSIVE": ENOUGH}
+    assert (found.longest, found.spent) == (None, None)
+    [some] = sum_up([run(journals.blind()), run(journals.failed())])
+    assert some.longest and some.spent and (some.longest.n, some.longest.min, some.spent.min) == (1, 9.0, 9.0)
+
+
+def test_what_was_seen_violated_counts_though_not_all_was_measured() -> None:
+    journal = journals.measured(journals.begin(), end=17, peak=36.0)
+    [found] = sum_up([run(journals.recover(journals.undo(journal)).closed(42.5))])
+    assert found.longest and found.longest.n == 1 and found.longest.max > 2
+    assert found.spent and found.spent.n == 1 and found.spent.max > 2
+
+
+def test_a_budget_is_known_without_the_phase_after() -> None:
+    [found] = sum_up([run(journals.recover(journals.undo(journals.measured(journals.begin(), end=33))).closed(42.5))])
+    assert found.longest is None
+    assert found.spent and (found.spent.n, found.spent.max) == (1, 0.0)
+
+
 def test_experiments_and_sites_are_summed_up_apart() -> None:
     elsewhere = journals.recover(journals.undo(journals.measured(journals.begin(journals.planned(site="campus")))))
     found = sum_up([run(journals.passed()), run(peers.slowed()), run(elsewhere.closed(42.5)), run(journals.failed())])

@@ -83,8 +83,8 @@ def test_a_frozen_violated_sample_stays_violated_until_another_is_taken() -> Non
 def test_a_frozen_source_blinds_a_stop_check_and_does_not_let_a_run_begin() -> None:
     before = Window(-15, 0)
     frozen = [*every(1.0, until=1.0), *polled(*[0.0] * 20, start=1.0)]
-    assert alarm(PLAN, frozen, before, 0.0, 1.0 + BLIND - 0.1) is None
-    blind = alarm(PLAN, frozen, before, 0.0, 1.0 + BLIND)
+    assert alarm(PLAN, frozen, before, {"during": Window(0.0, 1.0 + BLIND - 0.1)}) is None
+    blind = alarm(PLAN, frozen, before, {"during": Window(0.0, 1.0 + BLIND)})
     assert blind is not None
     assert blind.cause == "blind"
     assert steady([PLAN], polled(*[-15.0] * 15), 15, 0.0).held is None
@@ -126,6 +126,20 @@ def test_what_flaps_has_not_recovered() -> None:
             for n, sign in enumerate(signs)
         ]
         assert recovered_since([PLAN], flapping, None, 60.0) is None
+
+
+@pytest.mark.parametrize("source", ["live", "backfill"])
+def test_a_series_that_is_not_there_yet_does_not_tell_when_its_samples_are_due(source: str) -> None:
+    """The first poll found nothing, and so no interval; all that was scraped came every 15 s."""
+    nothing = Sample(check="hub", readings=(Reading(time=-15.0, why="empty", interval=1.0),))
+    scraped = [sample.model_copy(update={"source": source}) for sample in every(15.0, start=-14.0)]
+    found = judged([nothing, *scraped])
+    assert (found.held, found.phases["during"].expected) == (True, 4)
+
+
+def test_where_there_is_no_value_at_all_what_the_source_said_counts() -> None:
+    nothing = [Sample(check="hub", readings=(Reading(time=t, why="stale", interval=15.0),)) for t in range(60)]
+    assert judged(nothing).phases["during"].expected == 4
 
 
 def test_a_violation_between_two_scrapes_is_not_seen_and_not_made_up() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaosjc.errors import JournalError
-from chaosjc.journal.events import Closed, DebtCleared, Entry
+from chaosjc.journal.events import Closed, DebtCleared, Entry, NotRecovered
 from chaosjc.journal.verdict import RULES, judge
 from tests.unit.journal.story import journal, story
 
@@ -79,6 +79,42 @@ def test_figures() -> None:
     ]
 
 
+ANY = {"hub": {"require": "any", "tolerate": 5}}
+
+
+@pytest.mark.parametrize(
+    ("other", "detect", "longest"),
+    [("+33", None, None), ("+12 -2 +19", 5.0, 2.0)],
+    ids=["the other holds", "both at once"],
+)
+def test_of_any_series_only_what_violates_the_hypothesis_counts(
+    other: str, detect: float | None, longest: float | None
+) -> None:
+    """An outage of one of them is told, and is none of the hypothesis."""
+    judged = judge(journal(story({"hypotheses": ANY, "samples": {"hub/a": other, "hub/b": "+8 -9 +16"}})))
+    assert judged.verdict == "PASS"
+    assert ("hub", "b", 9.0) in [(each.hypothesis, each.series, each.seconds) for each in judged.outages]
+    assert (judged.time_to_detect, judged.longest_violation) == (detect, longest)
+
+
+def test_of_all_series_a_violation_lasts_while_any_is_away() -> None:
+    samples = {"hub/a": "+8 -3 +22", "hub/b": "+10 -5 +18"}
+    judged = judge(journal(story({"hypotheses": {"hub": {"tolerate": 9}}, "samples": samples})))
+    assert [each.seconds for each in judged.outages] == [3.0, 5.0]
+    assert (judged.time_to_detect, judged.longest_violation) == (1.0, 7.0)
+
+
+def test_the_time_of_what_nothing_can_undo_is_not_over_before_it_is() -> None:
+    case = {
+        "step": {"irreversible": "a test", "duration": 60},
+        "change": {"undo-claimed": None, "undone": None, "verified": None, "recovered": None, "settling": None},
+    }
+    entries = journal(story(case))
+    assert judge(entries).moments.first_undo is None
+    later = Entry(seq=900, at=62.0, run="r1", event=NotRecovered(why="deadline"))
+    assert judge([*entries, later]).moments.first_undo == 62.0
+
+
 SIGNS = st.lists(st.sampled_from("+-?."), min_size=33, max_size=33)
 
 
@@ -101,10 +137,20 @@ def test_losing_a_held_sample_never_makes_a_pass(signs: list[str], place: int) -
         assert judge(journal(story({"samples": {"hub": "".join(signs)}}))).verdict == "PASS"
 
 
-@given(st.sampled_from(["before", "during", "after"]), st.floats(0, 1))
-def test_no_data_in_a_phase_is_never_a_pass(phase: str, min_coverage: float) -> None:
-    signs = {"before": ".5 +28", "during": "+5 .20 +8", "after": "+22 .11"}[phase]
-    case = {"hypotheses": {"hub": {"min_coverage": min_coverage}}, "samples": {"hub": signs}}
+@given(st.sampled_from(["before", "during", "recovering", "after"]), st.floats(0, 1), st.integers(2, 20))
+def test_no_data_in_a_phase_is_never_a_pass(phase: str, min_coverage: float, recovering: int) -> None:
+    since = 14 + recovering
+    signs = {
+        "before": f".5 +{since + 13}",
+        "during": f"+5 .20 +{since}",
+        "recovering": f"+19 .{recovering + 1} +12",
+        "after": f"+{since + 7} .11",
+    }[phase]
+    case = {
+        "hypotheses": {"hub": {"min_coverage": min_coverage}},
+        "samples": {"hub": signs},
+        "change": {"recovered": {"at": since + 2, "since": since}, "settling": since + 3},
+    }
     assert judge(journal(story(case))).verdict == "INCONCLUSIVE"
 
 

@@ -161,6 +161,11 @@ def inconclusive() -> list[Entry]:
     return journal.samples(STALL, seconds(0, 43), {"": lambda t: None if 12 <= t < 24 else quiet(t)}).closed(42.5)
 
 
+def blind() -> list[Entry]:
+    """Prometheus stopped as the fault began, and never came back."""
+    return recover(undo(measured(begin(), end=7))).closed(42.5)
+
+
 def aborted() -> list[Entry]:
     journal = undo(measured(begin(), end=17), at=14.2).add(14.0, Stopping(cause="signal", why="interrupted by SIGINT"))
     return recover(journal, since=17.0).closed(22.0)

@@ -34,8 +34,11 @@ TARGET, OTHERS = "worker-001", ("worker-002", "worker-003")
 SLOWER = 3.0  # seconds
 
 
-def slowed(extra: float = SLOWER) -> list[Entry]:
-    """Waits are 0.5 s ± 0.1 s, of the target `extra` more while the fault is there; load has no target's series."""
+def slowed(extra: float = SLOWER, lost: float = END) -> list[Entry]:
+    """Waits are 0.5 s ± 0.1 s, of the target `extra` more while the fault is there; load has no target's series.
+
+    From `lost` on nobody hears of the target's waits.
+    """
     journal = Journal().add(0.0, planned(
         experiment="worker-slowed", hypotheses=(UP, WAIT), observations=(LOAD,), targets=(TARGET,), others=OTHERS,
         baseline=39.0, settle=40.0,
@@ -47,12 +50,18 @@ def slowed(extra: float = SLOWER) -> list[Entry]:
     journal.add(104.5, Recovered(since=journal.start + 101.0)).add(105.0, Settling())
     times, names = seconds(0, END), (TARGET, *OTHERS)
     journal.samples(UP, times, {f'up{{instance="{name}:9100",job="node"}}': lambda _: 1.0 for name in names})
-    journal.samples(WAIT, times, {f'{{worker="{name}"}}': _wait(name, extra) for name in names})
+    journal.samples(WAIT, times, {f'{{worker="{name}"}}': _wait(name, extra, lost) for name in names})
     journal.samples(LOAD, times, {f'{{worker="{name}"}}': _wait(f"{name} load", 0.0) for name in OTHERS})
     return journal.closed(145.2)
 
 
-def _wait(name: str, extra: float) -> Callable[[float], float]:
+def _wait(name: str, extra: float, lost: float = END) -> Callable[[float], float | None]:
     random = Random(name)
     noise = {time: random.gauss(0.5, 0.1) for time in seconds(0, END)}
-    return lambda t: noise[t] + (extra if name == TARGET and SLOWED <= t <= CURED else 0.0)
+
+    def wait(t: float) -> float | None:
+        if name == TARGET and t >= lost:
+            return None
+        return noise[t] + (extra if name == TARGET and SLOWED <= t <= CURED else 0.0)
+
+    return wait

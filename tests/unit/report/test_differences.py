@@ -95,6 +95,29 @@ def test_the_file_shows_the_error_budget_of_each_hypothesis() -> None:
     assert text.count("Error budget") == 1, "the other has none and spent none"
 
 
+def test_how_many_series_were_lost_is_said_beside_the_difference() -> None:
+    entries = peers.slowed(lost=peers.SLOWED + 5)
+    rows = re.findall(r"<tr>(.*?)</tr>", section(html(entries), "differences"))
+    left_out = [row for row in rows if "1 series left out: not there for most of both" in row]
+    assert [re.findall(r"\w+ against \w+", row)[0] for row in left_out] == [
+        "during against before",
+        "recovering against before",
+        "after against before",
+    ]
+    assert "left out" not in section(html(peers.slowed()), "differences")
+    _, wait, load = statistics(entries)["checks"]
+    assert [each["left_out"] for each in wait["against_before"].values()] == [1, 1, 1]
+    assert wait["against_before"]["during"]["n"] == 2 * 61
+    assert [each["left_out"] for each in load["against_before"].values()] == [0, 0, 0]
+
+
+def test_what_nobody_measured_is_no_figure_of_a_run() -> None:
+    found = statistics(journals.blind())
+    assert found["budget"] == {"spent_s": None, "tolerated_s": 2.0}
+    assert [each["budget"]["spent_s"] for each in found["checks"]] == [None, None]
+    assert statistics(journals.passed())["budget"] == {"spent_s": 0.0, "tolerated_s": 2.0}
+
+
 def test_a_run_that_never_began_has_no_differences() -> None:
     assert 'id="differences"' not in html(journals.not_started())
 

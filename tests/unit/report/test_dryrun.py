@@ -82,8 +82,15 @@ def test_what_would_be_left_of_the_storage() -> None:
     assert not any("storage" in line for line in show(journals.planned()))
 
 
+def test_what_would_be_done_is_shown_word_for_word() -> None:
+    """Brackets are no markup: what is shown is what a person agrees to."""
+    undo = "rm -rf /srv/[a-c]* [/x] :on:"
+    lines = show(journals.planned(steps=(journals.STEP.model_copy(update={"undo": undo}),)), 200)
+    assert any(line.endswith(undo) for line in lines)
+
+
 def test_no_name_steers_the_terminal() -> None:
-    hostile = "\x1b[2J\u202e\x00"
+    hostile = "\x1b[2J\u202e\x00 [/x]"
     lines = show(
         journals.planned(site=hostile, others=(hostile,)),
         refused=[(hostile, hostile)],

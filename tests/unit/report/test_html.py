@@ -8,11 +8,14 @@ import pytest
 
 from chaosjc.errors import JournalError
 from chaosjc.journal.events import Admitted, Closed, Entry, Intent, Verified
+from chaosjc.report import words
 from chaosjc.report.html import html
 from tests.unit.report import journals
 
 VOID = {"meta", "br", "hr", "link"}
-HOSTILE = '</title><script>alert(\'1\')</script>" onload="x" & \x00\x1b[31m\u202e'
+WORDS = "[/x] [bold] hub-[a-z0-9]+ :on:"
+"""Markup to rich, but text to us."""
+HOSTILE = f'{WORDS}</title><script>alert(\'1\')</script>" onload="x" & \x00\x1b[31m\u202e'
 
 
 class Page(HTMLParser):
@@ -119,6 +122,16 @@ def test_hostile_text_stays_text() -> None:
     assert "<script" not in text
     assert "alert(&#x27;1&#x27;)" in text
     assert not re.search("[\x00\x1b\u202e]", text)
+    assert WORDS in text
+
+
+def test_what_nobody_measured_is_not_zero() -> None:
+    found = Page(html(journals.blind())).text
+    assert f"Longest violation{words.NONE}not all was measured" in found
+    assert f"Violated in all{words.NONE}2 s tolerated" in found
+    assert f"Error budget: {words.NONE} spent of 2 s, from" in found
+    assert "Longest violation0 s0 outages in all" in Page(html(journals.passed())).text
+    assert "Longest violation9 s" in Page(html(journals.failed())).text
 
 
 def test_a_gap_is_a_gap() -> None:

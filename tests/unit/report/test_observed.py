@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -60,8 +61,35 @@ def test_no_stall_is_said() -> None:
     plan = journals.planned(hypotheses=(storage.OLDEST,))
     journal = journals.begin(plan).samples(storage.OLDEST, journals.seconds(0, 42), {"{}": lambda _: 0.0})
     entries = journals.recover(journals.undo(journal)).closed(42.0)
-    assert "No write was ever late by more than 1 s." in section(html(entries), "stalls")
-    assert "no write was late by more than 1 s" in " ".join(show(Summary(entries), 110))
+    assert "No write was late by more than 1 s in what was measured." in section(html(entries), "stalls")
+    assert "no write was late by more than 1 s in what was measured\n" in "\n".join(show(Summary(entries), 110))
+
+
+def test_of_which_phases_nobody_knows_of_stalls_is_said() -> None:
+    plan = journals.planned(hypotheses=(storage.OLDEST,))
+    quiet: dict[str, Callable[[float], float]] = {"{}": lambda _: 0.0}
+    journal = journals.begin(plan).samples(storage.OLDEST, [*journals.seconds(0, 6), 33.0, 34.0], quiet)
+    entries = journals.recover(journals.undo(journal)).closed(42.0)
+    said = "o write was late by more than 1 s in what was measured; not known during the fault, while recovering"
+    assert f"N{said}." in section(html(entries), "stalls")
+    assert f"n{said}\n" in "\n".join(show(Summary(entries), 130))
+
+
+def test_of_which_phases_nobody_knows_is_said_beside_stalls_too() -> None:
+    plan = journals.planned(hypotheses=(storage.OLDEST,))
+    late: dict[str, Callable[[float], float]] = {"{}": lambda t: max(t - 10.0, 0.0)}
+    journal = journals.begin(plan).samples(storage.OLDEST, journals.seconds(0, 20), late)
+    entries = journals.recover(journals.undo(journal)).closed(42.0)
+    said = "; not known while recovering, after recovery"
+    assert f"was due{said}." in section(html(entries), "stalls")
+    assert f"the longest 9 s and more: {{}}{said}\n" in "\n".join(show(Summary(entries), 130))
+
+
+def test_a_phase_too_short_for_a_look_is_told_by_the_one_before() -> None:
+    slow = storage.OLDEST.model_copy(update={"every": 10.0})
+    quiet: dict[str, Callable[[float], float]] = {"{}": lambda _: 0.0}
+    journal = journals.begin(journals.planned(hypotheses=(slow,))).samples(slow, [1.0, 11.0, 21.0, 38.0], quiet)
+    assert "not known" not in "\n".join(show(Summary(journals.recover(journals.undo(journal)).closed(42.0)), 130))
 
 
 def test_promised_stands_beside_measured() -> None:

@@ -10,7 +10,7 @@ from chaosjc.report.live import LiveView, PlainLog, plain_line, sparkline
 from chaosjc.report.terminal import Summary, run_list, suite_summary
 from chaosjc.report.tracker import Look
 from tests.unit.report import journals
-from tests.unit.report.test_html import EVERY
+from tests.unit.report.test_html import EVERY, WORDS
 
 
 def show(thing: RenderableType, width: int = 80, height: int = 24) -> list[str]:
@@ -54,6 +54,14 @@ def test_no_name_steers_the_terminal() -> None:
     ):
         assert not set("\x00\x1b\u202e") & set("".join(show(thing)))
     assert "\x1b" not in "".join(view(EVERY["hostile"](), 9.5))
+
+
+def test_names_are_shown_word_for_word() -> None:
+    """What is markup or an emoji to rich is a part of a regular expression to us."""
+    entries = EVERY["hostile"]()
+    for lines in (show(Summary(entries), 1000), show(run_list([entries]), 1000), view(entries, 9.5, 1000)):
+        shown = "\n".join(lines)
+        assert shown.count(WORDS) >= shown.count("alert(") > 0
 
 
 @pytest.mark.parametrize("name", EVERY)

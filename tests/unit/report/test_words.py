@@ -43,10 +43,6 @@ def test_moment_rounds_before_it_cuts() -> None:
     assert words.moment(59.4, digits=0) == "00:00:59"
 
 
-def test_variables_are_written_as_they_are_set() -> None:
-    assert [words.variable(value) for value in (True, None, 2.0, 3, "15s")] == ["true", "null", "2", "3", "15s"]
-
-
 def test_counts() -> None:
     assert [words.count(1, "step"), words.count(2, "hypothesis"), words.count(0, "outage")] == [
         "1 step",

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chaosjc.errors import SpecError
 from chaosjc.site import model as sites
-from chaosjc.site.calendar import Calendar, Piece, common
+from chaosjc.site.calendar import ALL_DAY, Calendar, Piece, common
 from chaosjc.site.model import SiteFile
 from chaosjc.spec import reader
 from chaosjc.spec.problems import Problems
@@ -98,23 +98,48 @@ def test_a_whole_day_has_23_or_25_hours() -> None:
         assert (end - begin) / HOUR == hours
 
 
-ZONES = ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Asia/Kolkata"]
-ANY_HOURS = st.tuples(st.integers(0, 95), st.integers(1, 96)).map(lambda pair: (pair[0], max(pair[1], pair[0] + 1)))
+@pytest.mark.parametrize(
+    ("timezone", "day", "hours", "opens"),
+    [
+        ("America/Santiago", "2026-09-06", "00:30-18:30", "04:00-21:30"),
+        ("America/Havana", "2026-03-08", "00:45-09:00", "05:00-13:00"),
+        ("America/Santiago", "2026-09-06", "00:15-00:45", ""),
+        ("America/Santiago", "2026-09-06", "09:00-18:30", "12:00-21:30"),
+        ("America/Santiago", "2026-09-05", "00:30-18:30", "04:30-22:30"),
+        ("America/Santiago", "2026-09-07", "00:30-18:30", "03:30-21:30"),
+    ],
+)
+def test_where_midnight_is_left_out_the_day_begins_at_one(timezone: str, day: str, hours: str, opens: str) -> None:
+    found = calendar(timezone=timezone, hours=hours)
+    assert of_day(found, day) == ([opens] if opens else [])
+    assert found.working(datetime.date.fromisoformat(day)) is bool(opens)
+
+
+ZONES = [
+    *("UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"),
+    *("America/Havana", "America/Santiago"),  # midnight is left out, or comes twice
+]
+QUARTERS = st.tuples(st.integers(0, 95), st.integers(1, 96)).map(lambda pair: (pair[0], max(pair[1], pair[0] + 1)))
+ANY_HOURS = QUARTERS.map(lambda pair: "-".join(f"{each // 4:02}:{each % 4 * 15:02}" for each in pair))
 WINDOWS = st.fixed_dictionaries(
-    {"hours": ANY_HOURS.map(lambda pair: "-".join(f"{each // 4:02}:{each % 4 * 15:02}" for each in pair))},
+    {"hours": ANY_HOURS},
     optional={"days": st.just(["sun"]), "dates": st.just(["2027-03-14", "2027-10-03..2027-11-07"])},
 )
 
 
+CHANGES = ["2027-03-14", "2027-03-28", "2027-04-04", "2027-09-05", "2027-10-03", "2027-10-31", "2027-11-07"]
+
+
 @given(
-    st.sampled_from(ZONES), st.lists(WINDOWS, max_size=2), st.lists(WINDOWS, max_size=2),
-    st.sampled_from(["2027-03-14", "2027-03-28", "2027-04-04", "2027-10-03", "2027-10-31", "2027-11-07", "2027-06-06"]),
+    st.sampled_from(ZONES), st.one_of(st.just(ALL_DAY), ANY_HOURS),
+    st.lists(WINDOWS, max_size=2), st.lists(WINDOWS, max_size=2), st.sampled_from([*CHANGES, "2027-06-06"]),
 )  # fmt: skip
+@example("America/Santiago", "00:30-18:30", [], [], "2027-09-05")
 def test_openings_are_exactly_the_instants_that_are_open(
-    zone: str, only: list[dict[str, Any]], never: list[dict[str, Any]], day: str
+    zone: str, hours: str, only: list[dict[str, Any]], never: list[dict[str, Any]], day: str
 ) -> None:
     """Minute by minute over three days with a change of the clocks in some place, whatever is said."""
-    found = Calendar.model_validate_json(json.dumps({"timezone": zone, "only": only, "never": never}))
+    found = Calendar.model_validate_json(json.dumps({"timezone": zone, "hours": hours, "only": only, "never": never}))
     begin = utc(day) - 24 * HOUR
     pieces = list(found.between(begin, begin + 72 * HOUR))
     for minutes in range(0, 72 * 60, 5):

@@ -40,63 +40,6 @@ def site_file(tmp_path: Path, **hub: object) -> Path:
     return path
 
 
-def with_values(tmp_path: Path, environment: str, values: dict[str, Any]) -> list[str]:
-    """What is said of a site file whose hub has these values."""
-    raw: dict[str, Any] = {**cloud_file(), "environment": environment, "controller": "https://controller.example.org"}
-    raw["hub"] |= {"values": values, "canary": {}}
-    path = tmp_path / "site.yaml"
-    path.write_text(yaml.safe_dump(raw, sort_keys=False))
-    try:
-        model.load(path)
-    except SpecError as error:
-        return [each.field.removeprefix("hub.values.") for each in error.problems if "in clear" in each.message]
-    return []
-
-
-class TestInClear:
-    def test_it_is_refused_at_its_place_with_what_to_write(self, tmp_path: Path) -> None:
-        path = site_file(tmp_path, values={"hub": {"config": {"GenericOAuthenticator": {"client_secret": "HUSH"}}}})
-        with pytest.raises(SpecError) as error:
-            model.load(path)
-        (problem,) = error.value.problems
-        assert path.read_text().splitlines()[problem.line - 1].strip() == "client_secret: HUSH"
-        assert f"secrets: {{{PATH}: {{file: PATH}}}}" in problem.message and "HUSH" not in str(problem)
-
-    @pytest.mark.parametrize(
-        "values",
-        [
-            {"proxy": {"secretToken": "x"}},
-            {"hub": {"cookieSecret": "x"}},
-            {"hub": {"services": {"a": {"apiToken": "x"}}}},
-            {"hub": {"config": {"CryptKeeper": {"keys": "x"}, "Auth": {"crypt_keys": ["x"]}}}},
-            {"hub": {"extraEnv": {"OAUTH_CLIENT_SECRET": "x"}}},
-        ],
-    )
-    def test_so_are_others(self, tmp_path: Path, values: dict[str, Any]) -> None:
-        assert len(with_values(tmp_path, "lab", values)) == 1
-
-    @pytest.mark.parametrize(
-        "values",
-        [
-            {"hub": {"config": {"A": {"token_url": "https://x", "client_secret": ""}}}},
-            {"hub": {"existingSecret": "name", "extraEnv": {"X": {"valueFrom": {"secretKeyRef": {"name": "n"}}}}}},
-            {"imagePullSecret": {"create": True}, "singleuser": {"image": {"pullSecrets": ["name"]}}},
-        ],
-    )
-    def test_what_only_sounds_like_it_is_not(self, tmp_path: Path, values: dict[str, Any]) -> None:
-        assert with_values(tmp_path, "production", values) == []
-
-    @pytest.mark.parametrize(("environment", "refused"), [("lab", 0), ("test", 0), ("production", 1)])
-    def test_a_password_of_a_lab_is_none(self, tmp_path: Path, environment: str, refused: int) -> None:
-        values = {"hub": {"config": {"DummyAuthenticator": {"password": "lab"}}}}
-        assert len(with_values(tmp_path, environment, values)) == refused
-
-    def test_a_journal_that_has_one_is_still_read(self) -> None:
-        raw = cloud_file()
-        raw["hub"]["values"] = {"hub": {"config": {"GenericOAuthenticator": {"client_secret": "HUSH"}}}}
-        assert model.SiteFile.model_validate_json(json.dumps(raw)).hub
-
-
 class TestSource:
     def test_a_file_is_found_from_the_site_file_and_loses_its_newline(self, tmp_path: Path) -> None:
         (tmp_path / "oidc").write_text("HUSH\n")

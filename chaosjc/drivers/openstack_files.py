@@ -1,0 +1,57 @@
+"""Which clouds.yaml has the entry of a cloud: the one of this shell, or the one that a run began with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+CONFIG, SECURE = "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"
+"""Variables that name clouds.yaml, and the secure.yaml that goes with it."""
+ENVVARS = "envvars"
+"""What openstacksdk calls the cloud that the variables of the shell describe themselves, without any file."""
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class CloudFiles:
+    """As the variables of a shell name them; the others are in a directory, by default this one, or at home.
+
+    One that is named stands alone. Were another taken where it is gone, then a cloud of the same name, in which nothing
+    of the site is found: what is broken would look whole.
+    """
+
+    environment: Mapping[str, str]
+    directory: str = ""
+
+    @classmethod
+    def now(cls) -> Self:
+        """Those of this shell."""
+        return cls({name: os.environ[name] for name in (CONFIG, SECURE) if os.environ.get(name)})
+
+    @property
+    def told(self) -> str:
+        """Where clouds.yaml must be."""
+        return self.environment.get(CONFIG) or f"{self.directory or f'${CONFIG}, .'}, or ~/.config/openstack"
+
+    def entry(self, name: str, timeout: float) -> Any:
+        """A cloud's, as openstacksdk's connections take it. Raises what that raises."""
+        from openstack.config import OpenStackConfig
+
+        config = OpenStackConfig(
+            config_files=self._files(CONFIG, "clouds"),
+            secure_files=self._files(SECURE, "secure"),
+            load_envvars=name == ENVVARS,  # else what this shell names would come first
+            app_name="chaosjc",
+        )
+        return config.get_one(cloud=name, api_timeout=timeout)
+
+    def _files(self, variable: str, stem: str) -> list[str]:
+        """In the order in which they are tried."""
+        from openstack.config import loader
+
+        if named := self.environment.get(variable):
+            return [named]
+        here, *elsewhere = loader.CONFIG_SEARCH_PATH
+        return [f"{each}/{stem}{suffix}" for each in (self.directory or here, *elsewhere) for suffix in SUFFIXES]
