@@ -33,10 +33,10 @@ from chaosjc.site.state import SiteState
 ACTS = (
     Act("A hub's pod is killed. Nobody who works notices.", "experiments/hub-pod-killed.yaml", 0),
     Act(
-        "The hub is scaled to nothing for 25 s, in which it was to be back.",
+        "The hub is scaled to nothing for 30 s; 25 s were promised.",
         "experiments/hub-scaled-to-zero.yaml",
         1,
-        ("--set", "away=25s"),
+        ("--set", "away=30s"),
     ),
     Act(
         "A worker hangs while Prometheus is down. Nobody measured, so nobody knows.",

@@ -42,7 +42,7 @@ def test_a_hub_that_was_scaled_to_nothing_passes_for_moments_and_fails_for_long(
     run = stage.run("hub-scaled-to-zero", 0)
     assert run["verdict"] == "PASS"
     settle(stage)
-    run = stage.run("hub-scaled-to-zero", 1, "--set", "away=25s")
+    run = stage.run("hub-scaled-to-zero", 1, "--set", "away=30s")
     assert (run["verdict"], run["code"]) == ("FAIL", "violated")
     assert worst(run, logins) > 25
     assert hypothesis(run, "running notebooks never miss a cell")["phases"]["during"]["violated_s"] == 0
