@@ -91,7 +91,7 @@ def _secret(path: str, what: str) -> str:
         secret = Path(path).read_text(encoding="utf-8").strip("\r\n")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", hint=f"{what}; a deploy puts it there") from None
-    if not secret:
+    if not secret.strip():
         raise UsageError(f"{path}: empty", hint=what)
     return secret
 

@@ -56,3 +56,12 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
             raise UsageError(f"--set {each}: expected K=V")
         found[name] = read(value)
     return found
+
+
+def write(path: Path, text: str) -> None:
+    """A file that was asked for, with its directories. Raises UsageError that says why it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

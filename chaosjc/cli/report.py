@@ -20,6 +20,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON object.")] = False,
 ) -> None:
     """Write what a run found; without a file to write, print it."""
+    from chaosjc.cli.files import write
     from chaosjc.cli.runs import find_run
     from chaosjc.report.data import run_object
     from chaosjc.report.html import html as as_html
@@ -28,7 +29,7 @@ def report(
     entries = find_run(run, state)
     written = {path: text(entries) for path, text in ((html, as_html), (junit, as_junit)) if path}
     for path, text in written.items():
-        _write(path, text)
+        write(path, text)
     if as_json:
         typer.echo(json.dumps(run_object(entries)))
     elif written:
@@ -39,13 +40,3 @@ def report(
         from chaosjc.report.terminal import Summary
 
         Console().print(Summary(entries))
-
-
-def _write(path: Path, text: str) -> None:
-    from chaosjc.errors import UsageError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

@@ -177,11 +177,13 @@ class Series:
 
 def _write(path: Path, text: str) -> bool:
     """Whether it could: else that is said, and changes no exit code: that of the verdicts says what happened."""
+    from chaosjc.cli.files import write
+    from chaosjc.errors import UsageError
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        typer.echo(f"chaosjc: {path} cannot be written: {error.strerror}", err=True)
+        write(path, text)
+    except UsageError as error:
+        typer.echo(f"chaosjc: {error.message}", err=True)
         return False
     return True
 

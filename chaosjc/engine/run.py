@@ -353,7 +353,7 @@ class Run:
     def _alarm(self, samples: Sequence[Sample]) -> live.Alarm | None:
         before = self._before()
         now = self._clock.time()
-        if before is None or not (samples or now - self._looked > 1):
+        if before is None or not self._stops or not (samples or now - self._looked > 1):
             return None
         self._looked, until = now, self._clock.monotonic() + TICK
         windows = phases.present(self._told, now)

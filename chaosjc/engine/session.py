@@ -20,6 +20,7 @@ from chaosjc.checks.sources import Sources, bounded
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.http import Http
+from chaosjc.drivers.openstack_files import CloudFiles
 from chaosjc.drivers.prometheus import Prometheus, without_login
 from chaosjc.engine import access
 from chaosjc.engine.experiment import Experiment, Loaded
@@ -42,9 +43,6 @@ from chaosjc.site import discover, endpoints
 from chaosjc.site.cluster import NOT_LOOKED_AT
 from chaosjc.site.model import SiteFile
 from chaosjc.site.topology import EMPTY, NO_FRONT, Topology, Vm
-
-ENVIRONMENT = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
-"""Variables that tell where credentials lie; a later `recover` in another shell needs them."""
 
 Part = Literal["storage", "cluster", "front"]
 LOOK = 60.0  # seconds that a look at the whole site may take
@@ -101,7 +99,8 @@ class Session:
             directory=os.getcwd(),
             site=_data(wishes.site),
             site_path=wishes.site_path,
-            environment={name: os.path.abspath(os.environ[name]) for name in ENVIRONMENT if os.environ.get(name)},
+            # a later `recover`, in another shell and elsewhere, needs them
+            environment={name: os.path.abspath(path) for name, path in CloudFiles.now().environment.items()},
             prometheus=without_login(wishes.prometheus) if wishes.prometheus else "",
             version=chaosjc.__version__,
         )

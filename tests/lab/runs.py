@@ -68,6 +68,12 @@ class Stage:
         """Whether a run has not put everything back."""
         return any(each["state"] != "closed" or each["debts"] for each in self.runs())
 
+    def put_back(self) -> Stage:
+        """Where a test before this one failed, so that it fails alone."""
+        if self.owes():
+            self.recover()
+        return self
+
     def recover(self, expect: int = 0) -> None:
         done = command.run([*CHAOSJC, "recover", "--state", str(self.site.state)], cwd=ROOT, check=False, timeout=400)
         assert done.returncode == expect, done.stdout + done.stderr

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 import zlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,18 @@ from chaosjc.site.model import SiteFile
 from tests.sites import cloud_file, lab_file
 
 ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def standing(name: str, of: Callable[[Path], DeployedSite]) -> Generator[DeployedSite]:
+    """A site with a directory of its own, yet to be deployed; neither is left at the end."""
+    directory = Path(tempfile.mkdtemp(prefix=f"chaosjc-{name}-", dir="/var/tmp"))
+    site = of(directory)
+    try:
+        yield site
+    finally:
+        site.run("destroy")
+        shutil.rmtree(directory)
 
 
 def range_of(lab: Lab) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from chaosjc.drivers import command
 from chaosjc.lab.layout import Lab
 from tests.lab.cloud import measured, until
 from tests.lab.runs import CHAOSJC, Stage, hypothesis, seconds
-from tests.lab.site import ROOT, DeployedSite
+from tests.lab.site import ROOT, DeployedSite, standing
 from tests.schedules import firing_at
 
 PLANT = """\
@@ -37,14 +35,11 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 @pytest.fixture(scope="module")
 def stage(lab: Lab) -> Iterator[Stage]:
     """One site for the module."""
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-experiments-", dir="/var/tmp"))
-    site = DeployedSite.on(lab, directory)
-    with measured("site deploy"):
-        site.run("deploy")
-    site.run("verify")  # Prometheus has begun to scrape
-    yield Stage(site)
-    site.run("destroy")
-    shutil.rmtree(directory)
+    with standing("experiments", lambda directory: DeployedSite.on(lab, directory)) as site:
+        with measured("site deploy"):
+            site.run("deploy")
+        site.run("verify")  # Prometheus has begun to scrape
+        yield Stage(site)
 
 
 class TestVerdicts:

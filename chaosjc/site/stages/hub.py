@@ -116,10 +116,11 @@ class Hub(Stage[HubFacts]):
         kinds = {each.kind for each in changes}
         if "account" in kinds:
             _psql(context, f"\\set verifier '{known.verifier()}'\n{_CREATE}")
-        for name in [each.name for each in changes if each.kind == "token"]:
-            token = given(context, hub, known)[name]
-            tokens.give(context, STAGE, token.path, token.secret, token.owner)
+        if "token" in kinds:
             hub_secrets.keep_password(hub.canary.password, context.state.hub_secrets)
+            lacking = {each.name for each in changes if each.kind == "token"}
+            for token in (each for name, each in given(context, hub, known).items() if name in lacking):
+                tokens.give(context, STAGE, token.path, token.secret, token.owner)
         if "folder" in kinds:
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)

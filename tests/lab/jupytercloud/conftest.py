@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +13,7 @@ from tests.lab.cloud import lab_command, measured
 from tests.lab.conftest import Building
 from tests.lab.jupytercloud.hub import cell_executed
 from tests.lab.runs import Stage
-from tests.lab.site import DeployedSite
+from tests.lab.site import DeployedSite, standing
 
 
 @pytest.fixture(scope="package")
@@ -24,24 +21,18 @@ def jupytercloud(lab: Lab, node_image: Building) -> Iterator[Stage]:
     """Deployed from nothing, and used: a first cell was executed."""
     node_image.wait()
     lab_command(lab, "up", "--kubernetes")
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-jupytercloud-", dir="/var/tmp"))
-    stage = Stage(DeployedSite.whole(lab, directory))
-    try:
+    with standing("jupytercloud", lambda directory: DeployedSite.whole(lab, directory)) as site:
+        stage = Stage(site)
         with measured("JupyterCloud from no servers to the first executed cell"):
-            stage.site.run("deploy")
+            site.run("deploy")
             cell_executed(stage, within=60)
         yield stage
-    finally:
-        stage.site.run("destroy")
-        shutil.rmtree(directory)
 
 
 @pytest.fixture
 def stage(jupytercloud: Stage) -> Stage:
-    """That site, put back where a test before this one failed, so that it fails alone."""
-    if jupytercloud.owes():
-        jupytercloud.recover()
-    return jupytercloud
+    """That site, whole."""
+    return jupytercloud.put_back()
 
 
 @pytest.fixture

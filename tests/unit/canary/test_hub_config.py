@@ -64,7 +64,7 @@ def test_the_token_is_read_from_its_file(tmp_path: Path) -> None:
     assert read(written(tmp_path / "c.json", token_file=str(tmp_path / "token"))).token() == "secret"
 
 
-@pytest.mark.parametrize("content", [None, "\n"])
+@pytest.mark.parametrize("content", [None, "\n", "  \n"])
 def test_without_a_token_that_is_said(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "token").write_text(content)
