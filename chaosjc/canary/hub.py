@@ -54,6 +54,7 @@ class Canary:
 async def clean_up(hub: Hub, limit: float) -> None:
     """Have what an earlier canary left stopped; return once it is gone, or `limit` seconds after the first answer."""
     until: float | None = None
+    told = ""
     while until is None or time.monotonic() < until:
         wait = AGAIN
         try:
@@ -66,7 +67,9 @@ async def clean_up(hub: Hub, limit: float) -> None:
         except Throttled as throttled:
             wait = throttled.wait
         except Failure as failure:
-            LOG.info("cannot clean up yet: %s", failure.message)
+            if failure.message != told:
+                LOG.info("cannot clean up yet: %s", failure.message)
+            told = failure.message
         await asyncio.sleep(wait)
 
 

@@ -25,6 +25,10 @@ _CNI = {
     "cniVersion": "0.3.1",
     "plugins": [{"type": "flannel"}, {"type": "portmap", "capabilities": {"portMappings": True}}],
 }
+_ALONE = {"leader-elect": "false"}
+"""There is one control plane. With an election its managers waited for their own lease to end, 15 to 20 s, whenever
+they came back: no service had endpoints and no pod was placed meanwhile (kube-controller-manager's reference: "enable
+this when running replicated components")."""
 
 Object = dict[str, Any]
 
@@ -84,7 +88,8 @@ def _cluster(cluster: Kubernetes, master: str) -> Object:
         "controlPlaneEndpoint": f"{master}:{API_PORT}",
         "networking": {"podSubnet": cluster.pods, "serviceSubnet": cluster.services},
         "apiServer": {"certSANs": [master, "localhost", "127.0.0.1"], "extraArgs": _arguments(tolerations)},
-        "controllerManager": {"extraArgs": _arguments(manager)},
+        "controllerManager": {"extraArgs": _arguments(manager | _ALONE)},
+        "scheduler": {"extraArgs": _arguments(_ALONE)},
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from chaosjc.drivers import command
 from tests.lab.site import DeployedSite
 
-PERIOD = 0.1  # seconds
+PERIOD = 0.05  # seconds: half of a canary's, so that what the two grids add to their difference is half of one, too
 LATE = 1.0  # seconds
 PROGRAM = Path(__file__).parent / "programs" / "probe.py"
 

@@ -114,7 +114,7 @@ class Bricks:
                 if not wrong:
                     break
                 left, zeros = len(wrong), 0
-                pool.heal_full(info.name)
+                self.heal_all(pool, info.name)
             if left and left < least:
                 self._context.report(STAGE, brick, f"{left} entries to heal")
                 least, moved = left, clock.monotonic()

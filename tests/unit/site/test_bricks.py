@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from chaosjc.drivers.gluster import Gluster
+from chaosjc.drivers.gluster import Gluster, Refused
 from chaosjc.drivers.gluster_values import BrickEntries, BrickInfo, BrickStatus, VolumeInfo
 from chaosjc.errors import RemoteError, StageError
 from chaosjc.site.context import Context
@@ -27,6 +27,7 @@ class FakePool:
     heals: list[list[int | None] | None]
     down: set[str] = field(default_factory=set[str])
     acts: list[str] = field(default_factory=list[str])
+    refusals: int = 0
 
     def volumes(self) -> tuple[VolumeInfo, ...]:
         return (INFO,)
@@ -41,6 +42,9 @@ class FakePool:
         return tuple(BrickEntries(vm, f"/data/{volume}", each) for vm, each in zip(VMS, now, strict=True))
 
     def heal_full(self, volume: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Refused(f"heal {volume}", "brick-001", "Self-heal daemon is not running")
         self.acts.append(f"full {volume}")
 
     def reset_brick_start(self, volume: str, brick: str) -> None:
@@ -92,6 +96,12 @@ def test_nothing_to_heal_is_no_proof_while_files_are_missing_or_differ(context: 
     bricks.wait_whole(pool(fake), INFO, LOST, 0.0)
     assert fake.acts == ["full homes", "full homes"]
     assert bricks.asked[-1] == "brick-003 mark"
+
+
+def test_a_healing_daemon_that_is_away_for_a_while_is_waited_for(context: Context) -> None:
+    bricks, fake = FakeBricks(context, [{"a": "1"}, WHOLE]), FakePool([[0, 0, 0]], refusals=3)
+    bricks.wait_whole(pool(fake), INFO, LOST, 0.0)
+    assert fake.acts == ["full homes"]
 
 
 def test_a_brick_that_does_not_tell_is_not_healed(context: Context) -> None:

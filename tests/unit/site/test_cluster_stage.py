@@ -136,7 +136,9 @@ class TestKubeadm:
         assert init["skipPhases"] == ["addon/coredns"]
         assert whole["controlPlaneEndpoint"] == "master:6443"
         assert whole["apiServer"]["certSANs"] == ["master", "localhost", "127.0.0.1"]
+        assert {"name": "leader-elect", "value": "false"} in whole["scheduler"]["extraArgs"]
         grace = {each["name"]: each["value"] for each in whole["controllerManager"]["extraArgs"]}
+        assert grace["leader-elect"] == "false", "there is nobody to elect"
         assert grace["node-monitor-period"] == "2s"
         assert grace["node-monitor-grace-period"] == "12s"
         assert (kubelet["cgroupDriver"], kubelet["nodeStatusUpdateFrequency"]) == ("cgroupfs", "3s")
