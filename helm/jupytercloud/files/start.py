@@ -15,14 +15,25 @@ from urllib.parse import urlsplit
 
 PAUSE = 0.5  # seconds between two tries
 REMIND = 60  # tries between two lines of the log
+RESOLV_CONF = Path("/etc/resolv.conf")
 PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
-def needed(db_url: str) -> list[tuple[str, int]]:
+def needed(db_url: str, resolv_conf: str) -> list[tuple[str, int]]:
     """Host and port of all that must answer first; a database without a host is none of them."""
     url = urlsplit(db_url)
     port = url.port or PORTS.get(url.scheme.partition("+")[0], 0)
-    return [("proxy-api", 8001), *([(url.hostname, port)] if url.hostname and port else [])]
+    return [(absolute("proxy-api", resolv_conf), 8001), *([(url.hostname, port)] if url.hostname and port else [])]
+
+
+def absolute(service: str, resolv_conf: str) -> str:
+    """A service of this namespace by its whole name, which the cluster alone is asked for.
+
+    While it does not know a short name yet, as when all nodes have just booted, the resolver goes on to the name
+    servers outside, and waits for them: 16 s were seen.
+    """
+    search = next((line.split() for line in resolv_conf.splitlines() if line.startswith("search ")), [])
+    return f"{service}.{search[1]}." if search[1:] else service
 
 
 def wait_for(host: str, port: int) -> None:
@@ -43,7 +54,7 @@ def wait_for(host: str, port: int) -> None:
 def main(command: list[str]) -> None:
     """Never returns."""
     values = json.loads(Path(__file__).with_name("values.json").read_text())
-    for host, port in needed(values["hub"]["db"]["url"]):
+    for host, port in needed(values["hub"]["db"]["url"], RESOLV_CONF.read_text()):
         wait_for(host, port)
     os.execvp(command[0], command)  # noqa: S606 - the container's own arguments
 

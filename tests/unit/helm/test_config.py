@@ -184,6 +184,9 @@ class Started(Exception):
     """The command that the container became."""
 
 
+RESOLV_CONF = "nameserver 10.96.0.10\nsearch jhub.svc.example svc.example example\noptions ndots:5\n"
+
+
 def test_the_hub_starts_once_proxy_and_database_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in mounted(FEWEST).items():
         (tmp_path / name).write_text(text)
@@ -202,13 +205,15 @@ def test_the_hub_starts_once_proxy_and_database_answer(tmp_path: Path, monkeypat
     def become(program: str, arguments: list[str]) -> None:
         raise Started(program, *arguments)
 
+    (tmp_path / "resolv.conf").write_text(RESOLV_CONF)
+    monkeypatch.setitem(start["main"].__globals__, "RESOLV_CONF", tmp_path / "resolv.conf")
     monkeypatch.setattr(socket, "create_connection", connect)
     monkeypatch.setattr(start["time"], "sleep", slept.append)
     monkeypatch.setattr(os, "execvp", become)
     with pytest.raises(Started) as started:
         start["main"](["jupyterhub", "--config", "x"])
     assert started.value.args == ("jupyterhub", "jupyterhub", "--config", "x")
-    assert asked == [("proxy-api", 8001)] * 3 + [("monitor", 5432)]
+    assert asked == [("proxy-api.jhub.svc.example.", 8001)] * 3 + [("monitor", 5432)]
     assert len(slept) == 2
 
 
@@ -223,7 +228,7 @@ def test_the_hub_starts_once_proxy_and_database_answer(tmp_path: Path, monkeypat
 )
 def test_what_is_waited_for(tmp_path: Path, url: str, database: list[tuple[str, int]]) -> None:
     (tmp_path / "start.py").write_text(mounted(FEWEST)["start.py"])
-    assert runpy.run_path(str(tmp_path / "start.py"))["needed"](url) == [("proxy-api", 8001), *database]
+    assert runpy.run_path(str(tmp_path / "start.py"))["needed"](url, "") == [("proxy-api", 8001), *database]
 
 
 def test_the_values_have_what_the_file_reads() -> None:
