@@ -11,6 +11,7 @@ import contextlib
 import logging
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -45,20 +46,32 @@ class Canary:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pace.run())
             tasks.create_task(self._probes.run())
-            await clean_up(self._hub, self._config.limits.stop)
-            tasks.create_task(self._ladder.run())
+            tasks.create_task(self._climb())
+            tasks.create_task(self._live_on())
+
+    async def _climb(self) -> None:
+        """As soon as its own user's server is gone: others take as long as they take."""
+        await clean_up(self._hub, self._config.limits.stop, lambda user: user == self._ladder.user)
+        await self._ladder.run()
+
+    async def _live_on(self) -> None:
+        await clean_up(self._hub, self._config.limits.stop, lambda user: user != self._ladder.user)
+        async with asyncio.TaskGroup() as tasks:
             for each in self._live:
                 tasks.create_task(each.run())
 
 
-async def clean_up(hub: Hub, limit: float) -> None:
-    """Have what an earlier canary left stopped; return once it is gone, or `limit` seconds after the first answer."""
+async def clean_up(hub: Hub, limit: float, ours: Callable[[str], bool]) -> None:
+    """Have what an earlier canary left of these users stopped.
+
+    Returns once it is gone, or `limit` seconds after the first answer.
+    """
     until: float | None = None
     told = ""
     while until is None or time.monotonic() < until:
         wait = AGAIN
         try:
-            left = await hub.running()
+            left = [user for user in await hub.running() if ours(user)]
             until = until or time.monotonic() + limit
             if not left:
                 return

@@ -31,13 +31,13 @@ def cell_executed(stage: Stage, within: float) -> None:
         until(lambda: number(prometheus, "sum(chaosjc_hub_live_cells_total)") > 0, within, every=0.2)
 
 
-def ladder_succeeded(stage: Stage, within: float, since: float | None = None) -> None:
-    """Return once a canary user has had a cell executed since then (seconds since 1970), by default since now."""
+def ladder_succeeded(stage: Stage, within: float, since: float | None = None, rung: str = "cell") -> None:
+    """Return once a canary user has got to this rung since then (seconds since 1970), by default since now."""
     began = time.time() if since is None else since
 
     def climbed(prometheus: Prometheus) -> bool:
         window = f"[{1000 * (time.time() - began):.0f}ms]"
-        return number(prometheus, f'increase(chaosjc_hub_successes_total{{rung="cell"}}{window})') > 0
+        return number(prometheus, f'increase(chaosjc_hub_successes_total{{rung="{rung}"}}{window})') > 0
 
     with asking(stage) as prometheus:
         until(lambda: climbed(prometheus), within, every=0.5)

@@ -137,8 +137,11 @@ def test_a_lab_that_goes_down_comes_back_with_a_hub_that_spawns(stage: Stage) ->
     began = time.time()  # Prometheus remembers what it scraped before
     with measured("lab up to a hub that spawns"):
         lab_command(lab, "up")
-        until(lambda: reached(stage) and live(stage, began), 180, every=1)
+        until(lambda: reached(stage), 60)
+        ladder_succeeded(stage, within=120, since=began, rung="spawn")
+    with measured("and on to cells that are executed on every worker"):
         ladder_succeeded(stage, within=60, since=began)
+        until(lambda: live(stage, began), 60)
     assert stage.site.run("plan") == []
 
 
