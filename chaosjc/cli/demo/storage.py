@@ -23,13 +23,15 @@ _FIGURES = (
     ("sum", names.STORAGE_BEHIND),
     ("sum", names.STORAGE_LOST),
     ("sum", names.STORAGE_CORRUPT),
+    ("sum", names.STORAGE_UNAUDITED),
     ("min", names.STORAGE_AUDITED),
 )
 
 
 @dataclass(frozen=True)
 class Durability:
-    """Of all canaries together; `audited` is when the oldest of their last complete audits began.
+    """Of all canaries together; `audited` is when the oldest of their last complete audits began, `unaudited` how many
+    writes none of them has ever found.
 
     0 is also what nobody tells of yet.
     """
@@ -39,14 +41,15 @@ class Durability:
     behind: int
     lost: int
     corrupt: int
+    unaudited: int
     audited: float
 
     @classmethod
     def of(cls, prometheus: Prometheus) -> Self:
         """As a Prometheus has it now. Raises RemoteError where it does not answer."""
         told = (_told(prometheus, f"{how}({metric.name})", time.time()) or 0.0 for how, metric in _FIGURES)
-        written, kept, behind, lost, corrupt, audited = told
-        return cls(int(written), int(kept), int(behind), int(lost), int(corrupt), audited)
+        written, kept, behind, lost, corrupt, unaudited, audited = told
+        return cls(int(written), int(kept), int(behind), int(lost), int(corrupt), int(unaudited), audited)
 
     def whole(self, since: float) -> bool:
         """Whether all have been audited since then, and each write was found."""
@@ -67,9 +70,12 @@ def durability(state: SiteState, out: Console) -> list[str]:
         return ["no audit of the acknowledged writes was complete"]
     out.print(
         f"\n{found.written} writes were acknowledged since the canaries began; the last {found.kept} were just looked"
-        f" for on every brick's own disk. Lost: {found.lost}. Corrupt: {found.corrupt}."
+        f" for on every brick's own disk. Lost: {found.lost}. Corrupt: {found.corrupt}. Unaudited:"
+        f" {found.unaudited}."
     )
-    return [f"{found.lost} writes lost, {found.corrupt} corrupt"] if found.lost or found.corrupt else []
+    if found.lost or found.corrupt or found.unaudited:
+        return [f"{found.lost} writes lost, {found.corrupt} corrupt, {found.unaudited} unaudited"]
+    return []
 
 
 def _audited(prometheus: Prometheus) -> Durability | None:

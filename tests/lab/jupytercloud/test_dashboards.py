@@ -1,6 +1,4 @@
-"""The hub dashboard's queries and the hub's rules, on the Prometheus of a real site: no error, nothing empty for no
-reason.
-"""
+"""Dashboards' queries and the hub's rules, on a JupyterCloud's Prometheus: no error, nothing empty for no reason."""
 
 from __future__ import annotations
 
@@ -9,14 +7,18 @@ import time
 import pytest
 
 from chaosjc.drivers.prometheus import Prometheus
-from dashboards import draw, hub
+from dashboards import draw, hub, storage
 from tests.lab.cloud import until
 from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number
 from tests.lab.runs import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-MAY_BE_EMPTY = {"Restarts of containers": "none has restarted"}
+MAY_BE_EMPTY = {
+    "Restarts of containers": "none has restarted",
+    "Failed writes, by error": "no write has failed",
+    "Failed reads, by error": "every write could be read",
+}
 """Panels without a series, and why that is well."""
 
 
@@ -25,12 +27,13 @@ def wrong(prometheus: Prometheus) -> list[str]:
     now = time.time()
     return [
         f"{panel}: {expr} is empty"
-        for panel, expr in draw.queries(hub.drawn())
+        for drawn in (hub.drawn(), storage.drawn())
+        for panel, expr in draw.queries(drawn)
         if not prometheus.query(draw.filled(expr, period="5m"), at=now) and panel not in MAY_BE_EMPTY
     ]
 
 
-def test_no_panel_of_the_hub_is_empty_or_an_error(stage: Stage) -> None:
+def test_no_panel_is_empty_or_an_error(stage: Stage) -> None:
     ladder_succeeded(stage, within=180)
     with asking(stage) as prometheus:
         until(lambda: wrong(prometheus) == [], 120, every=5)

@@ -1,4 +1,6 @@
-"""The dashboard's queries and the rules, on the Prometheus of a real site: no error, nothing empty for no reason."""
+"""The dashboard's queries, on the Prometheus of a site that was broken in every way: no error, nothing empty for no
+reason.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,7 @@ from tests.lab.cloud import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-MAY_BE_EMPTY = {
-    "Failed writes, by error": "no write has failed",
-    "Failed reads, by error": "every write could be read",
-}
+MAY_BE_EMPTY = {"Failed reads, by error": "every write could be read"}
 """Panels without a series, and why that is well."""
 AUDITED = """
     max(time() - chaosjc_storage_audited_timestamp_seconds) < 60
@@ -38,11 +37,3 @@ def test_no_panel_is_empty_or_an_error(prometheus: Prometheus) -> None:
     until(lambda: bool(prometheus.query(AUDITED, at=time.time())), 120, every=2)
     until(lambda: wrong(prometheus) == [], 90, every=5)
     assert wrong(prometheus) == []
-
-
-def test_the_rules_are_evaluated_and_all_is_quiet(prometheus: Prometheus) -> None:
-    up = "count(chaosjc:brick_up == 1) == 6"  # evaluated every 15 s: a brick that a test has just started comes late
-    until(lambda: bool(prometheus.query(up, at=time.time())), 60, every=1)
-    assert not prometheus.query("sum(prometheus_rule_evaluation_failures_total) > 0", at=time.time())
-    firing = 'ALERTS{alertname=~"Storage.+", alertstate="firing"}'
-    until(lambda: not prometheus.query(firing, at=time.time()), 120, every=5)  # a stall while it was deployed passes
