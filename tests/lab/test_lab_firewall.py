@@ -48,9 +48,10 @@ def test_members_of_a_group_reach_each_other_only_by_a_rule(cloud: Cloud, web: A
     try:
         assert cloud.try_ssh(peer, ask).returncode != 0
         rule = cloud.allow(group.id, protocol="tcp", port_range_min=PORT, port_range_max=PORT, remote_group_id=group.id)
-        until(lambda: cloud.try_ssh(peer, ask).returncode == 0, SOON + 2)
+        until(lambda: cloud.try_ssh(peer, ask).returncode == 0, SOON + 1)  # a login takes its time, too
         assert not connects(cloud.address(web), PORT), "the host is no member"
         cloud.api.network.delete_security_group_rule(rule.id)
+        until(lambda: cloud.try_ssh(peer, ask).returncode != 0, SOON + 1)
     finally:
         cloud.delete(peer)
 

@@ -245,6 +245,10 @@ def test_an_ordinary_user_with_an_ordinary_project_can_deploy(lab: Lab, site: De
         looking = command.run([*as_nobody, "ls", str(lab.private)], check=False, env=env)
         assert looking.returncode != 0, "the lab's state is not for everybody"
         theirs = replace(site, file=home / "site.yaml", state=home / "state")
+        cloud = site.context().cloud
+        cloud.delete_server(next(each.id for each in cloud.servers() if each.name == "worker-001"))
         for verb in ("deploy", "verify"):
             done = command.run([*as_nobody, *theirs.argv(verb)], timeout=300, check=False, env=env, cwd=ROOT)
             assert done.returncode == 0, done.stdout + done.stderr
+            assert verb == "verify" or "worker-001: create server" in done.stderr
+    assert site.run("plan") == [], "whose state it was that a server was made from does not matter"

@@ -33,7 +33,7 @@ def contents(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_some() -> None:
-    assert len(STORAGE) == 9
+    assert len(STORAGE) == 10
     assert len(HUB) == 12
 
 
