@@ -7,11 +7,19 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from chaosjc.errors import JournalError
 
 Outcome = Literal["begun", "busy", "prepare-failed", "ended"]
+
+
+def _zoned(time: str) -> str:
+    if datetime.datetime.fromisoformat(time).tzinfo is None:
+        raise ValueError("a time without its zone")
+    return time
 
 
 @dataclass(frozen=True)
@@ -20,10 +28,13 @@ class Claim:
 
     schedule: str
     entry: str
-    due: str
+    due: Annotated[str, AfterValidator(_zoned)]
     outcome: Outcome
     code: int | None = None
     why: str = ""
+
+
+_CLAIM = TypeAdapter(Claim)
 
 
 class Claims:
@@ -33,14 +44,14 @@ class Claims:
         self._path = path
 
     def all(self) -> list[Claim]:
-        """As they were written. Raises JournalError where the file cannot be read."""
+        """As they were written. Raises JournalError where the file, or a line of it, cannot be read."""
         try:
-            lines = self._path.read_text(encoding="utf-8").split("\n")[:-1]
+            lines = self._path.read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise JournalError(f"{self._path}: {error.strerror}") from error
-        return [Claim(**json.loads(line)) for line in lines if line.endswith("}")]
+        return [self._read(number, line) for number, line in enumerate(lines, 1) if line.endswith(b"}")]
 
     def last(self, schedule: str, entry: str) -> datetime.datetime | None:
         """The latest due time of an entry that was ever dealt with."""
@@ -62,3 +73,9 @@ class Claims:
                 os.fsync(file.fileno())
         except OSError as error:
             raise JournalError(f"{self._path}: cannot remember what is begun: {error.strerror}") from error
+
+    def _read(self, number: int, line: bytes) -> Claim:
+        try:
+            return _CLAIM.validate_json(line)
+        except ValidationError as error:
+            raise JournalError(f"{self._path}:{number}: not a claim", hint="mend this line, or remove it") from error

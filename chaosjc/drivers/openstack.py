@@ -55,12 +55,13 @@ class Cloud:
 
         `timeout` in seconds bounds each later request.
         """
+        from keystoneauth1.exceptions import ClientException
         from openstack import connection as connections
         from openstack import exceptions
 
         try:
             connection: Any = connections.Connection(config=(files or CloudFiles.now()).entry(name, timeout))
-        except exceptions.ConfigException as error:
+        except (exceptions.ConfigException, ClientException) as error:  # or it has a secure.yaml, and no more than that
             where = f"{files.told}, as when the run began" if files else CloudFiles.now().told
             raise RemoteError(f"cloud {name}: {error}", hint=f"clouds.yaml: {where}") from error
         cloud = cls(connection, name, clock)

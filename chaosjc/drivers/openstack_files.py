@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,24 +29,38 @@ class CloudFiles:
     @classmethod
     def now(cls) -> Self:
         """Those of this shell."""
-        return cls({name: os.environ[name] for name in (CONFIG, SECURE) if os.environ.get(name)})
+        return cls({name: os.path.abspath(os.environ[name]) for name in (CONFIG, SECURE) if os.environ.get(name)})
 
     @property
     def told(self) -> str:
         """Where clouds.yaml must be."""
         return self.environment.get(CONFIG) or f"{self.directory or f'${CONFIG}, .'}, or ~/.config/openstack"
 
+    @property
+    def found(self) -> dict[str, str]:
+        """The variables as they would be, had what is found now been named: later no other is taken in its place."""
+        from openstack.exceptions import ConfigException
+
+        unnamed: dict[str, str | None] = {}
+        with contextlib.suppress(ConfigException):  # who connects says what is wrong with it
+            config = self._config(load_envvars=False)
+            unnamed = {CONFIG: config.config_filename, SECURE: config.secure_config_filename}
+        return {name: os.path.abspath(path) for name, path in {**unnamed, **self.environment}.items() if path}
+
     def entry(self, name: str, timeout: float) -> Any:
         """A cloud's, as openstacksdk's connections take it. Raises what that raises."""
+        # other variables of this shell would come first
+        return self._config(load_envvars=name == ENVVARS).get_one(cloud=name, api_timeout=timeout)
+
+    def _config(self, *, load_envvars: bool) -> Any:
         from openstack.config import OpenStackConfig
 
-        config = OpenStackConfig(
+        return OpenStackConfig(
             config_files=self._files(CONFIG, "clouds"),
             secure_files=self._files(SECURE, "secure"),
-            load_envvars=name == ENVVARS,  # else what this shell names would come first
+            load_envvars=load_envvars,
             app_name="chaosjc",
         )
-        return config.get_one(cloud=name, api_timeout=timeout)
 
     def _files(self, variable: str, stem: str) -> list[str]:
         """In the order in which they are tried."""

@@ -15,14 +15,20 @@ from chaosjc.drivers.command import Completed, Runner
 from chaosjc.errors import CommandError, CommandTimeout, RemoteError
 
 CONNECTION_FAILED = 255  # ssh's own failures; programs that end with 255 themselves are rare enough to share it
+SUDO_REFUSES = "sudo: a password is required"  # in whatever way root's rights were lost
 
 
 class Unreachable(RemoteError):
-    """No session: the host, the way there or the login failed. `refused`: it answered, and did not let us in."""
+    """No session: the host, the way there or the login failed. `refused`: it answered, and did not let us in.
+
+    Nor is a host within reach that lets us in `without_sudo`, where root was asked for.
+    """
 
     def __init__(self, host: str, said: str, config: Path) -> None:
         self.refused = "Permission denied" in said or "Host key verification failed" in said
-        super().__init__(f"{host}: no SSH session: {said or 'no reason given'}", hint=f"ssh -v -F {config} {host}")
+        self.without_sudo = SUDO_REFUSES in said
+        what = "no root by sudo" if self.without_sudo else "no SSH session"
+        super().__init__(f"{host}: {what}: {said or 'no reason given'}", hint=f"ssh -v -F {config} {host}")
 
 
 class Ssh:
@@ -57,16 +63,18 @@ class Ssh:
         """The local command; the remote side's shell gets each argument quoted."""
         return ["ssh", "-F", str(self.config), *options, "--", host, *([shlex.join(argv)] if argv else [])]
 
-    def login(self, host: str, timeout: float = 5.0) -> None:
-        """Log in over a connection of its own, as a newcomer would; raises Unreachable."""
+    def login(self, host: str, timeout: float = 5.0, *, root: bool = False) -> None:
+        """Log in over a connection of its own, as a newcomer would, and become `root` by sudo; raises Unreachable."""
         seconds = max(1, round(timeout))
+        argv = ["sudo", "-n", "true"] if root else ["true"]
         fresh = ("-o", "ControlPath=none", "-o", f"ConnectTimeout={seconds}")
         try:
-            done = self._runner(self.argv(host, ["true"], *fresh), timeout=timeout, check=False)
+            done = self._runner(self.argv(host, argv, *fresh), timeout=timeout, check=False)
         except CommandTimeout as error:
             raise Unreachable(host, f"no answer within {timeout:g} s", self.config) from error
         if done.returncode:
-            raise Unreachable(host, _reason(done.stderr) or f"`true` ended with {done.returncode}", self.config)
+            said = _reason(done.stderr) or f"`{shlex.join(argv)}` ended with {done.returncode}"
+            raise Unreachable(host, said, self.config)
 
     def answers(self, host: str, timeout: float = 5.0) -> bool:
         """Whether a newcomer can log in within `timeout` seconds."""

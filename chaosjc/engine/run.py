@@ -138,11 +138,11 @@ class Run:
         self._work.start("watchdog", "", self._start_watchdog)
         self._sit_out(self._planned.baseline)
         self._wait_idle()
+        self._rest()
         if self._stopping or self._watchdog is None:
             return False
         self._work.start("look", "", self._look_at_site)
         self._wait_idle()
-        self._rest()
         if self._stopping or self._seen_site is None:
             return False
         refused = self._reserve(*self._seen_site)
@@ -257,9 +257,9 @@ class Run:
         self._backfill()
 
     def _recovered_since(self) -> float | None:
-        undo_at = phases.moments((), self._parts.undoer.state()).first_undo or self._ending  # some cannot be undone
-        until = self._planned.recovery.until
-        return recovery.recovered_since(until, self._samples, self._before(), undo_at) if undo_at else None
+        state, until = self._parts.undoer.state(), self._planned.recovery.until
+        undo_at = phases.moments((), state).first_undo or self._ending  # some cannot be undone
+        return recovery.recovered_since(until, self._samples, phases.baseline(state), undo_at) if undo_at else None
 
     def _backfill(self) -> None:
         """Ask each source once more for the whole run: a short loss of it then costs nothing."""

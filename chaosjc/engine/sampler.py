@@ -31,6 +31,7 @@ class Sampler:
         self._clock = clock
         self._stopped: dict[str, threading.Event] = {}
         self._threads: list[threading.Thread] = []
+        self._over = False
 
     def start(self, checks: Iterable[CheckPlan]) -> None:
         """Begin to ask these; one that is asked already goes on."""
@@ -43,7 +44,7 @@ class Sampler:
             thread.start()
 
     def pause(self, checks: Iterable[CheckPlan]) -> None:
-        """Ask these no more until they are started again."""
+        """Ask these no more until they are started again; an answer that is under way still counts."""
         for check in checks:
             if stopped := self._stopped.pop(check.id, None):
                 stopped.set()
@@ -55,6 +56,7 @@ class Sampler:
 
     def stop(self) -> None:
         """End all; returns once no answer is under way, so that no check's process stays behind."""
+        self._over = True
         for stopped in self._stopped.values():
             stopped.set()
         for thread in self._threads:
@@ -64,7 +66,7 @@ class Sampler:
         due = self._clock.monotonic()
         while not stopped.is_set():
             readings = self._ask(check)
-            if not stopped.is_set():
+            if not self._over:
                 self._deliver(Sample(check=check.id, readings=readings))
             # A slow answer costs the samples it overran; it does not shift those that follow.
             missed = max(0.0, self._clock.monotonic() - due) // check.every

@@ -99,8 +99,7 @@ class Session:
             directory=os.getcwd(),
             site=_data(wishes.site),
             site_path=wishes.site_path,
-            # a later `recover`, in another shell and elsewhere, needs them
-            environment={name: os.path.abspath(path) for name, path in CloudFiles.now().environment.items()},
+            environment=_cloud_files(wishes.site),
             prometheus=without_login(wishes.prometheus) if wishes.prometheus else "",
             version=chaosjc.__version__,
         )
@@ -264,6 +263,12 @@ def _mounting(site: SiteFile, world: World) -> Callable[[str], Mapping[str, tupl
 def _found(site: SiteFile, world: World) -> tuple[Vm, ...]:
     """The VMs of an adopted site with storage: who carries bricks of others' sites is no more in the file than that."""
     return discover.topology(site, world.cloud).vms if site.adopted and site.storage else ()
+
+
+def _cloud_files(site: SiteFile | None) -> dict[str, str]:
+    """Where the cloud of a site is: a later `recover`, in another shell and elsewhere, needs this one and no other."""
+    now = CloudFiles.now()
+    return now.found if site else dict(now.environment)
 
 
 def _data(site: SiteFile | None) -> JsonValue:

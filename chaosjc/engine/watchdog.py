@@ -92,22 +92,28 @@ def watch(store: Store, run: str, ready_fd: int, clock: Clock) -> None:
 
 def _held(stack: contextlib.ExitStack, store: Store, state: RunState, clock: Clock) -> bool:
     """Wait for the run's lock; False where the run still has it when it is overdue."""
-    seconds = state.planned.baseline + state.planned.deadline + GRACE
-    while seconds > 0:
-        try:
-            with _alarm(seconds):
-                stack.enter_context(Locks(store.path).held(run_lock(state.run)))
+
+    def within(seconds: float) -> bool:
+        with contextlib.suppress(_Overdue), _alarm(seconds):
+            stack.enter_context(Locks(store.path).held(run_lock(state.run)))
             return True
-        except _Overdue:
-            seconds = time_left(fold(store.entries(state.run)), clock.time())
-    return False
+        return False
+
+    if within(state.planned.baseline + state.planned.deadline + GRACE):
+        return True
+    left = time_left(fold(store.entries(state.run)), clock.time())
+    return left > 0 and within(left)
 
 
 def time_left(state: RunState | None, now: float) -> float:
-    """Seconds until a run is overdue: its deadline counts from its admission, before which it looks at its site."""
+    """Seconds until a run is overdue: its deadline counts from its admission, before which it looks at its site.
+
+    At most those of one that is admitted now: the clock may have been set back since.
+    """
     if state is None or state.admitted_at is None:
         return 0.0
-    return state.admitted_at + state.planned.deadline + GRACE - now
+    longest = state.planned.deadline + GRACE
+    return min(state.admitted_at + longest - now, longest)
 
 
 def _say_ready(descriptor: int, undoer: Undoer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Literal, Self, cast
 
@@ -9,14 +10,17 @@ from pydantic import Field, model_validator
 
 from chaosjc.drivers import command as local
 from chaosjc.drivers.command import Completed
-from chaosjc.errors import ChaosJCError, CommandError, FaultError
+from chaosjc.drivers.openstack import NotFound
+from chaosjc.errors import ChaosJCError, CommandError, FaultError, RemoteError
 from chaosjc.faults.fault import Fault, FaultEntry, Way
+from chaosjc.faults.held import ACT
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan, Target
 from chaosjc.spec.scalars import Duration
 
 Argv = tuple[str, ...]
+ASK = 30.0  # seconds in which the cloud tells whether the host is still there
 MARK = "CHAOSJC_STEP"  # in the environment of every inject, so that an undoer finds what is still running
 
 
@@ -67,8 +71,9 @@ def _plan(entry: FaultEntry, chosen: Chosen, prefix: str) -> tuple[StepPlan, ...
         },
         inject=" ".join(fault.inject),
         undo=" ".join(fault.undo) or f"none: {fault.irreversible}",
-        inject_timeout=fault.timeout,
+        inject_timeout=fault.timeout + (ASK if fault.host else 0.0),
         undo_timeout=fault.timeout,
+        strikes_within=ACT if fault.host else None,  # a connection that broke is no answer
         irreversible=fault.irreversible,
     )
     return (step,)
@@ -109,12 +114,32 @@ def _as_root(argv: list[str]) -> list[str]:
     return ["sudo", "-n", "--", *argv]
 
 
+def _gone(step: StepPlan, world: World) -> bool:
+    """Whether the host is no more, whatever bears its name. RemoteError where the cloud does not tell."""
+    if not (step.options.get("host") and step.target.kind == "vm" and world.has_site):
+        return False
+    try:
+        world.cloud.server(step.target.id)
+    except NotFound:
+        return True
+    return False
+
+
+def _require(step: StepPlan, world: World) -> None:
+    if _gone(step, world):
+        raise FaultError(f"{step.target.name} ({step.target.id}) is gone")
+
+
 def _inject(step: StepPlan, world: World) -> None:
+    _require(step, world)
     _run(step, world, "inject", check=True)
 
 
 def _undo(step: StepPlan, world: World) -> None:
-    """End an inject that is still running, then do what the file says."""
+    """End an inject that is still running, then do what the file says; nothing to a successor of the host."""
+    with contextlib.suppress(RemoteError):  # a cloud that does not tell must not keep the host broken
+        if _gone(step, world):
+            return
     if host := str(step.options.get("host") or ""):
         stop = ["systemctl", "stop", _unit(step, world)]
         world.ssh.run(host, _as_root(stop), timeout=30, check=False)
@@ -127,6 +152,8 @@ def _undo(step: StepPlan, world: World) -> None:
 
 def _verify(step: StepPlan, world: World) -> Answer:
     try:
+        if _gone(step, world):
+            return Answer("gone", f"Nova knows no server {step.target.id}")
         done = _run(step, world, "verify", check=False)
     except CommandError as error:
         return Answer("unknown", error.message)
@@ -139,7 +166,8 @@ def _verify(step: StepPlan, world: World) -> Answer:
 
 
 def _prepare(step: StepPlan, world: World) -> None:
-    """The host can be reached; what the commands themselves need, only they know."""
+    """The host is there and can be reached; what the commands themselves need, only they know."""
+    _require(step, world)
     if host := str(step.options.get("host") or ""):
         world.ssh.run(host, _as_root(["true"]), timeout=15)
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from chaosjc.journal.events import CheckPlan, Phase, Planned, Sample
 from chaosjc.journal.measure import Ruler, evidence
-from chaosjc.journal.statistics import FEWEST, Effect, Group, compare, group
+from chaosjc.journal.statistics import FEWEST, LEAST, Effect, Group, compare, group
 from chaosjc.journal.timeline import Window
 
 LATER: tuple[Phase, ...] = ("during", "recovering", "after")
@@ -107,9 +107,14 @@ class _Found:
                 yield Comparison(phase, "targets", "others", effect)
 
     def _there(self, phase: Phase) -> set[str]:
-        """The series that were there as much of a phase as an effect needs, or as any: not one lost soon after."""
-        parts = {name: _parts(self._values[phase][name], self._windows[phase]) for name in self._seen(phase)}
-        enough = min(FEWEST, max(parts.values(), default=0))
+        """The series that were there as much of a phase as an effect needs, or as any: not one lost soon after.
+
+        Where all have too few samples for an effect, the moments when these were taken decide about one slice.
+        """
+        found = {name: group([self._values[phase][name]], self._windows[phase]) for name in self._seen(phase)}
+        parts = {name: sum(map(bool, each.blocks)) for name, each in found.items()}
+        spare = all(each.looks < LEAST for each in found.values())
+        enough = min(FEWEST, max(parts.values(), default=0)) - spare
         return {name for name, number in parts.items() if number >= enough}
 
     def _seen(self, *phases: Phase) -> set[str]:
@@ -118,11 +123,6 @@ class _Found:
     def _group(self, phase: Phase, belongs: Callable[[str], bool]) -> Group:
         series = [values for name, values in self._values[phase].items() if belongs(name)]
         return group(series, self._windows[phase])
-
-
-def _parts(values: Sequence[tuple[float, float]], window: Window) -> int:
-    """In how many slices of the phase there are samples."""
-    return sum(map(bool, group([values], window).blocks))
 
 
 def _numbers(ruler: Ruler, window: Window) -> Values:

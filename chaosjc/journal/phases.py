@@ -1,7 +1,7 @@
 """When each phase of a run was, read from its events.
 
 before       `baseline` seconds, ending at admission (at the refusal, where there was none)
-during       first intent to last undo verified
+during       first intent to last undo verified; what nothing can undo is over with its time, or when the run stops
 recovering   from there until recovery had come, or was given up
 after        `settle` seconds from the moment when lagging data had passed
 """
@@ -34,32 +34,42 @@ class Moments:
     first_intent: float | None = None
     first_injected: float | None = None
     first_undo: float | None = None  # of what nothing can undo, when the first of it was to end
-    undone: float | None = None  # the last undo verified; None while one is owed
+    undone: float | None = None  # all undone and verified, or over; None before that
     recovered: float | None = None  # the first sample of those that showed it
     gave_up: float | None = None  # not-recovered
     settling: float | None = None
     last: float = 0.0  # the newest event before `closed`
 
 
-def moments(entries: Sequence[Entry], state: RunState) -> Moments:
-    """Read them from the events of one run, those before `closed`, and its folded state."""
+def moments(entries: Sequence[Entry], state: RunState, now: float | None = None) -> Moments:
+    """Read them from the events of one run, those before `closed`, and its folded state.
+
+    `now` is for a run that goes on; else it is the time of the newest event.
+    """
     seen = {type(entry.event): entry for entry in reversed(entries)}
     gate = seen.get(Admitted) or seen.get(Refused)
     recovered = next((e.event.since for e in entries if isinstance(e.event, Recovered)), None)
     steps = [step for step in state.steps.values() if step.intent_at is not None]
     stopped = seen[Stopping].at if Stopping in seen else None
     last = max((entry.at for entry in entries), default=0.0)
+    now = last if now is None else now
     return Moments(
         gate=gate.at if gate else None,
         first_intent=_first(step.intent_at for step in steps),
         first_injected=_first(step.injected_at for step in steps),
-        first_undo=_first_undo(steps, stopped, last),
-        undone=_undone(steps),
+        first_undo=_first_undo(steps, stopped, now),
+        undone=_undone(steps, stopped, now),
         recovered=recovered,
         gave_up=seen[NotRecovered].at if NotRecovered in seen else None,
         settling=seen[Settling].at if Settling in seen else None,
         last=last,
     )
+
+
+def baseline(state: RunState) -> Window | None:
+    """What recovery compares with: all that was asked before admission, since the slowest of its checks delays that."""
+    gate = state.admitted_at
+    return None if gate is None else Window(min(state.planned_at, gate - state.planned.baseline), gate)
 
 
 def windows(planned: Planned, at: Moments) -> dict[Phase, Window]:
@@ -88,7 +98,7 @@ def present(entries: Sequence[Entry], now: float) -> dict[Phase, Window]:
     state = fold(entries)
     if state is None or state.admitted_at is None:
         return {}
-    at, start = moments(entries, state), state.admitted_at
+    at, start = moments(entries, state, now), state.admitted_at
     if at.settling is not None:
         return {"after": Window(at.settling, max(at.settling, min(now, at.settling + state.planned.settle)))}
     if at.recovered is not None or at.gave_up is not None:
@@ -100,20 +110,28 @@ def present(entries: Sequence[Entry], now: float) -> dict[Phase, Window]:
 
 
 def _first_undo(steps: Sequence[StepState], stopped: float | None, now: float) -> float | None:
-    """The first undo call; where nothing can be undone, when a fault's time was over first, or the run stopped."""
+    """The first undo call; where nothing can be undone, when the first fault was over."""
     if not all(step.plan.irreversible for step in steps):
         return _first(step.claimed_at for step in steps)
-    ends = [step.injected_at + step.plan.duration for step in steps if step.injected_at is not None]
-    over = _first((*ends, stopped)) if ends else None
+    return _first(_over(step, stopped, now) for step in steps if step.injected_at is not None)
+
+
+def _undone(steps: Sequence[StepState], stopped: float | None, now: float) -> float | None:
+    """When the last of the undos was seen to have worked, and what nothing can undo was over."""
+    ends = [_over(step, stopped, now) if step.plan.irreversible else _whole(step) for step in steps]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
+
+
+def _whole(step: StepState) -> float | None:
+    return None if step.owed else step.verified_at or step.injected_at or step.intent_at
+
+
+def _over(step: StepState, stopped: float | None, now: float) -> float | None:
+    """When the time of what nothing can undo was over, or the run stopped; None before that."""
+    due = None if step.injected_at is None else step.injected_at + step.plan.duration
+    over = _first((due, stopped))
     return over if over is not None and over <= now else None
-
-
-def _undone(steps: Sequence[StepState]) -> float | None:
-    """When the last of the undos was seen to have worked."""
-    if not steps or any(step.owed for step in steps):
-        return None
-    ends = [step.verified_at or step.injected_at or step.intent_at or 0.0 for step in steps]
-    return max(ends)
 
 
 def _first(times: Iterable[float | None]) -> float | None:

@@ -63,9 +63,9 @@ def looks(check: CheckPlan, samples: Iterable[Sample], before: Window | None, si
         oldest = min((series[-1].time for series in points.values()), default=0.0)
         if oldest >= since and oldest > newest:
             newest = oldest
-            yield Look(
-                oldest, ruler.state({name: points[name][-1].held if name in points else None for name in latest})
-            )
+            silent: dict[str, bool | None] = {name: None for name, reading in latest.items() if reading.value is None}
+            judged = {name: series[-1].held for name, series in points.items()}
+            yield Look(oldest, ruler.state(silent | judged))  # a new one that cannot be judged is not missed
 
 
 def _row(looked: Sequence[Look]) -> list[Look]:

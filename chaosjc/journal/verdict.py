@@ -139,7 +139,7 @@ def judge(entries: Sequence[Entry]) -> Judgement:
     windows = phases.windows(state.planned, at)
     hypotheses = tuple(measure.measure(plan, samples, windows) for plan in state.planned.hypotheses)
     refused = next((e.event for e in entries if isinstance(e.event, Refused)), None)
-    violated = still_violated(state.planned.recovery, samples, windows.get("before"), at)
+    violated = still_violated(state.planned.recovery, samples, phases.baseline(state), at)
     facts = Facts(state, at, hypotheses, refused, violated)
     rule, reason = next((rule, why) for rule in RULES if (why := rule.finds(facts)) is not None)
     outages = tuple(sorted((o for h in hypotheses for o in h.outages), key=lambda o: (o.start, o.hypothesis, o.series)))

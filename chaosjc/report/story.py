@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaosjc.errors import JournalError
-from chaosjc.journal import measure, violations
+from chaosjc.journal import measure, phases, violations
 from chaosjc.journal.events import CheckPlan, Closed, Entry, HypothesisPlan, Intent, Phase, Planned, Sample, UndoClaimed
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Point, Span, Window
@@ -109,7 +109,8 @@ def read(entries: Sequence[Entry]) -> Story:
 def track(story: Story, check: CheckPlan) -> Track:
     """Lay out one check, by the rules that judged it."""
     windows = story.judgement.windows
-    ruler = measure.Ruler(measure.evidence(check, story.samples), windows.get("before"))
+    early = windows.get("before") if isinstance(check, HypothesisPlan) else phases.baseline(story.state)
+    ruler = measure.Ruler(measure.evidence(check, story.samples), early)
     judged = [span for chosen in _asked(story, check) for span in _judged(ruler, chosen)]
     before = statistics.median(ruler.reference.values()) if ruler.reference else None
     points = ruler.points(ruler.readings(_tiles(story)))

@@ -50,7 +50,7 @@ def _instead(loc: Loc) -> str:
 
 
 def _texts(value: object, loc: Loc, name: str) -> Iterator[tuple[Loc, str, str]]:
-    """Each with its place, and what it is called, which need not be its key."""
+    """Each with its place, and what it is called, which need not be its key; numbers too, as one writes them."""
     if isinstance(value, dict):
         inside = cast("dict[str, object]", value)
         for key, inner in inside.items():
@@ -58,8 +58,8 @@ def _texts(value: object, loc: Loc, name: str) -> Iterator[tuple[Loc, str, str]]
     elif isinstance(value, list):
         for index, inner in enumerate(cast("list[object]", value)):
             yield from _texts(inner, (*loc, index), name)
-    elif isinstance(value, str):
-        yield loc, name, value
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield loc, name, str(value)
 
 
 def _called(key: str, siblings: dict[str, object], above: str) -> str:

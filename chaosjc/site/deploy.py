@@ -34,7 +34,7 @@ STAGES: tuple[Stage[Any], ...] = (
     Keys(),
     Infra(_finish),
     Balancer(),
-    Hosts("access", access.contents, certifies=True),
+    Hosts("access", access.contents, requires=("infra",), certifies=True),
     Hosts("bricks", storage.bricks),
     Volumes(),
     Hosts("mounts", storage.mounts, requires=("volumes",)),
@@ -111,10 +111,15 @@ def _deploy_stage(context: Context, stage: Stage[Any]) -> tuple[Change, ...]:
     _, left = _plan_stage(context, stage, patient=True)
     if left:
         raise StageError(
-            f"{stage.name}: done, and yet not as planned: {'; '.join(map(str, left))}",
-            hint=f"log: {context.state.log}",
+            f"{stage.name}: done, and yet not as planned: {'; '.join(_with_command(stage, each) for each in left)}",
+            hint=stage.where(context, left[0]),
         )
     return tuple(done)
+
+
+def _with_command(stage: Stage[Any], change: Change) -> str:
+    command = stage.command(change)
+    return f"{change}, after `{command}`" if command else str(change)
 
 
 def _along_graph(run: Callable[[Stage[Any]], tuple[Change, ...]], context: Context) -> Mapping[str, tuple[Change, ...]]:

@@ -111,10 +111,7 @@ class Keyring:
 
     def host_certificate(self, text: str) -> Validity | None:
         """When a host's certificate, as a line of text, holds; None if it is none."""
-        try:
-            return parse_validity(self._runner(["ssh-keygen", "-L", "-f", "-"], stdin=text).stdout)
-        except CommandError:
-            return None
+        return validity_of(text, self._runner)
 
     def _create_pair(self, path: Path, comment: str) -> None:
         public = path.with_name(f"{path.name}.pub")
@@ -134,6 +131,14 @@ def fingerprint(public: str) -> str:
     """`SHA256:…` of a public key's line, as ssh-keygen writes it."""
     blob = base64.b64decode(public.split()[1])
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def validity_of(text: str, runner: Runner = command.run) -> Validity | None:
+    """When a certificate, as a line of text, holds; None if it is none."""
+    try:
+        return parse_validity(runner(["ssh-keygen", "-L", "-f", "-"], stdin=text).stdout)
+    except CommandError:
+        return None
 
 
 def parse_validity(said: str) -> Validity | None:

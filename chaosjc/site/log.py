@@ -58,17 +58,22 @@ class Log:
             env: Mapping[str, str] | None = None,
             cwd: Path | None = None,
         ) -> Completed:
-            shown = shlex.join(map(_shortened, argv)).replace("\n", "\\n")
+            command = shown(argv)
             try:
                 done = runner(argv, stdin=stdin, timeout=timeout, check=check, env=env, cwd=cwd)
             except CommandError as error:
-                self.write(f"$ {shown}: {error.stderr.strip()[-LONGEST:] or error.message[-LONGEST:]}")
+                self.write(f"$ {command}: {error.stderr.strip()[-LONGEST:] or error.message[-LONGEST:]}")
                 raise
             said = f": {done.stderr.strip()[-LONGEST:]}" if done.returncode else ""
-            self.write(f"$ {shown}: exit code {done.returncode} after {done.seconds:.2f} s{said}")
+            self.write(f"$ {command}: exit code {done.returncode} after {done.seconds:.2f} s{said}")
             return done
 
         return logged
+
+
+def shown(argv: Sequence[str]) -> str:
+    """A command on one line, as a person would type it."""
+    return shlex.join(map(_shortened, argv)).replace("\n", "\\n")
 
 
 def _shortened(word: str) -> str:

@@ -2,8 +2,9 @@
 
 It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers with JSON on stdout:
 
-    {"look": {"files": [path…], "units": [name…]}}
-    {"mend": {"files": [{path, content, mode, owner, reloads, restarts}…], "units": [name…]}}
+    {"look": {"accounts": [name…], "files": [path…], "units": [name…]}}
+    {"mend": {"accounts": [{name, shell, groups}…], "files": [{path, content, mode, owner, reloads, restarts}…],
+              "units": [name…]}}
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import json
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import stat
@@ -25,6 +27,7 @@ from typing import Any
 
 CLOUD_INIT = "/run/cloud-init/result.json"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+SHADOW = "/etc/shadow"
 LOCK = "/run/chaosjc.lock"
 BY_HAND = ("/etc/systemd/system/", "/run/systemd/system/")
 
@@ -35,11 +38,33 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
     return {
         "starting": not text and os.path.isdir(os.path.dirname(CLOUD_INIT)),
         "errors": list(json.loads(text)["v1"]["errors"]) if text else [],
+        "accounts": {name: look_at_account(name) for name in request["accounts"]},
         "files": {path: look_at_file(path) for path in request["files"]},
         "units": look_at_units(request["units"]),
         "host_key": read(HOST_KEY + ".pub"),
         "host_certificate": read(HOST_KEY + "-cert.pub"),
     }
+
+
+def look_at_account(name: str) -> dict[str, Any] | None:
+    """Shell, all groups, and whether no password opens it; None where nobody is called so."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    passwords = dict(line.split(":")[:2] for line in read(SHADOW).splitlines())
+    return {
+        "shell": found.pw_shell,
+        "groups": sorted(map(group_of, os.getgrouplist(name, found.pw_gid))),
+        "locked": passwords.get(name, "").startswith(("!", "*")),
+    }
+
+
+def group_of(number: int) -> str:
+    """By name, by number where it has none."""
+    with contextlib.suppress(KeyError):
+        return grp.getgrgid(number).gr_name
+    return str(number)
 
 
 def look_at_file(path: str) -> dict[str, str] | None:
@@ -57,12 +82,10 @@ def look_at_file(path: str) -> dict[str, str] | None:
 
 def owner_of(found: os.stat_result) -> str:
     """user:group by name, by number where it has none."""
-    user, group = str(found.st_uid), str(found.st_gid)
+    user = str(found.st_uid)
     with contextlib.suppress(KeyError):
         user = pwd.getpwuid(found.st_uid).pw_name
-    with contextlib.suppress(KeyError):
-        group = grp.getgrgid(found.st_gid).gr_name
-    return f"{user}:{group}"
+    return f"{user}:{group_of(found.st_gid)}"
 
 
 def look_at_units(names: list[str]) -> dict[str, dict[str, Any]]:
@@ -82,7 +105,7 @@ def look_at_units(names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def mend(request: dict[str, Any]) -> dict[str, Any]:
-    """Make files and units what they should be; answers with what failed: [[what, why]…].
+    """Make accounts, files and units what they should be; answers with what failed: [[what, why]…].
 
     One at a time on a VM: a daemon-reload of one stage in the middle of another's start is asking for trouble.
     """
@@ -94,6 +117,8 @@ def mend(request: dict[str, Any]) -> dict[str, Any]:
 def mend_alone(request: dict[str, Any]) -> list[list[str]]:
     """The same, while nobody else does."""
     failed: list[list[str]] = []
+    for account in request["accounts"]:  # first: files may belong to them
+        attempt(failed, f"account {account['name']}", make_account, account)
     written = [each for each in request["files"] if attempt(failed, each["path"], write, each)]
     units = [each for each in request["units"] if attempt(failed, each, clear, each)]
     if written or units:
@@ -113,9 +138,29 @@ def attempt(failed: list[list[str]], what: str, act: Any, *args: Any) -> bool:
     try:
         act(*args)
     except (OSError, LookupError, subprocess.CalledProcessError) as error:
-        failed.append([what, (getattr(error, "stderr", "") or str(error)).strip()])
+        failed.append([what, reason(error)])
         return False
     return True
+
+
+def reason(error: Exception) -> str:
+    """What it said; of a command, after the command itself."""
+    if not isinstance(error, subprocess.CalledProcessError):
+        return str(error)
+    return f"{shlex.join(error.cmd)}: {error.stderr.strip() or f'exit code {error.returncode}'}"
+
+
+def make_account(account: dict[str, Any]) -> None:
+    """As cloud-init makes it: with a home and a group of its own, and no password."""
+    name, groups = account["name"], account["groups"]
+    for group in (name, *groups):
+        run("groupadd", "--force", group)
+    wanted = ("--gid", name, "--groups", ",".join(groups), "--shell", account["shell"], name)
+    if look_at_account(name):
+        run("usermod", "--lock", *wanted)
+        return
+    run("useradd", "--create-home", *wanted)
+    run("chown", "--recursive", f"{name}:{name}", os.path.expanduser(f"~{name}"))  # an old home has another's number
 
 
 def write(file: dict[str, str]) -> None:
@@ -175,8 +220,13 @@ def ancestors() -> set[int]:
 
 
 def systemctl(*args: str) -> None:
+    """Have systemd do it."""
+    run("systemctl", *args)
+
+
+def run(*argv: str) -> None:
     """Run it, and fail with what it said."""
-    subprocess.run(["systemctl", *args], capture_output=True, text=True, check=True)
+    subprocess.run(argv, capture_output=True, text=True, check=True)
 
 
 def read(path: str) -> str:

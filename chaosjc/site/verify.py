@@ -25,6 +25,7 @@ from chaosjc.site.sections import FRONT
 from chaosjc.site.stages import balancer_plan, cluster_plan, infra_plan
 from chaosjc.site.stages.balancer import Balancer
 from chaosjc.site.stages.cluster import Cluster
+from chaosjc.site.stages.hosts import CERTIFICATE
 from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
@@ -236,6 +237,10 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
         urls += _prometheus_urls(context)
     return {
         "vm": machine.name,
+        "accounts": [
+            {"name": each.name, "shell": each.shell, "groups": each.memberships} for each in contents.accounts
+        ],
+        "certificates": [CERTIFICATE],
         "files": [
             {"path": each.path, "digest": each.digest, "mode": each.mode, "owner": each.owner}
             for each in contents.files

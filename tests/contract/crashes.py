@@ -20,6 +20,7 @@ from pathlib import Path
 from chaosjc.clock import SystemClock
 from chaosjc.drivers import command
 from chaosjc.engine.recover import recover
+from chaosjc.engine.undo import TRIES
 from chaosjc.journal.events import Closed, Entry
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import judge
@@ -117,6 +118,10 @@ class Stage:
     def things(self) -> dict[str, str]:
         return {path.name: path.read_text() for path in sorted((self.there / "things").iterdir())}
 
+    def broken(self) -> set[str]:
+        now = self.things()
+        return {half.partition(".")[0] for half, text in self.initial.items() if now.get(half) != text}
+
     def run(self, point: str, watchdog: str = "") -> int:
         """Until it dies; its exit code."""
         words = [str(self.there / "experiment.yaml"), str(self.there), point, *([watchdog] if watchdog else [])]
@@ -159,11 +164,23 @@ def suffer(stage: Stage, crash: Crash) -> str:
     if code == 0:
         _was_never_reached(stage.entries, crash.point)
     stage.wait_quiet()
+    if not crash.watchdog:
+        its_watchdog_has_undone_it(stage)
     for point in crash.recovers:
         stage.recover_and_die(point)
     stage.recover()
     nothing_is_broken(stage)
     return f"{'killed' if code else 'ended'} → {the_journal_tells_it(stage)}"
+
+
+def its_watchdog_has_undone_it(stage: Stage) -> None:
+    """Before anybody recovers: only what all its tries could not undo may be broken, and is told as a debt."""
+    with Store(stage.journal) as store:
+        states = [state for run in store.runs() if (state := store.state(run))]
+    debts = [debt for state in states for debt in state.debts]
+    assert all(state.closed for state in states if any(step.intent_at for step in state.steps.values()))
+    assert all(debt.epoch >= TRIES for debt in debts), "given up too early"
+    assert stage.broken() <= {debt.plan.inject.split()[-1] for debt in debts}
 
 
 def nothing_is_broken(stage: Stage) -> None:

@@ -1,12 +1,11 @@
 """A real run that kills itself with SIGKILL: `EXPERIMENT STATE POINT [watchdog] [watchdog=POINT] [site=FILE]`.
 
-POINT is one of `dying`, or `inject:SECONDS`: so long after the first inject began. With `watchdog` the run's watchdog
-is killed first; `watchdog=POINT` says where it dies by itself, in the middle of what it does.
+POINT is one of `dying`. With `watchdog` the run's watchdog is killed first; `watchdog=POINT` says where it dies by
+itself, in the middle of what it does.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import subprocess  # noqa: TID251 - the shape of what it hands on
@@ -19,10 +18,6 @@ from chaosjc.drivers import command
 from chaosjc.engine import experiment as files
 from chaosjc.engine import session as sessions
 from chaosjc.engine.watchdog import Watchdog
-from chaosjc.faults.fault import Fault
-from chaosjc.faults.registry import FAULTS
-from chaosjc.faults.world import World
-from chaosjc.journal.events import StepPlan
 from chaosjc.site import model
 from tests.contract import dying
 
@@ -35,17 +30,6 @@ def die_with_watchdog() -> None:
         os.kill(each._process.pid, signal.SIGKILL)
         each._process.wait()
     dying.die()
-
-
-def die_during_inject(seconds: float, die: dying.Die) -> None:
-    def fatal(fault: Fault) -> Fault:
-        def inject(step: StepPlan, world: World) -> None:
-            dying.kill_after_in_thread(seconds, die)
-            fault.inject(step, world)
-
-        return dataclasses.replace(fault, inject=inject)
-
-    FAULTS.update({name: fatal(fault) for name, fault in FAULTS.items()})
 
 
 def let_watchdog_die(point: str) -> None:
@@ -77,10 +61,7 @@ def main(experiment: str, state: str, point: str, *more: str) -> None:
     sessions.Watchdog = remembered  # type: ignore[misc, assignment]
     if "watchdog" in options:
         let_watchdog_die(options["watchdog"])
-    if point.startswith("inject:"):
-        die_during_inject(float(point.partition(":")[2]), die)
-    else:
-        dying.die_at(point, die)
+    dying.die_at(point, die)
     with sessions.open_session(wishes, loaded, print) as session:
         session.run(session.plan(loaded[0], 1), lambda _: None).execute()
 

@@ -1,13 +1,15 @@
 """A process that kills itself with SIGKILL at one exact point of what it writes to the journal, or at some instant.
 
 A POINT is `EVENT#N:before` or `EVENT#N:after`: the N-th event of its kind by this process, written but not yet durable,
-or just durable; `EVENT:before` is the first one. `at:SECONDS` is so long after this process's first event, wherever
-it is then; `start:SECONDS` so long from now. `never` is never.
+or just durable; `EVENT:before` is the first one. `inject:SECONDS` and `undo:SECONDS` are so long after the first inject
+or undo by this process began; `at:SECONDS` so long after its first event, wherever it is then; `start:SECONDS` so long
+from now. `never` is never.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -17,7 +19,10 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from chaosjc.drivers import command
-from chaosjc.journal.events import Entry, Event
+from chaosjc.faults.fault import Fault
+from chaosjc.faults.registry import FAULTS
+from chaosjc.faults.world import World
+from chaosjc.journal.events import Entry, Event, StepPlan
 from chaosjc.journal.store import Store
 
 Die = Callable[[], None]
@@ -34,6 +39,8 @@ def die_at(point: str, die: Die = die) -> None:
         kill_after(float(when))
     elif name == "at":
         _at_event("*", "after", lambda: kill_after(float(when)))
+    elif name in ("inject", "undo"):
+        _in_fault(name, float(when), die)
     elif name != "never":
         _at_event(name, when, die)
 
@@ -46,8 +53,17 @@ def kill_after(seconds: float) -> None:
     command.spawn(["sh", "-c", script], log=Path(os.devnull))
 
 
-def kill_after_in_thread(seconds: float, die: Die) -> None:
-    threading.Timer(seconds, die).start()
+def _in_fault(verb: str, seconds: float, die: Die) -> None:
+    def fatal(fault: Fault) -> Fault:
+        act = getattr(fault, verb)
+
+        def dying(step: StepPlan, world: World) -> None:
+            threading.Timer(seconds, die).start()
+            act(step, world)
+
+        return dataclasses.replace(fault, **{verb: dying})
+
+    FAULTS.update({name: fatal(fault) for name, fault in FAULTS.items()})
 
 
 def _at_event(name: str, when: str, act: Die) -> None:

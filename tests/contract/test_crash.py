@@ -1,6 +1,6 @@
 """What a killed run leaves to its successors, in a few exact cases; test_crash_everywhere.py has all the others.
 
-The fault takes a file away, slowly, so that there is time to die while the inject is under way.
+The fault takes a file away, and again later, so that there is time to die while the inject is under way.
 A busy machine may miss some of the samples: how many are enough is not what these tests are about.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from chaosjc.clock import SystemClock
 from chaosjc.drivers import command
 from chaosjc.engine.recover import alive, recover
-from chaosjc.journal.events import Closed, Entry, Event
+from chaosjc.journal.events import Closed, Entry, Event, Stopping, UndoClaimed
 from chaosjc.journal.store import Store
+from tests.contract import processes
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = """\
@@ -28,7 +30,7 @@ hypotheses:
   - {{name: this machine runs programs, command: ["true"], every: 250ms, min_coverage: 0.3}}
 faults:
   - fault: command
-    inject: [sh, -c, "sleep {slow}; rm -f '{file}'"]
+    inject: [sh, -c, "rm -f '{file}'; sleep {slow}; rm -f '{file}'"]
     undo: [sh, -c, "{undo}"]
     verify: [test, -e, '{file}']
     duration: 300ms
@@ -39,6 +41,16 @@ recovery:
 baseline: 2s
 settle: 1s
 """
+HANGS_AT_FIRST = "mkdir '{file}.undoing' && sleep 30; touch '{file}'"
+MOMENTS = [
+    pytest.param("inject:0.3", {"slow": "30"}, id="during the inject"),
+    pytest.param("injected:before", {}, id="between inject and journal"),
+    pytest.param("undo:0.3", {"undo": HANGS_AT_FIRST}, id="during the undo"),
+]
+DEATHS = [
+    pytest.param((), "the run's process died", id="run"),
+    pytest.param(("watchdog",), "the run's process died, and its watchdog with it", id="run and watchdog"),
+]
 
 
 @dataclass(frozen=True)
@@ -53,11 +65,11 @@ class World:
     def journal(self) -> Path:
         return self.directory / "journal.db"
 
-    def crash(self, point: str, *more: str, slow: str = "0", undo: str = "") -> None:
+    def crash(self, point: str, *more: str, slow: str = "0", undo: str = "touch '{file}'") -> None:
         """Run until it dies."""
         self.file.touch()
         experiment = self.directory / "experiment.yaml"
-        undo = undo or f"touch '{self.file}'"
+        undo = undo.format(file=self.file)
         experiment.write_text(EXPERIMENT.format(file=self.file, slow=slow, undo=undo))
         argv = [sys.executable, "-m", "tests.contract.crashing_run", str(experiment), str(self.directory), point, *more]
         done = command.run(argv, cwd=ROOT, check=False, timeout=50)
@@ -70,6 +82,10 @@ class World:
             while time.monotonic() < end and (alive(store) or any(run.closed is None for run in store.open_runs())):
                 time.sleep(0.05)
 
+    def wait_quiet(self) -> None:
+        """Until no process of the run, of its watchdog, or of their commands is left."""
+        wait(lambda: not processes.naming(str(self.directory)))
+
     @property
     def entries(self) -> list[Entry]:
         with Store(self.journal) as store:
@@ -78,6 +94,10 @@ class World:
     @property
     def events(self) -> list[Event]:
         return [entry.event for entry in self.entries]
+
+    @property
+    def claims(self) -> list[UndoClaimed]:
+        return [event for event in self.events if isinstance(event, UndoClaimed)]
 
     @property
     def verdict(self) -> str:
@@ -93,6 +113,19 @@ class World:
         with Store(self.journal) as store:
             assert store.open_runs() == []
 
+    def assert_told(self, why: str) -> None:
+        """Of what the run died, and that what it left was undone and seen whole since."""
+        stopped = [event.why for event in self.events if isinstance(event, Stopping)]
+        assert (self.verdict, stopped) == ("ABORTED", [why])
+        assert [event.type for event in self.events[-4:]] == ["undo-claimed", "undone", "verified", "closed"]
+
+
+def wait(true: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.05)
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -105,16 +138,31 @@ def test_without_a_crash_it_passes(world: World) -> None:
     world.assert_whole()
 
 
-@pytest.mark.parametrize("killed", [(), ("watchdog",)], ids=["run", "run and watchdog"])
-def test_an_inject_that_outlives_its_run_is_ended(world: World, killed: tuple[str, ...]) -> None:
-    """Killed while the inject sleeps: its process goes on, and must not strike after the undo."""
-    world.crash("inject:0.3", *killed, slow="1.5")
+@pytest.mark.parametrize(("killed", "why"), DEATHS)
+@pytest.mark.parametrize(("point", "commands"), MOMENTS)
+def test_what_an_intent_promises_is_kept(
+    world: World, point: str, commands: dict[str, str], killed: tuple[str, ...], why: str
+) -> None:
+    """By the watchdog alone where it lives; what is under way goes on without its run, and must be ended."""
+    world.crash(point, *killed, **commands)
     if killed:
-        world.recover()
-    world.wait_closed()
+        wait(lambda: not world.file.exists())
+        assert world.recover() == []
+    else:
+        world.wait_closed()
     world.assert_whole()
-    time.sleep(2)
-    assert world.file.exists(), "the inject struck late"
+    world.assert_told(why)
+    world.wait_quiet()
+
+
+def test_a_watchdog_may_die_while_it_undoes(world: World) -> None:
+    world.crash("injected:after", "watchdog=undo:0.3", undo=HANGS_AT_FIRST)
+    wait(lambda: world.claims)
+    assert world.recover() == []
+    world.assert_whole()
+    world.assert_told("the run's process died")
+    assert len({claim.owner for claim in world.claims}) == 2
+    world.wait_quiet()
 
 
 def test_what_cannot_be_undone_stays_a_debt_until_it_can(world: World) -> None:
@@ -134,11 +182,4 @@ def test_what_cannot_be_undone_stays_a_debt_until_it_can(world: World) -> None:
 def test_nothing_stays_behind(world: World) -> None:
     world.crash("injected:after")
     world.wait_closed()
-    end = time.monotonic() + 10
-
-    def left() -> list[str]:
-        return command.run(["pgrep", "-f", str(world.directory)], check=False).stdout.split()
-
-    while left() and time.monotonic() < end:
-        time.sleep(0.1)  # a watchdog ends a moment after it has closed its run
-    assert left() == []
+    world.wait_quiet()

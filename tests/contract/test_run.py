@@ -369,6 +369,28 @@ class TestRecoveryKnowsBefore:
         judged = self.run_with(world, "{command: ['true'], every: 200ms}", deadline="3s")
         assert (judged.verdict, judged.code) == ("INCONCLUSIVE", "recovery-unknown")
 
+    def test_it_is_missed_too_where_another_check_answers_late(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All are asked no more at the same time, and admission waits for the slowest: longer than the baseline."""
+        quick = list[float]()
+
+        def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
+            if plan.id == "r1":
+                quick.append(time.monotonic())
+            while plan.id == "r2" and "admitted" not in world.types and time.monotonic() < quick[-1] + 4:
+                time.sleep(0.05)
+            gone = plan.id == "r1" and "undo-claimed" in world.types
+            names = ["other"] if gone else ["file", "other"]
+            return tuple(Reading(series=name, time=sources.clock.time(), value=0.0) for name in names)
+
+        monkeypatch.setitem(registry.KINDS, "command", registry.Kind(ask, frozenset()))  # type: ignore[arg-type]
+        slow = "{command: ['false'], every: 200ms, timeout: 50s}"
+        judged = self.run_with(world, f"{{command: ['true'], every: 200ms}}, {slow}", deadline="3s")
+        assert (judged.verdict, judged.code) == ("INCONCLUSIVE", "recovery-unknown")
+        answered = [each.at for each in world.entries if isinstance(each.event, Sample) and each.event.check == "r2"]
+        assert answered[0] < world.at("admitted"), "what was waited for counts"
+
     def test_it_need_not_hold_then_and_is_not_asked_while_things_break(self, world: World) -> None:
         """Its questions may hang on what breaks, and what they hold then, the undo may need."""
         undo = f"touch '{world.there}/file' '{world.there}/undone'"
@@ -418,6 +440,28 @@ class TestAdmission:
         assert (judged.verdict, judged.code) == ("NOT-STARTED", "backlog")
         assert judged.reason == "volume homes has not recovered yet: worker-001 is not connected to brick-002"
         assert len(looked) == 1 and world.at("planned") + 2 <= looked[0] <= world.at("refused")
+
+    def test_the_look_is_the_last_thing_before_it(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No answer is waited for after it, during which others could break more."""
+        under_way = list[str]()
+        asked_meanwhile = list[str]()
+
+        def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
+            under_way.append(plan.id)
+            time.sleep(0.2 if plan.id == "r1" else 0)
+            under_way.remove(plan.id)
+            return (Reading(time=sources.clock.time(), value=0.0),)
+
+        def look() -> Topology:
+            until = time.monotonic() + 0.6
+            while time.monotonic() < until:
+                asked_meanwhile.extend(under_way)
+                time.sleep(0.01)
+            return storage.site(storage.volume())
+
+        monkeypatch.setitem(registry.KINDS, "command", registry.Kind(ask, frozenset()))  # type: ignore[arg-type]
+        assert self.run_with(world, look).verdict == "PASS"
+        assert "r1" not in asked_meanwhile
 
     def test_a_run_that_ended_while_the_site_was_looked_at_still_counts(self, world: World) -> None:
         """What its fault left behind came after the look."""

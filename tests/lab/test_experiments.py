@@ -132,14 +132,24 @@ class TestPutBack:
         command.run([*CHAOSJC, "resume", *state], cwd=ROOT)
         stage.assert_whole()
 
-    @pytest.mark.parametrize("point", ["inject:0.2", "intent:after", "injected:after", "undo-claimed:after"])
+    @pytest.mark.parametrize(
+        "point", ["inject:0.2", "intent:after", "injected:before", "injected:after", "undo-claimed:after"]
+    )
     def test_a_killed_run_is_undone_by_its_watchdog(self, stage: Stage, point: str) -> None:
         stage.crash(short("worker-vm-stopped", stage), point)
         assert stage.wait_closed()["verdict"] == "ABORTED"
         stage.assert_whole()
 
-    @pytest.mark.parametrize("point", ["inject:0.1", "injected:after"])
-    @pytest.mark.parametrize("experiment", ["worker-vm-frozen", "worker-vm-deleted"])
+    @pytest.mark.parametrize(
+        ("experiment", "point"),
+        [
+            ("worker-vm-frozen", "inject:0.1"),
+            ("worker-vm-frozen", "injected:after"),
+            ("worker-vm-deleted", "inject:0.1"),
+            ("worker-vm-deleted", "injected:before"),
+            ("worker-vm-stopped", "undo:0.3"),
+        ],
+    )
     def test_a_killed_run_with_a_killed_watchdog_is_undone_by_recover(
         self, stage: Stage, experiment: str, point: str
     ) -> None:

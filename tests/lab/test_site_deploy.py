@@ -21,6 +21,7 @@ from chaosjc.lab.layout import Lab
 from chaosjc.site import deploy, discover, endpoints
 from chaosjc.site.context import Context
 from chaosjc.site.roles import Contents, Surroundings, userdata
+from chaosjc.site.stages.hosts import CERTIFICATE
 from chaosjc.site.stages.infra import gather
 from chaosjc.site.topology import Vm
 from tests.lab.cloud import measured, until
@@ -29,6 +30,7 @@ from tests.lab.site import ROOT, DeployedSite
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 EXPORTER = "prometheus-node-exporter.service"
+SUDO = "/etc/sudoers.d/90-chaosjc"
 NOBODY = 65534
 
 
@@ -122,32 +124,48 @@ def _query(url: str, query: str) -> dict[str, float]:
     return {each["metric"]["vm"]: float(each["value"][1]) for each in found}
 
 
-def test_every_file_and_unit_altered_by_hand_is_named_and_mended(site: DeployedSite, context: Context) -> None:
+def test_every_account_file_and_unit_altered_by_hand_is_named_and_mended(site: DeployedSite, context: Context) -> None:
     wanted: set[str] = set()
     named: set[tuple[str, str]] = set()
     for host, planned in contents(context).items():
+        for account in planned.accounts:
+            site.by_hand(host, f"sudo usermod --append --groups users {account.name}")
         for file in planned.files:
             site.by_hand(host, f"echo '# by hand' | sudo tee -a {file.path} > /dev/null")
         for unit in planned.units:
             site.by_hand(host, f"sudo systemctl disable {unit.name}")
+        wanted |= {f"update account {host}:{each.name}" for each in planned.accounts}
         wanted |= {f"update file {host}:{each.path}" for each in planned.files}
         wanted |= {f"update unit {host}:{each.name}" for each in planned.units}
+        named |= {(host, f"account {each.name}") for each in planned.accounts}
         named |= {(host, f"file {each.path}") for each in planned.files}
         named |= {(host, f"unit {each.name}") for each in planned.units}
+    age_certificate(site, context, "worker-001")
+    wanted.add("renew host certificate worker-001")
+    named.add(("worker-001", "host certificate"))
     assert site.planned() == wanted
     assert site.broken() >= named
     assert len(site.run("deploy")) == len(wanted)
     assert all(each["held"] for each in site.run("verify"))
 
 
-def test_deleted_files_and_stopped_masked_and_overridden_units(site: DeployedSite) -> None:
+def age_certificate(site: DeployedSite, context: Context, host: str) -> None:
+    """Let the host show one that is past half of its life, and holds for as long as the test needs."""
+    key = site.ssh(host, f"cat {CERTIFICATE.replace('-cert', '')}").stdout
+    text = context.keyring.certify_host(host, key, 280)  # it began 300 s ago
+    site.by_hand(host, f"echo '{text.strip()}' | sudo tee {CERTIFICATE} > /dev/null")
+
+
+def test_deleted_accounts_and_files_and_stopped_masked_and_overridden_units(site: DeployedSite) -> None:
     override = "/run/systemd/system/ssh.service.d/slow.conf"
+    site.by_hand("monitor", "sudo userdel --force reader")
     site.by_hand("monitor", f"sudo rm /etc/prometheus/prometheus.yml /etc/systemd/system/{EXPORTER}")
     site.by_hand("worker-001", f"sudo systemctl stop {EXPORTER} && sudo chmod 666 /etc/hosts")
     site.by_hand("worker-002", "sudo systemctl mask ssh.service && sudo chown reader /usr/local/sbin/chaosjc-reader")
     site.by_hand("bastion", f"sudo mkdir -p {Path(override).parent} && echo '[Service]' | sudo tee {override}")
     site.by_hand("bastion", "sudo systemctl daemon-reload")
     assert site.planned() == {
+        "create account monitor:reader",
         "create file monitor:/etc/prometheus/prometheus.yml",
         f"create file monitor:/etc/systemd/system/{EXPORTER}",
         f"update unit worker-001:{EXPORTER}",
@@ -158,6 +176,18 @@ def test_deleted_files_and_stopped_masked_and_overridden_units(site: DeployedSit
     }
     site.run("deploy")
     assert site.planned() == set()
+
+
+def test_files_by_which_one_gets_in_are_mended_by_a_new_vm_or_a_boot(site: DeployedSite, context: Context) -> None:
+    ssh, monitor = "/etc/ssh", vm(context, "monitor").uuid
+    leading_in = ("auth_principals/chaosjc", "chaosjc_users.pub", "sshd_config.d/00-chaosjc.conf")
+    lost = [f"{ssh}/{each}" for each in (*leading_in, "ssh_host_ed25519_key-cert.pub")]
+    site.by_hand("worker-001", f"sudo rm {SUDO}")
+    site.by_hand("monitor", f"sudo rm {' '.join(lost)} {SUDO}")
+    done = {(each["action"], each["name"]) for each in site.run("deploy")}
+    assert done >= {("replace", "worker-001"), ("reboot", "monitor")}
+    assert site.planned() == set()
+    assert vm(context, "monitor").uuid == monitor
 
 
 def test_rules_altered_by_hand_are_named_and_mended(site: DeployedSite, context: Context) -> None:
@@ -216,7 +246,7 @@ def test_an_interrupted_deploy_continues(site: DeployedSite, context: Context, t
     assert all(each["held"] for each in site.run("verify"))
 
 
-def test_a_failure_names_stage_host_and_where_to_look(site: DeployedSite) -> None:
+def test_a_failure_names_stage_host_command_and_log(site: DeployedSite) -> None:
     site.by_hand("monitor", "sudo mv /usr/bin/prometheus /usr/bin/away && sudo systemctl stop prometheus")
     try:
         done = site.try_run("deploy")
@@ -225,6 +255,8 @@ def test_a_failure_names_stage_host_and_where_to_look(site: DeployedSite) -> Non
     assert done.returncode == 1
     assert "monitoring: " in done.stderr
     assert "monitor:prometheus.service" in done.stderr
+    assert "systemctl start prometheus.service" in done.stderr
+    assert "journalctl -u prometheus.service; log: " in done.stderr
     assert "Traceback" not in done.stderr
     site.run("deploy")
 

@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Callable, Generator
 
-from chaosjc.cli.demo.stage import CHAOSJC, OUT, REPORTS, ROOT, SITE, VERDICTS, must, out
+from chaosjc.cli.demo.stage import CHAOSJC, OUT, REPORTS, ROOT, SITE, VERDICTS, must, out, shown
 from chaosjc.cli.state import journal_of
 from chaosjc.controller.claims import Claim, Claims
 from chaosjc.drivers import command
@@ -40,11 +40,11 @@ def play(state: SiteState) -> list[str]:
     SCHEDULE.write_text(schedule(datetime.datetime.now(datetime.UTC)))
     out.print(SCHEDULE.read_text(), style="dim", markup=False)
     before = _runs(state)
-    must("schedule", "list", str(SCHEDULE.relative_to(ROOT)))
+    must("schedule", "list", shown(SCHEDULE))
     with serving() as alive:
         claim = dealt_with(Claims(state.root / "claims.jsonl"), datetime.datetime.now(datetime.UTC), alive)
     for run in (each for each in _runs(state) if each not in before):
-        must("report", run, "--html", str((REPORTS / run).with_suffix(".html").relative_to(ROOT)))
+        must("report", run, "--html", shown((REPORTS / run).with_suffix(".html")))
     return judged(claim)
 
 
@@ -58,7 +58,7 @@ def schedule(now: datetime.datetime) -> str:
 @contextlib.contextmanager
 def serving() -> Generator[Callable[[], bool]]:
     """Whether the controller is there, whose words are shown; it ends with the block, and puts all back."""
-    words = ["serve", str(SCHEDULE.relative_to(ROOT)), "--listen", "127.0.0.1:0"]
+    words = ["serve", shown(SCHEDULE), "--listen", "127.0.0.1:0"]
     out.print(f"\n[bold cyan]$ chaosjc {shlex.join(words)}[/]")
     LOG.unlink(missing_ok=True)
     process = command.spawn([CHAOSJC, *words], log=LOG)

@@ -14,7 +14,7 @@ from rich.console import Console
 from chaosjc.drivers import command
 
 ROOT = Path(__file__).resolve().parents[3]
-OUT = ROOT / "out" / "demo"
+OUT = Path(os.environ.get("CHAOSJC_DEMO") or ROOT / "out" / "demo").absolute()
 STATE, REPORTS, PROGRESS = OUT / "state", OUT / "reports", OUT / "progress.json"
 SITE = "sites/jupytercloud.yaml"
 CHAOSJC = str(ROOT / ".venv/bin/chaosjc")
@@ -41,6 +41,11 @@ class Act:
     experiment: str
     expected: int
     arguments: tuple[str, ...] = ()
+
+
+def shown(path: Path) -> str:
+    """As it is named in a command that is typed in the source tree."""
+    return os.path.relpath(path, ROOT)
 
 
 def chaosjc(*arguments: str, root: bool = False) -> int:
@@ -94,7 +99,7 @@ def conclude(journal: Path, wrong: list[str]) -> int:
     out.rule("[bold]What was found", align="left")
     reports = sorted(REPORTS.glob("*.html"))
     with Store(journal) as store:
-        out.print(suite_summary([(store.entries(each.stem), str(each.relative_to(ROOT))) for each in reports]))
+        out.print(suite_summary([(store.entries(each.stem), shown(each)) for each in reports]))
     for each in wrong:
         out.print(f"[bold red]not as it should be:[/] {each}")
     if not wrong:

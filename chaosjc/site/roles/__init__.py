@@ -19,7 +19,8 @@ class File:
     """A file that the plan owns; `owner` is user:group, `mode` four octal digits.
 
     `live` ones say something about other VMs and change while their VM lives; a change of any other is a new VM.
-    `reloads` and `restarts` name the unit that must be told when the file was mended.
+    `reloads` and `restarts` name the unit that must be told when the file was mended. Without those that `leads_in`
+    nobody could come and mend anything: every boot writes them again.
     """
 
     path: str
@@ -29,6 +30,7 @@ class File:
     live: bool = False
     reloads: str = ""
     restarts: str = ""
+    leads_in: bool = False
 
     @property
     def digest(self) -> str:
@@ -54,6 +56,11 @@ class Account:
     name: str
     shell: str = "/bin/bash"
     groups: tuple[str, ...] = ()
+
+    @property
+    def memberships(self) -> tuple[str, ...]:
+        """All its groups in order of their names; one is its own, called as it is."""
+        return tuple(sorted((self.name, *self.groups)))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ READER_COMMANDS = (
     "uptime",
 )
 
+HOST_CERTIFICATE = "/etc/ssh/ssh_host_ed25519_key-cert.pub"
 _PRINCIPALS = {ADMIN: "operator", READER: "reader", JUMP: "jump"}
 _CONFIG = "/etc/ssh/sshd_config.d/00-chaosjc.conf"
 _AUTHORITY = "/etc/ssh/chaosjc_users.pub"
@@ -31,11 +32,11 @@ def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents
     if machine.role == BASTION:
         accounts.append(Account(JUMP, "/usr/sbin/nologin"))
     files = (
-        File(_CONFIG, _sshd_config(), reloads="ssh.service"),
-        File(_AUTHORITY, around.keys.users + "\n"),
+        File(_CONFIG, _sshd_config(), reloads="ssh.service", leads_in=True),
+        File(_AUTHORITY, around.keys.users + "\n", leads_in=True),
         *(_principals(each.name, machine.role) for each in accounts),
         File(_READER_SHELL, _reader_script(), mode="0755"),
-        File("/etc/sudoers.d/90-chaosjc", f"{ADMIN} ALL=(ALL:ALL) NOPASSWD: ALL\n", mode="0440"),
+        File("/etc/sudoers.d/90-chaosjc", f"{ADMIN} ALL=(ALL:ALL) NOPASSWD: ALL\n", mode="0440", leads_in=True),
         File("/etc/hosts", _hosts(site, around), live=True),
     )
     return Contents(files, (Unit("ssh.service"),), tuple(accounts))
@@ -44,7 +45,7 @@ def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents
 def _principals(account: str, role: str) -> File:
     """A certificate opens the account everywhere (operator) or on one role (operator@worker)."""
     principal = _PRINCIPALS[account]
-    return File(f"/etc/ssh/auth_principals/{account}", f"{principal}\n{principal}@{role}\n")
+    return File(f"/etc/ssh/auth_principals/{account}", f"{principal}\n{principal}@{role}\n", leads_in=True)
 
 
 def _sshd_config() -> str:
@@ -54,7 +55,7 @@ TrustedUserCAKeys {_AUTHORITY}
 AuthorizedPrincipalsFile /etc/ssh/auth_principals/%u
 AuthorizedKeysFile none
 HostKey /etc/ssh/ssh_host_ed25519_key
-HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub
+HostCertificate {HOST_CERTIFICATE}
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin no

@@ -22,6 +22,9 @@ from chaosjc.site.roles import (
     storage,
 )
 
+_WRITE = 'printf %s "$2" | install -D -m "$1" /dev/stdin "$0"'
+_WRITE_UNLESS_CERTIFICATE = f'ssh-keygen -Lf "$0" > /dev/null 2>&1 || {_WRITE}'
+
 
 def everything(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """What all stages together put on a VM."""
@@ -37,7 +40,8 @@ def render(contents: Contents, identity: HostIdentity) -> str:
         "ed25519_public": identity.public,
         "ed25519_certificate": identity.certificate,
     }
-    return "#cloud-config\n" + json.dumps(_config(contents.files, contents) | {"ssh_keys": key})
+    own = {"ssh_keys": key, "bootcmd": _at_each_boot(contents.files, identity)}
+    return "#cloud-config\n" + json.dumps(_config(contents.files, contents) | own)
 
 
 def compressed(text: str) -> bytes:
@@ -63,6 +67,15 @@ def _config(files: tuple[File, ...], contents: Contents) -> dict[str, object]:
         "write_files": [_file(each) for each in files],
         "runcmd": _start(contents),
     }
+
+
+def _at_each_boot(files: tuple[File, ...], identity: HostIdentity) -> list[list[str]]:
+    """Cloud-init writes files and keys only once: this way a reboot brings back what leads in.
+
+    Root's, as all of it is. A host certificate that is there stays: it may be younger than the one in the user data.
+    """
+    written = [["sh", "-c", _WRITE, each.path, each.mode, each.content] for each in files if each.leads_in]
+    return [*written, ["sh", "-c", _WRITE_UNLESS_CERTIFICATE, access.HOST_CERTIFICATE, "0600", identity.certificate]]
 
 
 def _start(contents: Contents) -> list[list[str]]:

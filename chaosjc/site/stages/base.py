@@ -9,10 +9,12 @@ from importlib import resources
 from typing import Any, Generic, TypeVar
 
 from chaosjc.drivers.openstack_values import Port
-from chaosjc.errors import CommandError, StageError
+from chaosjc.drivers.ssh import SUDO_REFUSES, Unreachable
+from chaosjc.errors import CommandError, CommandTimeout, StageError
 from chaosjc.site import discover
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context
+from chaosjc.site.log import shown
 from chaosjc.site.model import SiteFile
 from chaosjc.site.remote_node import ADMIN
 from chaosjc.site.topology import Vm
@@ -40,6 +42,16 @@ class Stage(ABC, Generic[F]):
     def apply(self, context: Context, facts: F, changes: Sequence[Change]) -> None:
         """Do it. Raises StageError, which names stage, host, command and log."""
 
+    def command(self, change: Change) -> str:
+        """What makes it so on the VM, as a person would type it; empty where no single command does."""
+        del change
+        return ""
+
+    def where(self, context: Context, change: Change) -> str:
+        """Where to look if it did not become so."""
+        del change
+        return f"log: {context.state.log}"
+
 
 def vms(context: Context) -> tuple[Vm, ...]:
     """The site's VMs in the cloud."""
@@ -54,13 +66,19 @@ def ports(context: Context) -> tuple[Port, ...]:
 def run_on(
     context: Context, stage: str, vm: str, argv: Sequence[str], *, timeout: float, stdin: str | None = None
 ) -> str:
-    """What a program prints on a VM, as root. Raises Unreachable, or StageError with what it said."""
+    """What a program prints on a VM, as root. Raises StageError with command and what it said.
+
+    Raises Unreachable where nobody gets in, or gets in and does not become root.
+    """
     context.check_cancelled()
     try:
         return context.ssh.run(vm, ["sudo", "-n", *argv], stdin=stdin, timeout=timeout).stdout
     except CommandError as error:
+        if SUDO_REFUSES in error.stderr:
+            raise Unreachable(vm, SUDO_REFUSES, context.ssh.config) from error
+        late = f"no end after {timeout:g} s" if isinstance(error, CommandTimeout) else ""
         raise StageError(
-            f"{stage}: {vm}: {error.stderr.strip() or error.message}",
+            f"{stage}: {vm}: {shown(argv)}: {error.stderr.strip() or late or error.message}",
             hint=f"ssh -F {context.state.ssh_config} {vm}; log: {context.state.log}",
         ) from error
 

@@ -151,7 +151,10 @@ def _external(context: Context) -> str:
 
 
 def _logins(context: Context, facts: InfraFacts, *, patient: bool) -> dict[str, Login]:
-    """The bastion first: where it does not let us through, nothing is known of the others."""
+    """The bastion first: where it does not let us through, nothing is known of the others.
+
+    Where none of several others lets us in, that is believed of the way through it, and of none of them.
+    """
 
     def ask(server: Server) -> tuple[str, Login]:
         return server.name, _login(context, server, patient=patient)
@@ -162,6 +165,10 @@ def _logins(context: Context, facts: InfraFacts, *, patient: bool) -> dict[str, 
     if not any(login == "ok" for _, login in bastion):
         return dict(bastion)
     others = in_parallel(ask, [each for each in active if each.name in names - {BASTION}])
+    if len(others) > 1 and not any(login == "ok" for _, login in others):
+        seen = ", ".join(f"{name} {login}" for name, login in sorted(others))
+        context.report(infra_plan.STAGE, BASTION, f"lets us in, and none behind it does: {seen}; they are not judged")
+        return dict(bastion)
     return dict(bastion + others)
 
 
@@ -172,11 +179,15 @@ def _login(context: Context, server: Server, *, patient: bool) -> Login:
     end = context.clock.monotonic() + (max(left, PATIENCE) if patient else 0.0)
     while True:
         try:
-            context.ssh.login(server.name)
+            context.ssh.login(server.name, root=True)
         except Unreachable as error:
             if context.clock.monotonic() >= end:
-                return "starting" if young and not patient else "refused" if error.refused else "silent"
+                return "starting" if young and not patient else _kept_out(error)
         else:
             return "ok"
         context.check_cancelled()
         context.clock.sleep(0.3)
+
+
+def _kept_out(error: Unreachable) -> Login:
+    return "refused" if error.refused else "without sudo" if error.without_sudo else "silent"

@@ -264,7 +264,7 @@ class Apply:
         while True:
             self._context.check_cancelled()
             try:
-                self._context.ssh.login(vm, timeout=3)
+                self._context.ssh.login(vm, timeout=3, root=True)
             except Unreachable as error:
                 if clock.monotonic() >= end:
                     raise StageError(f"{STAGE}: {vm}: {error.message}", hint=self._last_words(vm, error)) from error

@@ -24,11 +24,12 @@ from chaosjc.site.roles import Surroundings, userdata
 from chaosjc.site.sections import FRONT
 
 STAGE = "infra"
-Login = Literal["ok", "starting", "silent", "refused"]
+Login = Literal["ok", "starting", "silent", "refused", "without sudo"]
 
 OUTBOUND = frozenset({RuleSpec("egress", "IPv4"), RuleSpec("egress", "IPv6")})
 """What Neutron gives every new group: everything may go out."""
 
+_REFUSALS: Mapping[Login, str] = {"refused": "refuses every login", "without sudo": "refuses sudo"}
 _REVIVE: Mapping[str, Action] = {"PAUSED": "unpause", "SUSPENDED": "resume", "SHUTOFF": "start"}
 
 
@@ -198,11 +199,11 @@ def _server(site: SiteFile, facts: InfraFacts, machine: Machine, server: Server)
         yield change(_REVIVE[server.status], server.status, "ACTIVE")
     elif server.status != "ACTIVE":
         yield change("reboot", server.status, "ACTIVE")
-    elif login == "refused" and machine.spec.disposable:
-        yield change("replace", "refuses every login", "a new one")
-    elif login in ("silent", "refused"):
+    elif login in _REFUSALS and machine.spec.disposable:
+        yield change("replace", _REFUSALS[login], "a new one")
+    elif login == "silent" or login in _REFUSALS:
         last_resort = "replaced if that is no help" if machine.spec.disposable else ""
-        yield change("reboot", "answers no SSH" if login == "silent" else "refuses every login", last_resort)
+        yield change("reboot", _REFUSALS.get(login, "answers no SSH"), last_resort)
 
 
 def _immutable_difference(

@@ -1,8 +1,9 @@
 """Every planned thing on every VM, seen through the bastion: all VMs are looked at at once, each in a few sessions.
 
-$CHAOSJC_VERIFY names a JSON file: {"ssh_config", "vms": [{"vm", "files": [{path, digest, mode, owner}…],
-"units": [name…], "mounts": [{path, type}…], "urls": [{name, url, expect, within}…]}…]}. `within`: seconds since the
-session began, that an answer may take to become the expected one.
+$CHAOSJC_VERIFY names a JSON file: {"ssh_config", "vms": [{"vm", "accounts": [{name, shell, groups}…],
+"certificates": [path…], "files": [{path, digest, mode, owner}…], "units": [name…], "mounts": [{path, type}…],
+"urls": [{name, url, expect, within}…]}…]}. `within`: seconds since the session began, that an answer may take to become
+the expected one.
 """
 
 # ruff: noqa: D103, S101 - these are tests
@@ -22,6 +23,9 @@ from typing import Any
 import pytest
 import testinfra  # pyright: ignore[reportMissingTypeStubs]
 
+from chaosjc.clock import rfc3339
+from chaosjc.site.keys import validity_of
+
 BEGUN = time.monotonic()
 TOLD: dict[str, Any] = json.loads(Path(os.environ["CHAOSJC_VERIFY"]).read_text())
 EXPECTED: dict[str, dict[str, Any]] = {each["vm"]: each for each in TOLD["vms"]}
@@ -37,9 +41,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Look:
-    """What one VM showed: (kind, mode, owner) and digest by path, properties by unit, answers by URL."""
+    """What one VM showed: (passwd, shadow, groups) by account, certificates by path, (kind, mode, owner) and digest by
+    path, properties by unit, answers by URL.
+    """
 
     host: Any
+    accounts: dict[str, list[str]]
+    certificates: dict[str, str]
     kinds: dict[str, list[str]]
     digests: dict[str, str]
     units: dict[str, dict[str, str]]
@@ -50,6 +58,7 @@ def look(expected: dict[str, Any]) -> Look | str:
     """All of a VM at once; the reason, where there is no session."""
     spec = f"ssh://{expected['vm']}?sudo=true&controlpersist=0"
     host: Any = testinfra.get_host(spec, ssh_config=TOLD["ssh_config"])  # pyright: ignore[reportUnknownMemberType]
+    accounts = [each["name"] for each in expected["accounts"]]
     paths, units, urls = [each["path"] for each in expected["files"]], expected["units"], expected["urls"]
     try:
         kinds = [each.split(",", 3) for each in _look_at(host, STAT, paths, "\0")]
@@ -57,6 +66,8 @@ def look(expected: dict[str, Any]) -> Look | str:
         properties = map(_properties, _look_at(host, SHOW, units, "\n\n"))
         return Look(
             host,
+            {each.partition(":")[0]: each.split("\n") for each in _look_at(host, ACCOUNT, accounts, "\0")},
+            {path: host.run("cat %s", path).stdout for path in expected["certificates"]},
             {path: kind for *kind, path in kinds},
             {path: digest for digest, path in digests},
             dict(zip(units, properties, strict=True)),
@@ -68,6 +79,8 @@ def look(expected: dict[str, Any]) -> Look | str:
         return f"an answer that cannot be read: {error}"
 
 
+IDENTITY = r'''printf '%s\n%s\n%s\0' "$(getent passwd "$name")" "$(getent shadow "$name")" "$(id -Gn "$name")"'''
+ACCOUNT = ("sh", "-c", f"for name; do {IDENTITY}; done", "sh")
 STAT = ("stat", "--printf", r"%F,%a,%U:%G,%n\0", "--")
 SUM = ("sha256sum", "--zero", "--")
 SHOW = ("systemctl", "show", "--property=ActiveState,UnitFileState,DropInPaths", "--")
@@ -109,6 +122,26 @@ def each_of(kind: str, name: Callable[[Any], str]) -> pytest.MarkDecorator:
         pytest.param(vm, thing, id=f"{vm}:{name(thing)}") for vm, told in EXPECTED.items() for thing in told[kind]
     ]
     return pytest.mark.parametrize(("vm", "thing"), things)
+
+
+@each_of("accounts", lambda account: f"account {account['name']}")
+def test_account(seen: Look, thing: dict[str, Any]) -> None:
+    found = seen.accounts.get(thing["name"])
+    assert found, "missing"
+    passwd, shadow, groups = found
+    shell = passwd.rpartition(":")[2]
+    assert shell == thing["shell"], f"shell is {shell}, should be {thing['shell']}"
+    assert sorted(groups.split()) == thing["groups"], f"is in {groups}, should be in {' '.join(thing['groups'])}"
+    assert shadow.partition(":")[2].startswith(("!", "*")), "a password opens it"
+
+
+@each_of("certificates", lambda _: "host certificate")
+def test_certificate(seen: Look, thing: str) -> None:
+    text = seen.certificates[thing]
+    assert text, "missing"
+    found = validity_of(text)
+    assert found, "no certificate"
+    assert found.fresh(time.time()), f"to be renewed: ends {rfc3339(found.end)}"
 
 
 @each_of("files", lambda file: f"file {file['path']}")

@@ -81,6 +81,14 @@ def test_answers_is_about_newcomers_not_about_a_shared_connection() -> None:
     assert runner.argv[3:7] == ["-o", "ControlPath=none", "-o", "ConnectTimeout=2"]
 
 
+def test_a_login_as_root_is_one_with_sudo() -> None:
+    runner = FakeRunner(1, "", "/etc/sudoers.d/90-chaosjc: syntax error\nsudo: a password is required\n")
+    with pytest.raises(Unreachable, match="worker-001: no root by sudo: sudo: a password is required") as caught:
+        ssh(runner).login("worker-001", root=True)
+    assert runner.argv[-3:] == ["--", "worker-001", "sudo -n true"]
+    assert (caught.value.refused, caught.value.without_sudo) == (False, True)
+
+
 @pytest.mark.parametrize("runner", [FakeRunner(255, "", "Connection refused"), FakeRunner(hangs=True), FakeRunner(1)])
 def test_whoever_does_not_let_us_in_does_not_answer(runner: FakeRunner) -> None:
     assert not ssh(runner).answers("worker-001")

@@ -161,7 +161,7 @@ def test_a_check_that_is_asked_already_is_not_asked_twice(inbox: Inbox, sampler:
 
 
 def test_a_pause_is_over_once_no_answer_is_under_way(inbox: Inbox, sampler: Callable[[Ask], Sampler]) -> None:
-    """What was under way is not delivered, others go on, and what is started again is asked again."""
+    """What was under way still counts, others go on, and what is started again is asked again."""
     hung, released = threading.Event(), threading.Event()
 
     def ask(plan: CheckPlan) -> tuple[Reading, ...]:
@@ -179,9 +179,9 @@ def test_a_pause_is_over_once_no_answer_is_under_way(inbox: Inbox, sampler: Call
     assert not one.quiet
     released.set()
     inbox.wait(lambda: one.quiet)
-    assert inbox.of("r1") == []
+    assert len(inbox.of("r1")) == 1
     one.start([check("r1")])
-    inbox.wait(lambda: len(inbox.of("r1")) >= 3)
+    inbox.wait(lambda: len(inbox.of("r1")) >= 4)
 
 
 def test_once_it_is_stopped_nothing_is_delivered(inbox: Inbox, sampler: Callable[[Ask], Sampler]) -> None:

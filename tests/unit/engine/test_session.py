@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openstack.config import loader
 
 from chaosjc.checks.sources import Sources
 from chaosjc.engine import experiment as experiments
@@ -117,6 +118,16 @@ def test_a_run_by_hand_is_refused_as_its_dry_run_says(
         assert store.open_runs() == [], "a dry run begins none"
         judged = about.run(plan, lambda _: None).execute()
         assert (judged.verdict, judged.code) == ("NOT-STARTED", code)
+
+
+def test_a_journal_names_the_clouds_yaml_that_its_run_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text("clouds: {}\n")
+    monkeypatch.setattr(loader, "CONFIG_SEARCH_PATH", [str(tmp_path)])
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    with Store(tmp_path / "journal.db") as store:
+        context = session(store, FakeClock(), Access()).context
+    assert context.environment == {"OS_CLIENT_CONFIG_FILE": str(clouds)}
 
 
 STRANGE = {"worker": "k8s-node-a", "gpu": "k8s-node-b", "brick": ["gluster01*", "gluster02*"], "archive": "gluster03*"}

@@ -17,6 +17,7 @@ from openstack import connection
 from openstack.config import loader
 
 from chaosjc.drivers.kubernetes import Cluster
+from chaosjc.drivers.openstack_files import CloudFiles
 from chaosjc.errors import FaultError, RemoteError
 from chaosjc.faults import world as worlds
 from chaosjc.faults.world import World
@@ -140,3 +141,43 @@ def test_where_the_named_file_is_gone_no_other_is_taken(tmp_path: Path, logins: 
 def test_who_plans_a_run_has_what_the_shell_says(logins: Logins) -> None:
     _ = begun({}).cloud
     assert logins == [("shell", "plain")]
+
+
+@pytest.mark.parametrize("secure", [{}, {"password": "hidden"}])
+def test_what_was_found_unnamed_is_named_since_then(
+    tmp_path: Path, logins: Logins, monkeypatch: pytest.MonkeyPatch, secure: dict[str, str]
+) -> None:
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE")
+    for place in ("here", "home"):
+        clouds(tmp_path / place)
+    if secure:
+        clouds(tmp_path / "home", "secure", **secure)
+    found = {name: Path(path) for name, path in CloudFiles.now().found.items()}
+    _ = begun(found, tmp_path / "here").cloud
+    (tmp_path / "here" / "clouds.yaml").unlink()
+    with pytest.raises(RemoteError, match="cloud chaosjc-lab: ") as caught:
+        _ = begun(found, tmp_path / "here").cloud
+    assert caught.value.hint == f"clouds.yaml: {tmp_path / 'here' / 'clouds.yaml'}, as when the run began"
+    assert logins == [("here", secure.get("password", "plain"))]
+
+
+def test_what_openstacksdk_would_pass_over_was_not_found(
+    tmp_path: Path, logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del logins
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE")
+    clouds(tmp_path / "here").write_text("{")
+    home = clouds(tmp_path / "home")
+    assert CloudFiles.now().found == {"OS_CLIENT_CONFIG_FILE": str(home)}
+    home.write_text("no mapping")
+    assert CloudFiles.now().found == {}
+
+
+def test_what_is_named_stays_so_though_it_is_not_there(
+    tmp_path: Path, logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del logins
+    clouds(tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "gone.yaml")
+    assert CloudFiles.now().found == {"OS_CLIENT_CONFIG_FILE": str(tmp_path / "gone.yaml")}

@@ -94,6 +94,17 @@ def test_a_series_that_came_later_is_no_effect_either() -> None:
     assert during.effect.shift and during.effect.shift.value == pytest.approx(0.0, abs=1.0)
 
 
+@pytest.mark.parametrize("late", [0.5, 1.5])
+def test_who_was_asked_seldom_was_there_whenever_that_was(late: float) -> None:
+    """Every 2 s in a baseline of 5 s: three times or twice."""
+    journal = journals.Journal(start=0.0)
+    for name, first in (("a", 0.0), ("b", late)):
+        journal.samples(peers.WAIT, [first + 2 * number for number in range(8)], {name: lambda t: t})
+    windows: dict[Phase, Window] = {"before": Window(0, 5), "during": Window(5.1, 15)}
+    [during] = compared(peers.WAIT, journals.planned(), samples_of(journal.entries()), windows).phases
+    assert (during.left_out, during.effect.few) == (0, "too few samples: 3 of 20")
+
+
 def test_without_a_series_in_both_there_is_no_figure() -> None:
     journal = journals.Journal(start=0.0)
     early: Callable[[float], float | None] = lambda t: 1.0 + t % 2 if t < 40 else None  # noqa: E731

@@ -166,6 +166,17 @@ def test_between_two_faults_nothing_recovers_yet() -> None:
     assert present([*entries, stopping], 16) == {"during": Window(0, 14), "recovering": Window(14, 16)}
 
 
+def test_a_fault_that_nothing_can_undo_lasts_until_its_time_is_over() -> None:
+    """Or until the run stops: a `stop` hypothesis of *during* is looked at as long."""
+    told = story({"samples": {}, "step": {"irreversible": "a test", "duration": 10}})
+    entries = [each for each in journal(told) if each.at <= 2]
+    assert present(entries[:-1], 1.5) == {"during": Window(0, 1.5)}, "its inject is under way"
+    assert present(entries, 11.9) == {"during": Window(0, 11.9)}
+    assert present(entries, 13) == {"during": Window(0, 12), "recovering": Window(12, 13)}
+    stopping = Entry(seq=99, at=7, run="r1", event=Stopping(cause="stop", why="hub"))
+    assert present([*entries, stopping], 8) == {"during": Window(0, 7), "recovering": Window(7, 8)}
+
+
 CHECK = CheckPlan(id="r1", name="r1", kind="http", expect="== 1")
 
 
@@ -225,3 +236,15 @@ def test_of_several_readings_of_a_series_the_newest_counts() -> None:
 def test_a_series_that_was_there_and_is_gone_keeps_a_check_from_holding() -> None:
     told = [scraped(("a", t, 1.0), ("b", t - 1, 1.0), ("b", t, None)) for t in (11, 12, 13)]
     assert recovered_since([CHECK], told, None, 10.0) is None
+
+
+def test_a_new_series_that_cannot_be_compared_with_before_is_not_missed() -> None:
+    """A pod that came in place of another; one without an answer is no data all the same, new or not."""
+    as_before = CHECK.model_copy(update={"expect": "within 10% of before"})
+    old, new = scraped(("a", -2, 4.0)), [scraped(("a", t, 4.0), ("b", t, 9.0)) for t in (11, 12, 13)]
+    assert recovered_since([as_before], [old, *new], BEFORE, 10.0) == 11
+    silent = [scraped(("a", t, 4.0), ("b", t, None)) for t in (11, 12, 13)]
+    assert recovered_since([as_before], [old, *silent], BEFORE, 10.0) is None
+    assert recovered_since([as_before], new, BEFORE, 10.0) is None, "nothing at all can be compared"
+    back = [scraped(("b", t, 9.0)) for t in (11, 12, 13)]
+    assert recovered_since([as_before], [old, *back], BEFORE, 10.0) is None, "the one that was there is missed"

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaosjc.errors import JournalError
-from chaosjc.journal.events import Closed, DebtCleared, Entry, NotRecovered
+from chaosjc.journal.events import (
+    Closed,
+    DebtCleared,
+    Entry,
+    NotRecovered,
+    Planned,
+    Reading,
+    RecoveryPlan,
+    Sample,
+)
 from chaosjc.journal.verdict import RULES, judge
 from tests.unit.journal.story import journal, story
 
@@ -102,6 +111,26 @@ def test_of_all_series_a_violation_lasts_while_any_is_away() -> None:
     judged = judge(journal(story({"hypotheses": {"hub": {"tolerate": 9}}, "samples": samples})))
     assert [each.seconds for each in judged.outages] == [3.0, 5.0]
     assert (judged.time_to_detect, judged.longest_violation) == (1.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("planned_at", "asked_from"), [(-26.0, -25.0), (3600.0, -5.0)], ids=["a late admission", "a clock set back since"]
+)
+def test_recovery_is_compared_with_all_that_was_asked_before_admission(planned_at: float, asked_from: float) -> None:
+    """A quick check is paused with the others, and admission comes only once the slowest of them has answered."""
+    told = story({"change": {"recovered": None, "settling": None}, "add": [[40, "not-recovered", {"why": "deadline"}]]})
+    first, *later = journal(told)
+    assert isinstance(first.event, Planned)
+    check = first.event.recovery.until[0].model_copy(update={"expect": "within 10% of before"})
+    planned = first.event.model_copy(update={"recovery": RecoveryPlan(within=5, until=(check,))})
+    asked = [(asked_from + n, 4.0) for n in range(5)] + [(15.0 + n, 9.0) for n in range(25)]
+    answers = [
+        Entry(seq=900 + n, at=at, run="r1", event=Sample(check="r1", readings=(Reading(time=at, value=value),)))
+        for n, (at, value) in enumerate(asked)
+    ]
+    changed = first.model_copy(update={"at": planned_at, "event": planned})
+    judged = judge([changed, *sorted([*later, *answers], key=lambda entry: entry.at)])
+    assert (judged.verdict, judged.code) == ("FAIL", "not-recovered")
 
 
 def test_the_time_of_what_nothing_can_undo_is_not_over_before_it_is() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from chaosjc.journal.events import CheckPlan
+from chaosjc.journal.events import Admitted, CheckPlan, HypothesisPlan
 from chaosjc.journal.timeline import Point
 from chaosjc.report.plot import axis_of, ordered
 from chaosjc.report.scale import Scale, domain, strokes, thin, ticks, time_ticks
@@ -101,3 +101,14 @@ def test_recovery_is_judged_from_the_first_undo_call() -> None:
     found = track(story, journals.BACK)
     assert found.judged[0].start == journals.START + 26.0
     assert found.judged[-1].end == journals.START + 29.0
+
+
+def test_recovery_is_shown_beside_what_it_is_compared_with() -> None:
+    """All that was asked before admission, however long that was waited for; a hypothesis has its phase *before*."""
+    check = journals.BACK.model_copy(update={"expect": "within 10% of before"})
+    journal = journals.Journal().add(-30.0, journals.planned()).add(5.2, Admitted())
+    journal.samples(check, [-28.0, -27.0], {"": lambda _: 4.0})
+    story = read(journal.entries())
+    assert track(story, check).before == 4.0
+    claim = HypothesisPlan.model_validate(check.model_dump())
+    assert track(story, claim).before is None

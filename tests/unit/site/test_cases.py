@@ -13,7 +13,7 @@ from chaosjc.site.keys import PublicKeys, Validity
 from chaosjc.site.model import Machine
 from chaosjc.site.roles import Contents, Surroundings, access, userdata
 from chaosjc.site.stages import infra_plan
-from chaosjc.site.stages.hosts import Facts, FileFact, HostFacts, Hosts, UnitFact
+from chaosjc.site.stages.hosts import AccountFact, Facts, FileFact, HostFacts, Hosts, UnitFact
 from chaosjc.site.stages.infra_plan import InfraFacts
 from tests.unit.site.fakes import ROOT, small_site
 
@@ -72,6 +72,16 @@ def host_facts(case: dict[str, Any], contents: Contents) -> HostFacts:
         each.path: FileFact(each.digest, each.mode, each.owner) for each in contents.files
     }
     units = {each.name: UnitFact("enabled", "active") for each in contents.units}
+    accounts: dict[str, AccountFact | None] = {
+        each.name: AccountFact(each.shell, each.memberships) for each in contents.accounts
+    }
+    if "account" in case:
+        altered = dict(case["account"])
+        name = altered.pop("name")
+        planned = accounts[name]
+        assert planned
+        groups = tuple(altered.pop("groups", planned.groups))
+        accounts[name] = replace(planned, groups=groups, **altered) if altered or groups != planned.groups else None
     if "file" in case:
         altered = dict(case["file"])
         path = altered.pop("path")
@@ -82,7 +92,7 @@ def host_facts(case: dict[str, Any], contents: Contents) -> HostFacts:
         altered = dict(case["unit"])
         name, drop_ins = altered.pop("name"), tuple(altered.pop("drop_ins", ()))
         units[name] = replace(units[name], drop_ins=drop_ins, **altered)
-    return HostFacts(files, units, Validity(**case.get("certificate", {"begin": 0, "end": 1000})))
+    return HostFacts(accounts, files, units, Validity(**case.get("certificate", {"begin": 0, "end": 1000})))
 
 
 @pytest.mark.parametrize("case", cases("hosts"))

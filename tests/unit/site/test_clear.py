@@ -72,6 +72,9 @@ def test_it_is_refused_at_its_place_with_what_to_write(tmp_path: Path) -> None:
         ({"hub": {"extraEnv": [{"name": "GITHUB_CLIENT_SECRET", "value": "HUSH"}]}}, "hub.extraEnv[0].value"),
         ({"proxy": {"https": {"manual": {"key": KEY, "cert": "x"}}}}, "proxy.https.manual.key"),
         ({"hub": {"extraFiles": {"tls": {"stringData": KEY}}}}, "hub.extraFiles.tls.stringData"),
+        ({"hub": {"services": {"a": {"apiToken": 12345678}}}}, "hub.services.a.apiToken"),
+        ({"hub": {"config": {"CryptKeeper": {"crypt_keys": [1e31]}}}}, "hub.config.CryptKeeper.crypt_keys[0]"),
+        ({"hub": {"extraEnv": [{"name": "GITLAB_TOKEN", "value": 12345678}]}}, "hub.extraEnv[0].value"),
     ],
 )
 def test_so_are_others_in_a_lab_too(tmp_path: Path, values: dict[str, Any], where: str) -> None:
@@ -85,6 +88,7 @@ def test_so_are_others_in_a_lab_too(tmp_path: Path, values: dict[str, Any], wher
         ({"hub": {"extraEnv": [{"name": "PGPASSWORD", "value": "HUSH"}]}}, "hub.extraEnv[0].value"),
         ({"hub": {"db": {"url": "postgresql+psycopg2://u:HUSH@h:5432/db"}}}, "hub.db.url"),
         ({"hub": {"extraEnv": {"REDIS": "redis://:HUSH@cache/0"}}}, "hub.extraEnv.REDIS"),
+        ({"hub": {"extraEnv": {"DB_PASSWORD": 20261130}}}, "hub.extraEnv.DB_PASSWORD"),
         ({"hub": {"extraConfig": {"db": "c.JupyterHub.db_url = 'mysql://u:HUSH@h/db'"}}}, "hub.extraConfig.db"),
     ],
 )
@@ -116,6 +120,29 @@ def test_a_password_of_a_lab_alone_is_none(
         {"proxy": {"https": {"manual": {"cert": "-----BEGIN CERTIFICATE-----\nMII\n"}}}},
         {"singleuser": {"extraTolerations": [{"key": "hub.jupyter.org/dedicated", "value": "user"}]}},
         {"singleuser": {"image": {"name": "registry:5000/notebook@sha256:00"}}},
+        {"hub": {"config": {"JupyterHub": {"oauth_token_expires_in": 1209600, "token_expires_in_max_seconds": 3600}}}},
+        {"hub": {"config": {"A": {"tokenExpirySeconds": 3600, "auth_refresh_age": 300, "rotateToken": True}}}},
+        {"hub": {"config": {"NativeAuthenticator": {"minimum_password_length": 8, "check_common_password": True}}}},
+        {"hub": {"services": {"a": {"apiToken": None}}, "concurrentSpawnLimit": 64, "fsGid": 1000}},
+        {"hub": {"serviceAccount": {"automountServiceAccountToken": False}, "extraEnv": {"TOKEN_LIFETIME": 0.5}}},
+        {"proxy": {"service": {"nodePorts": {"http": 30080, "https": 30443}}, "secretToken": None}},
+        {"singleuser": {"uid": 1000, "memory": {"limit": 1073741824}, "cpu": {"guarantee": 0.05}}},
+        {
+            "singleuser": {
+                "storage": {
+                    "extraVolumes": [
+                        {
+                            "name": "token",
+                            "projected": {
+                                "defaultMode": 420,
+                                "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}],
+                            },
+                        }
+                    ]
+                }
+            }
+        },
+        {"cull": {"timeout": 3600, "every": 600, "maxAge": 0}},
     ],
 )
 def test_what_only_sounds_like_it_is_not(tmp_path: Path, values: dict[str, Any]) -> None:

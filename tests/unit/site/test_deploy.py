@@ -18,7 +18,7 @@ from chaosjc.site.model import NetworkModel, Role, SiteFile
 from chaosjc.site.stages.infra import Infra
 from tests.unit.fakes import FakeClock
 from tests.unit.site.fakes import FakeCloud, small_site
-from tests.unit.site.fakes_hosts import FakeHosts
+from tests.unit.site.fakes_hosts import PRINCIPALS, SUDO, FakeHosts
 
 WORKER = "worker-001"
 EXPORTER = "prometheus-node-exporter.service"
@@ -130,15 +130,19 @@ def test_groups_of_a_port_are_mended(deployed: Context, cloud: FakeCloud) -> Non
     assert names(deployed) == []
 
 
-def test_files_and_units_altered_by_hand_are_named_and_mended(deployed: Context, hosts: FakeHosts) -> None:
+def test_accounts_files_and_units_altered_by_hand_are_named_and_mended(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.alter_account("bastion", "jump", shell="/bin/bash")
+    hosts.alter_account("worker-002", "reader")
     hosts.alter_file("bastion", "/etc/hosts", digest="0" * 64)
     hosts.alter_file(WORKER, "/etc/sudoers.d/90-chaosjc", mode="0644")
     hosts.alter_file("monitor", "/etc/prometheus/prometheus.yml")
     hosts.alter_unit(WORKER, EXPORTER, active="inactive")
     hosts.alter_unit("worker-002", "ssh.service", drop_ins=["/etc/systemd/system/ssh.service.d/x.conf"])
     assert names(deployed) == [
+        "update account bastion:jump",
         "update file bastion:/etc/hosts",
         f"update file {WORKER}:/etc/sudoers.d/90-chaosjc",
+        "create account worker-002:reader",
         "update unit worker-002:ssh.service",
         f"update unit {WORKER}:{EXPORTER}",
         "create file monitor:/etc/prometheus/prometheus.yml",
@@ -148,15 +152,31 @@ def test_files_and_units_altered_by_hand_are_named_and_mended(deployed: Context,
     assert sorted(hosts.mended) == ["bastion", "monitor", WORKER, WORKER, "worker-002"]
 
 
-def test_a_failure_names_stage_host_and_where_to_look(deployed: Context, hosts: FakeHosts) -> None:
+def test_a_failure_names_stage_host_command_and_log(deployed: Context, hosts: FakeHosts) -> None:
     hosts.alter_unit(WORKER, EXPORTER, active="failed")
-    hosts.failing[EXPORTER] = "Job failed."
-    with pytest.raises(StageError, match=f"monitoring: {WORKER}: mending {EXPORTER}: Job failed") as caught:
+    hosts.failing[EXPORTER] = f"systemctl start {EXPORTER}: Job failed."  # as chaosjc.site.remote says it
+    with pytest.raises(StageError) as caught:
         deploy.deploy(deployed)
-    assert f"journalctl -u {EXPORTER}" in caught.value.hint
+    assert caught.value.message == f"monitoring: {WORKER}: mending {EXPORTER}: systemctl start {EXPORTER}: Job failed."
+    assert caught.value.hint == where(deployed, EXPORTER)
     hosts.failing.clear()
     deploy.deploy(deployed)
     assert names(deployed) == []
+
+
+def where(context: Context, unit: str) -> str:
+    """What to read when a unit of the worker failed."""
+    return f"ssh -F {context.state.ssh_config} {WORKER} sudo journalctl -u {unit}; log: {context.state.log}"
+
+
+def test_so_does_a_unit_that_starts_and_does_not_stay(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.alter_unit(WORKER, EXPORTER, active="failed")
+    hosts.dying.add(EXPORTER)
+    with pytest.raises(StageError) as caught:
+        deploy.deploy(deployed)
+    change = f"monitoring: update unit {WORKER}:{EXPORTER} (enabled, failed → enabled, active)"
+    done = f"monitoring: done, and yet not as planned: {change}, after `systemctl start {EXPORTER}`"
+    assert (caught.value.message, caught.value.hint) == (done, where(deployed, EXPORTER))
 
 
 def test_what_mending_does_not_mend_is_an_error(deployed: Context, hosts: FakeHosts, cloud: FakeCloud) -> None:
@@ -188,6 +208,75 @@ def test_a_vm_that_refuses_every_login_is_replaced_if_nothing_is_lost(
     _age(cloud)
     hosts.refusing.update({WORKER, "monitor"})
     assert names(deployed) == [f"replace server {WORKER}", "reboot server monitor"]
+
+
+@pytest.mark.parametrize(("path", "seen"), [(SUDO, "refuses sudo"), (f"{PRINCIPALS}/chaosjc", "refuses every login")])
+def test_a_lost_file_that_leads_in_is_named_by_what_it_does_and_mended(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud, path: str, seen: str
+) -> None:
+    _age(cloud)
+    monitor = uuid_of(cloud, "monitor")
+    for each in (WORKER, "monitor"):
+        hosts.alter_file(each, path)
+    assert [(each.action, each.name, each.before) for each in deploy.plan(deployed)] == [
+        ("replace", WORKER, seen),
+        ("reboot", "monitor", seen),
+    ]
+    deploy.deploy(deployed)
+    assert names(deployed) == []
+    assert uuid_of(cloud, "monitor") == monitor, "its boot wrote the file again"
+
+
+def test_a_vm_whose_boot_does_not_mend_it_says_what_it_refuses(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud
+) -> None:
+    _age(cloud)
+    hosts.alter_file("monitor", SUDO)
+    hosts.boots["monitor"] = 1  # its user data is of a time when no boot wrote anything
+    with pytest.raises(StageError, match="infra: monitor: monitor: no root by sudo"):
+        deploy.deploy(deployed)
+
+
+def test_who_gets_in_and_does_not_become_root_is_not_believed_to_be_there(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.alter_file(WORKER, SUDO)
+    assert names(deployed) == [], "a VM so young may still be starting"
+
+
+def test_a_bastion_that_lets_nobody_through_costs_none_behind_it(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud
+) -> None:
+    _age(cloud)
+    servers, told = set(cloud.server_table), list[tuple[str, str]]()
+
+    def listen(stage: str, subject: str, text: str) -> None:
+        told.append((subject, text))
+
+    hosts.alter_file("bastion", f"{PRINCIPALS}/jump")
+    context = replace(deployed, report=listen)
+    assert names(context) == [f"create file bastion:{PRINCIPALS}/jump"]
+    seen = f"monitor refused, {WORKER} refused, worker-002 refused"
+    assert told == [("bastion", f"lets us in, and none behind it does: {seen}; they are not judged")]
+    done = deploy.deploy(context)
+    assert [f"{each.action} {each.name}" for each in done] == [f"create bastion:{PRINCIPALS}/jump"]
+    assert names(deployed) == []
+    assert set(cloud.server_table) == servers
+    assert not [each for each in cloud.calls if each.startswith("reboot ")]
+
+
+def test_where_nothing_on_the_bastion_keeps_us_from_all_others_that_is_an_error(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud
+) -> None:
+    _age(cloud)
+    hosts.silent.update({WORKER, "worker-002", "monitor"})
+    with pytest.raises(StageError, match=f"access: {WORKER}: no SSH session"):
+        deploy.deploy(deployed)
+    assert not [each for each in cloud.calls if each.startswith("reboot ")]
+
+
+def test_one_vm_alone_behind_the_bastion_is_judged(deployed: Context, hosts: FakeHosts, cloud: FakeCloud) -> None:
+    _age(cloud)
+    hosts.silent.add(WORKER)
+    assert names(replace(deployed, only=frozenset({"bastion", WORKER}))) == [f"reboot server {WORKER}"]
 
 
 def test_a_vm_that_a_reboot_does_not_mend_is_replaced_if_nothing_is_lost(

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pwd
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,64 @@ def file(path: Path, content: str, **more: str) -> dict[str, str]:
     return {"path": str(path), "content": content, "mode": "0640", "owner": ME, "reloads": "", "restarts": ""} | more
 
 
+def mended(**wanted: list[Any]) -> list[list[str]]:
+    """What failed."""
+    nothing: dict[str, list[Any]] = {"accounts": [], "files": [], "units": []}
+    return remote.mend(nothing | wanted)["failed"]
+
+
+@pytest.mark.parametrize(
+    ("password", "locked"), [("!", True), ("!$y$j9T$x", True), ("*", True), ("$y$j9T$x", False), ("", False)]
+)
+def test_an_account_is_told_by_shell_groups_and_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, locked: bool
+) -> None:
+    me = pwd.getpwuid(os.getuid())
+    shadow = tmp_path / "shadow"
+    shadow.write_text(f"somebody:$y$j9T$y:20000::::::\n{me.pw_name}:{password}:20000::::::\n")
+    monkeypatch.setattr(remote, "SHADOW", str(shadow))
+    groups = sorted(remote.group_of(each) for each in os.getgrouplist(me.pw_name, me.pw_gid))
+    assert remote.look_at_account(me.pw_name) == {"shell": me.pw_shell, "groups": groups, "locked": locked}
+    assert remote.look_at_account("nobody-is-called-so") is None
+
+
+@pytest.mark.parametrize(
+    ("there", "last"),
+    [
+        (None, ["useradd --create-home WANTED", "chown --recursive reader:reader ~reader"]),
+        ({"shell": "/bin/bash"}, ["usermod --lock WANTED"]),
+    ],
+)
+def test_an_account_is_made_or_changed(
+    calls: Path, monkeypatch: pytest.MonkeyPatch, there: dict[str, str] | None, last: list[str]
+) -> None:
+    def look_at_account(name: str) -> dict[str, str] | None:
+        return there
+
+    monkeypatch.setattr(remote, "look_at_account", look_at_account)
+    monkeypatch.setattr(os.path, "expanduser", str)
+    for program in ("groupadd", "useradd", "usermod", "chown"):
+        script = calls.parent / "bin" / program
+        script.write_text('#!/bin/sh\necho "${0##*/} $@" >> "$CALLS"\n')
+        script.chmod(0o755)
+    account = {"name": "reader", "shell": "/bin/sh", "groups": ["systemd-journal"]}
+    assert mended(accounts=[account]) == []
+    wanted = "--gid reader --groups systemd-journal --shell /bin/sh reader"
+    assert calls.read_text().splitlines() == [
+        "groupadd --force reader",
+        "groupadd --force systemd-journal",
+        *(each.replace("WANTED", wanted) for each in last),
+    ]
+
+
+def test_an_account_that_cannot_be_made_is_named_with_the_command(calls: Path) -> None:
+    script = calls.parent / "bin" / "groupadd"
+    script.write_text("#!/bin/sh\nexit 3\n")
+    script.chmod(0o755)
+    failed = mended(accounts=[{"name": "a b", "shell": "/bin/sh", "groups": []}])
+    assert failed == [["account a b", "groupadd --force 'a b': exit code 3"]]
+
+
 def test_a_file_is_told_by_content_mode_and_owner(tmp_path: Path) -> None:
     path = tmp_path / "x"
     assert remote.look_at_file(str(path)) is None
@@ -60,7 +119,7 @@ def test_a_file_is_told_by_content_mode_and_owner(tmp_path: Path) -> None:
 
 def test_mending_a_file_makes_it_what_look_expects(tmp_path: Path, calls: Path) -> None:
     path = tmp_path / "new" / "x"
-    assert remote.mend({"files": [file(path, "text", reloads="a.service")], "units": []}) == {"failed": []}
+    assert mended(files=[file(path, "text", reloads="a.service")]) == []
     assert remote.look_at_file(str(path)) == {
         "digest": hashlib.sha256(b"text").hexdigest(),
         "mode": "0640",
@@ -82,7 +141,7 @@ def test_units_are_told_with_the_drop_ins_that_somebody_gave_them(calls: Path) -
 
 
 def test_a_unit_is_enabled_and_started(calls: Path) -> None:
-    assert remote.mend({"files": [], "units": ["a.service"]}) == {"failed": []}
+    assert mended(units=["a.service"]) == []
     assert [each for each in calls.read_text().splitlines() if not each.startswith("show")] == [
         "reset-failed a.service",
         "daemon-reload",
@@ -106,11 +165,10 @@ def test_what_a_unit_left_behind_is_found_but_never_ourselves(monkeypatch: pytes
 
 def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path, calls: Path) -> None:
     (tmp_path / "directory").mkdir()
-    answer = remote.mend(
-        {"files": [file(tmp_path / "directory", "x"), file(tmp_path / "y", "y")], "units": ["broken.service"]}
-    )
-    assert [what for what, _ in answer["failed"]] == [str(tmp_path / "directory"), "broken.service"]
-    assert answer["failed"][1][1] == "Unit broken.service does not exist"
+    failed = mended(files=[file(tmp_path / "directory", "x"), file(tmp_path / "y", "y")], units=["broken.service"])
+    assert [what for what, _ in failed] == [str(tmp_path / "directory"), "broken.service"]
+    enable = "systemctl add-wants multi-user.target broken.service"
+    assert failed[1][1] == f"{enable}: Unit broken.service does not exist"
     assert (tmp_path / "y").read_text() == "y"
 
 
@@ -124,5 +182,5 @@ def test_cloud_init_is_asked(
     monkeypatch.setattr(remote, "CLOUD_INIT", str(tmp_path / "result.json"))
     if text:
         (tmp_path / "result.json").write_text(text)
-    answer = remote.look({"files": [], "units": []})
+    answer = remote.look({"accounts": [], "files": [], "units": []})
     assert (answer["starting"], answer["errors"]) == (starting, errors)

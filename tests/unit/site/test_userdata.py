@@ -3,10 +3,13 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
-from chaosjc.site.keys import HostIdentity, PublicKeys
+from chaosjc.drivers import command
+from chaosjc.site.keys import HostIdentity, Keyring, PublicKeys
 from chaosjc.site.model import Machine
-from chaosjc.site.roles import Surroundings, access, monitoring, userdata
+from chaosjc.site.roles import Contents, Surroundings, access, monitoring, userdata
+from chaosjc.site.state import SiteState
 from tests.unit.site.fakes import lab_site, small_site
 
 AROUND = Surroundings(PublicKeys("ssh-ed25519 USERS", "ssh-ed25519 HOSTS"), {"worker-001": "10.66.0.7"})
@@ -31,6 +34,39 @@ def test_user_data_carries_the_host_key_and_every_file() -> None:
         ["systemctl", "start", "--no-block", *patient],
     ]
     assert len(userdata.compressed(data)) < 40_000, "Nova takes 64 KiB of base64"
+
+
+def test_each_boot_writes_again_what_leads_in(tmp_path: Path) -> None:
+    contents = userdata.everything(lab_site(), machine("bastion"), AROUND)
+    data = userdata.render(contents, HostIdentity("PRIVATE", "PUBLIC", "CERTIFICATE"))
+    boot: list[list[str]] = json.loads(data.removeprefix("#cloud-config\n"))["bootcmd"]
+    files = {each.path: each for each in contents.files}
+    assert [path.rpartition("/")[2] for *_, path, _, _ in boot] == [
+        *("00-chaosjc.conf", "chaosjc_users.pub", "chaosjc", "reader", "jump", "90-chaosjc"),
+        "ssh_host_ed25519_key-cert.pub",
+    ]
+    (tmp_path / "etc" / "sudoers.d").mkdir(parents=True)
+    (tmp_path / "etc" / "sudoers.d" / "90-chaosjc").write_text("altered by hand")
+    for *words, path, mode, content in boot:
+        command.run([*words, f"{tmp_path}{path}", mode, content])
+    for *_, path, mode, content in boot[:-1]:
+        there = tmp_path / path[1:]
+        assert (there.read_text(), f"{there.stat().st_mode & 0o7777:04o}") == (content, mode)
+        assert (files[path].content, files[path].mode, files[path].owner) == (content, mode, "root:root")
+
+
+def test_each_boot_keeps_a_host_certificate_that_is_there(state: SiteState) -> None:
+    keyring = Keyring(state)
+    keyring.create_authorities()
+    first, renewed = (keyring.new_host("worker-001", 3600).certificate for _ in range(2))
+    data = userdata.render(Contents(), HostIdentity("PRIVATE", "PUBLIC", first))
+    ((*words, path, mode, content),) = json.loads(data.removeprefix("#cloud-config\n"))["bootcmd"]
+    place = state.ssh / Path(path).name
+    for there, after in ((None, first), ("", first), ("garbage", first), (renewed, renewed)):
+        if there is not None:
+            place.write_text(there)
+        command.run([*words, str(place), mode, content])
+        assert place.read_text() == after
 
 
 def test_compressed_user_data_is_the_same_each_time_and_unpacks() -> None:

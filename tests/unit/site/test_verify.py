@@ -15,6 +15,8 @@ from chaosjc.drivers.openstack_values import RuleSpec
 from chaosjc.errors import StageError
 from chaosjc.site import deploy, verify
 from chaosjc.site.context import Context
+from chaosjc.site.keys import Keyring
+from chaosjc.site.state import SiteState
 from chaosjc.site.verify import pods
 from tests.unit.site.fakes import FakeCloud
 
@@ -38,6 +40,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs = {
         "ssh": 'for last; do :; done; exec sh -c "$last"',
         "sudo": 'exec "$@"',
+        "getent": f'cat "{tmp_path}/$1-$2"',
+        "id": f'cat "{tmp_path}/groups-$2"',
         "systemctl": f'shift 3; for unit; do cat "{tmp_path}/$unit" || echo ActiveState=inactive; echo; done',
     }
     for name, text in programs.items():
@@ -50,9 +54,44 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def looked(**expected: object) -> list[tuple[bool, str]]:
     """(held, why) of each, in their order."""
-    nothing: dict[str, object] = {"files": [], "units": [], "mounts": [], "urls": []}
+    nothing: dict[str, object] = {key: [] for key in ("accounts", "certificates", "files", "units", "mounts", "urls")}
     told = {"ssh_config": "/dev/null", "vms": [{"vm": WORKER, **nothing, **expected}]}
     return [(each["held"], each["why"]) for each in verify.look(told)]
+
+
+def test_what_is_looked_for_in_an_account(here: Path) -> None:
+    for name, shell, groups, password in [
+        ("good", "/bin/sh", "good systemd-journal", "!"),
+        ("free", "/bin/bash", "free", "!"),
+        ("promoted", "/bin/sh", "promoted systemd-journal sudo", "!"),
+        ("opened", "/bin/sh", "opened systemd-journal", "$y$j9T$x"),
+        ("emptied", "/bin/sh", "emptied systemd-journal", ""),
+    ]:
+        (here / f"passwd-{name}").write_text(f"{name}:x:1001:1001::/home/{name}:{shell}\n")
+        (here / f"shadow-{name}").write_text(f"{name}:{password}:20000::::::\n")
+        (here / f"groups-{name}").write_text(f"{groups}\n")
+    names = ("good", "free", "promoted", "opened", "emptied", "nobody")
+    wishes = [{"name": each, "shell": "/bin/sh", "groups": sorted([each, "systemd-journal"])} for each in names]
+    assert looked(accounts=wishes) == [
+        (True, ""),
+        (False, "shell is /bin/bash, should be /bin/sh"),
+        (False, "is in promoted systemd-journal sudo, should be in promoted systemd-journal"),
+        (False, "a password opens it"),
+        (False, "a password opens it"),
+        (False, "missing"),
+    ]
+
+
+def test_what_is_looked_for_in_a_host_certificate(here: Path, state: SiteState) -> None:
+    keyring = Keyring(state)
+    keyring.create_authorities()
+    (here / "fresh").write_text(keyring.new_host(WORKER, 3600).certificate)
+    (here / "old").write_text(keyring.new_host(WORKER, 200).certificate)  # it began 300 s ago
+    (here / "other").write_text("text")
+    held, old, *rest = looked(certificates=[str(here / each) for each in ("fresh", "old", "other", "nothing")])
+    assert held == (True, "")
+    assert old[1].startswith("to be renewed: ends 20")
+    assert rest == [(False, "no certificate"), (False, "missing")]
 
 
 def test_what_is_looked_for_in_a_file(here: Path) -> None:
@@ -118,7 +157,8 @@ def test_a_vm_that_does_not_answer_fails_in_everything(context: Context, no_ssh:
     deploy.deploy(context)
     results = verify.verify(replace(context, only=frozenset({WORKER})))
     assert {each.vm for each in results} == {WORKER}
-    assert {each.what for each in results} >= {"file /etc/hosts", "unit ssh.service", "node exporter answers"}
+    whats = {"account reader", "host certificate", "file /etc/hosts", "unit ssh.service", "node exporter answers"}
+    assert {each.what for each in results} >= whats
     assert not any(each.held for each in results)
     assert {each.why for each in results} == {"no SSH session: ssh: connect to host: Connection timed out"}
 
