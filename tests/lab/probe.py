@@ -12,7 +12,7 @@ from pathlib import Path
 from chaosjc.drivers import command
 from tests.lab.site import DeployedSite
 
-PERIOD = 0.05  # seconds: half of a canary's, so that what the two grids add to their difference is half of one, too
+PERIOD = 0.1  # seconds, as a canary's: on the same grid both mostly begin to wait with the same write
 LATE = 1.0  # seconds
 PROGRAM = Path(__file__).parent / "programs" / "probe.py"
 
@@ -30,9 +30,9 @@ class Write:
         return self.done - self.due
 
 
-def longest(writes: Iterable[Write]) -> float:
-    """Seconds that the longest late write waited, 0 if none was late."""
-    return max((each.seconds for each in writes if each.seconds > LATE), default=0.0)
+def longest(writes: Iterable[Write]) -> Write | None:
+    """The late write that waited longest; None if none was late."""
+    return max((each for each in writes if each.seconds > LATE), key=lambda each: each.seconds, default=None)
 
 
 class Probe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,10 +19,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 WORKER = "worker-001"
 OTHER, BRICK = "worker-002", "brick-002"
-AGREEMENT = 0.1  # seconds between what the canary and the probe say of one stall
-SCRATCH = 0.5  # on `scratch`, whose canary writes every 500 ms
+AGREEMENT = 0.1  # seconds between what the canary and the probe say of one instant
+ROUNDED = 0.02  # seconds by which clocks and scrapes make the canary's begin inexact
+SCRATCH = 0.5  # seconds between two writes of the canary on `scratch`
 STALLS = "no write stalls longer than promised"
 HEALING = "healing stalls no write longer than promised"  # the same stall is remembered when healing begins
+
+Stretch = tuple[float, float]
+"""Begin and end, seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +37,51 @@ class Seen:
     writes: list[Write]
 
     @property
-    def reported(self) -> float:
-        """Seconds of the longest stall that the canary of the same worker reported, 0 if there was none."""
-        mine = [each["at_least"] for each in self.run["stalls"] if each["who"].endswith(WORKER)]
-        return max(mine, default=0.0)
+    def reported(self) -> Stretch | None:
+        """The longest stall that the canary of the same worker reported; None if there was none."""
+        mine = [each for each in self.run["stalls"] if each["who"].endswith(WORKER)]
+        if not mine:
+            return None
+        worst = max(mine, key=lambda each: each["at_least"])
+        start = datetime.fromisoformat(worst["start"]).timestamp()
+        return start, start + worst["at_least"]
+
+    @property
+    def probed(self) -> Stretch | None:
+        """The longest that the probe saw."""
+        worst = probe.longest(self.writes)
+        return (worst.due, worst.done) if worst else None
 
     @property
     def errors(self) -> set[str]:
         return {each.errno for each in self.writes} - {""}
 
-    def assert_agreed(self, within: float = AGREEMENT) -> None:
-        """On the longest stall."""
-        seen = probe.longest(self.writes)
+    def assert_agreed(self, every: float = probe.PERIOD) -> None:
+        """On how long the longest stall was; else on when it began, within one write of the canary's, and when it ended.
+
+        What is due at the very instant of the fault gets through or does not, by chance.
+        """
         healing = max((each["worst"] or 0.0 for each in self._phases("recovering", "after")), default=0.0)
+        canary, writer = self.reported, self.probed
         print(
-            f"\n{self.run['experiment']}: {self.run['verdict']}, stall {self.reported:.2f} s, probe {seen:.2f} s,"
-            f" recovered in {self.run['statistics']['time_to_recover_s']} s, longest wait meanwhile {healing:.2f} s"
+            f"\n{self.run['experiment']}: {self.run['verdict']}, stall {_waited(canary):.2f} s, probe"
+            f" {_waited(writer):.2f} s, recovered in {self.run['statistics']['time_to_recover_s']} s, longest wait"
+            f" meanwhile {healing:.2f} s"
         )
-        assert abs(self.reported - seen) <= within
+        if abs(_waited(canary) - _waited(writer)) > AGREEMENT:
+            assert canary
+            assert writer
+            assert abs(canary[0] - writer[0]) <= every + ROUNDED
+            assert abs(canary[1] - writer[1]) <= AGREEMENT
 
     def _phases(self, *names: str) -> list[dict[str, Any]]:
         phases = hypothesis(self.run, HEALING)["phases"]
         return [phases[each] for each in names if each in phases]
+
+
+def _waited(stretch: Stretch | None) -> float:
+    """Seconds; at least what is no stall yet, and told by nobody."""
+    return stretch[1] - stretch[0] if stretch else probe.LATE
 
 
 def seen(storage: Stage, experiment: str, expect: int, mount: str = "/srv/homes") -> Seen:
