@@ -57,7 +57,7 @@ class Seen:
         return {each.errno for each in self.writes} - {""}
 
     def assert_agreed(self, every: float = probe.PERIOD) -> None:
-        """On how long the longest stall was; else on when it began, within one write of the canary's, and when it ended.
+        """On how long the longest stall was; or on its begin, within one write of the canary's, and on its end.
 
         What is due at the very instant of the fault gets through or does not, by chance.
         """
