@@ -178,18 +178,6 @@ def test_deleted_accounts_and_files_and_stopped_masked_and_overridden_units(site
     assert site.planned() == set()
 
 
-def test_files_by_which_one_gets_in_are_mended_by_a_new_vm_or_a_boot(site: DeployedSite, context: Context) -> None:
-    ssh, monitor = "/etc/ssh", vm(context, "monitor").uuid
-    leading_in = ("auth_principals/chaosjc", "chaosjc_users.pub", "sshd_config.d/00-chaosjc.conf")
-    lost = [f"{ssh}/{each}" for each in (*leading_in, "ssh_host_ed25519_key-cert.pub")]
-    site.by_hand("worker-001", f"sudo rm {SUDO}")
-    site.by_hand("monitor", f"sudo rm {' '.join(lost)} {SUDO}")
-    done = {(each["action"], each["name"]) for each in site.run("deploy")}
-    assert done >= {("replace", "worker-001"), ("reboot", "monitor")}
-    assert site.planned() == set()
-    assert vm(context, "monitor").uuid == monitor
-
-
 def test_rules_altered_by_hand_are_named_and_mended(site: DeployedSite, context: Context) -> None:
     cloud = context.cloud
     groups = {each.name: each for each in cloud.groups()}
@@ -223,6 +211,18 @@ def test_a_vm_that_lost_its_ssh_comes_back_by_a_reboot(site: DeployedSite) -> No
     assert ("worker-002", "unit ssh.service") in site.broken()
     site.run("deploy")
     assert all(each["held"] for each in site.run("verify"))
+
+
+def test_files_by_which_one_gets_in_are_mended_by_a_new_vm_or_a_boot(site: DeployedSite, context: Context) -> None:
+    ssh, monitor = "/etc/ssh", vm(context, "monitor").uuid
+    leading_in = ("auth_principals/chaosjc", "chaosjc_users.pub", "sshd_config.d/00-chaosjc.conf")
+    lost = [f"{ssh}/{each}" for each in (*leading_in, "ssh_host_ed25519_key-cert.pub")]
+    site.by_hand("worker-001", f"sudo rm {SUDO}")
+    site.by_hand("monitor", f"sudo rm {' '.join(lost)} {SUDO}")
+    done = {(each["action"], each["name"]) for each in site.run("deploy")}
+    assert done >= {("replace", "worker-001"), ("reboot", "monitor")}
+    assert site.planned() == set()
+    assert vm(context, "monitor").uuid == monitor
 
 
 def test_only_what_was_asked_for_is_healed(context: Context) -> None:
