@@ -65,9 +65,8 @@ class Seen:
         healing = max((each["worst"] or 0.0 for each in self._phases("recovering", "after")), default=0.0)
         canary, writer = self.reported, self.probed
         print(
-            f"\n{self.run['experiment']}: {self.run['verdict']}, stall {_waited(canary):.2f} s, probe"
-            f" {_waited(writer):.2f} s, recovered in {self.run['statistics']['time_to_recover_s']} s, longest wait"
-            f" meanwhile {healing:.2f} s"
+            f"\n{self.run['experiment']}: {self.run['verdict']}, stall {_told(canary)}, probe {_told(writer)},"
+            f" recovered in {self.run['statistics']['time_to_recover_s']} s, longest wait meanwhile {healing:.2f} s"
         )
         if abs(_waited(canary) - _waited(writer)) > AGREEMENT:
             assert canary
@@ -88,6 +87,10 @@ class Seen:
 def _waited(stretch: Stretch | None) -> float:
     """Seconds; at least what is no stall yet, and told by nobody."""
     return stretch[1] - stretch[0] if stretch else probe.LATE
+
+
+def _told(stretch: Stretch | None) -> str:
+    return f"{_waited(stretch):.2f} s" if stretch else "none"
 
 
 def seen(storage: Stage, experiment: str, expect: int, mount: str = "/srv/homes") -> Seen:
