@@ -16,7 +16,8 @@ from chaosjc.site.stages.volumes_plan import STAGE
 ANSWER = 60.0  # seconds for a request
 FILES = 6 * 3600.0  # seconds for reading all files of a brick
 ONLINE = 60.0  # seconds for a brick's process to begin
-DAEMONS = 60.0  # seconds for healing daemons to come back
+DAEMON = 20.0  # seconds for a glusterd to have its healing daemon in hand
+DAEMONS = 60.0  # seconds for all healing daemons to come back
 STUCK = 600.0  # seconds without any progress after which healing is given up
 PROOFS = 3  # times in a row that nothing is to be healed
 SKEW = 5.0  # seconds by which clocks may differ
@@ -62,15 +63,16 @@ class Bricks:
                 return
             self._context.clock.sleep(0.5)
 
-    def wait_for_daemon(self, glusterd: Gluster, volume: str) -> None:
-        """Until this glusterd has its healing daemon in hand, or for as long as that may take.
+    def holds_daemon(self, glusterd: Gluster, volume: str) -> bool:
+        """Whether this glusterd has its healing daemon in hand, or gets it within the time that it may take.
 
         One that has just started takes 4 s to connect to it. Asked to change a volume meanwhile, it waits for it step
         by step, 41 s were seen, and holds the pool's lock.
         """
-        end = self._context.clock.monotonic() + DAEMONS
-        while not glusterd.holds_daemon(volume) and self._context.clock.monotonic() < end:
+        end = self._context.clock.monotonic() + DAEMON
+        while not (held := glusterd.holds_daemon(volume)) and self._context.clock.monotonic() < end:
             self._context.clock.sleep(0.5)
+        return held
 
     def heal_all(self, pool: Gluster, volume: str) -> None:
         """From the root down, as soon as every healing daemon runs: the index alone takes a round for each level."""

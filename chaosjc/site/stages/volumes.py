@@ -349,7 +349,18 @@ class _Apply:
             self._bricks.wait_whole(self._pool, self._info(change.name), change.name, since)
 
     def _wait_until_ready(self, vm: str) -> None:
-        """Until all others see this VM, as it sees them, and its healing daemon is in its hands."""
+        """Until all others see this VM, as it sees them, and its healing daemon is in its hands.
+
+        A glusterd that has let go of its daemon, and taken it again while it was still ending, does not know that it
+        runs, and refuses to heal for ever (seen in 10.3: "existing process with pid -1"). Started anew, it does.
+        """
+        self._wait_until_seen(vm)
+        if not self._holds_daemon(vm):
+            self._bricks.restart_glusterd(vm)
+            self._wait_until_seen(vm)
+            self._holds_daemon(vm)  # else what is asked of the volume says so
+
+    def _wait_until_seen(self, vm: str) -> None:
         others = [each for each in brick_vms(self._context.site) if each != vm]
         pool = pool_of(self._context, others, QUICK)
         end = self._context.clock.monotonic() + FORMED
@@ -357,9 +368,10 @@ class _Apply:
             if self._context.clock.monotonic() > end:
                 break  # the reset then says who does not
             self._context.clock.sleep(0.5)
-        for volume in self._facts.volumes.values():
-            if volume.status == "Started" and volume.replica > 1:
-                self._bricks.wait_for_daemon(self._pool.asking(vm), volume.name)
+
+    def _holds_daemon(self, vm: str) -> bool:
+        healed = [each.name for each in self._facts.volumes.values() if each.status == "Started" and each.replica > 1]
+        return all(self._bricks.holds_daemon(self._pool.asking(vm), each) for each in healed)
 
     def _info(self, brick: str) -> VolumeInfo:
         return next(each for each in self._facts.volumes.values() if any(brick == one.id for one in each.bricks))

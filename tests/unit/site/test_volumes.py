@@ -36,6 +36,8 @@ class FakePool:
     broken: str = ""
     known: dict[str, list[tuple[VolumeInfo, ...]]] = field(default_factory=dict[str, list[tuple[VolumeInfo, ...]]])
     loose: list[str] = field(default_factory=list[str])
+    loses: bool = False
+    lost: set[str] = field(default_factory=set[str])
 
     def asking(self, host: str) -> FakePool:
         return replace(self, asked=host)
@@ -76,7 +78,9 @@ class FakePool:
         self._did(f"start {volume}")
 
     def holds_daemon(self, volume: str) -> bool:
-        """No, once for each time that the machine is among the loose ones."""
+        """No, once for each time that the machine is among the loose ones, and from a reset on where one loses it."""
+        if self.asked in self.lost:
+            return False
         if self.asked in self.loose:
             self.loose.remove(self.asked)
             return False
@@ -109,9 +113,11 @@ def use(monkeypatch: pytest.MonkeyPatch, fake: FakePool) -> None:
 
         def restart_glusterd(self, vm: str) -> None:
             fake.acts.append(f"restart {vm}")
+            fake.lost.discard(vm)
 
         def reset(self, pool: Gluster, info: VolumeInfo, brick: str) -> float:
             fake.acts.append(f"reset {info.name} {brick}")
+            fake.lost |= {brick.partition(":")[0]} if fake.loses else set()
             return 0.0
 
         def wait_whole(self, pool: Gluster, info: VolumeInfo, brick: str, since: float) -> None:
@@ -289,9 +295,18 @@ def test_a_daemon_that_never_comes_is_not_waited_for_for_ever(
     began = context.clock.monotonic()
     with pytest.raises(StageError, match="full homes"):
         rebuild(context)
-    waits = 6  # two volumes, after a restart and two resets
-    assert context.clock.monotonic() - began == pytest.approx(waits * bricks.DAEMONS)
-    assert fake.acts[0] == "restart brick-003"
+    waits = 6  # of the first volume, after a restart and two resets, and each time again after another restart
+    assert context.clock.monotonic() - began == pytest.approx(waits * bricks.DAEMON)
+    assert fake.acts.count("restart brick-003") == 4
+
+
+def test_a_glusterd_that_has_lost_its_daemon_is_started_anew(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes none in hand by itself however long one waits."""
+    use(monkeypatch, fake := FakePool(loses=True))
+    rebuild(context)
+    ready = ["brick-003 holds homes", "brick-003 holds scratch"]
+    again = ["restart brick-003", *ready]
+    assert fake.acts[:9] == [*again, f"reset homes {LOST[0]}", *again, f"reset scratch {LOST[1]}", "restart brick-003"]
 
 
 def test_a_reset_waits_until_the_others_see_the_machine(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
