@@ -131,7 +131,7 @@ def unmounted(storage: Stage, worker: str) -> Generator[None]:
     try:
         yield
     finally:
-        storage.site.by_hand(worker, "sudo systemctl start gluster-homes.service chaosjc-canary.target")
+        storage.site.run("deploy")
 
 
 @pytest.mark.parametrize("experiment", ["brick-vm-stopped", "brick-vm-frozen", "brick-partitioned"])
