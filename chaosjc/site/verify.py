@@ -20,12 +20,12 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Answers, Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
 from chaosjc.site.roles import Surroundings, monitoring, userdata
+from chaosjc.site.roles.access import HOST_CERTIFICATE
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.sections import FRONT
 from chaosjc.site.stages import balancer_plan, cluster_plan, infra_plan
 from chaosjc.site.stages.balancer import Balancer
 from chaosjc.site.stages.cluster import Cluster
-from chaosjc.site.stages.hosts import CERTIFICATE
 from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
@@ -240,7 +240,7 @@ def _expected(context: Context, machine: Machine, around: Surroundings) -> dict[
         "accounts": [
             {"name": each.name, "shell": each.shell, "groups": each.memberships} for each in contents.accounts
         ],
-        "certificates": [CERTIFICATE],
+        "certificates": [HOST_CERTIFICATE],
         "files": [
             {"path": each.path, "digest": each.digest, "mode": each.mode, "owner": each.owner}
             for each in contents.files

@@ -21,7 +21,7 @@ from chaosjc.lab.layout import Lab
 from chaosjc.site import deploy, discover, endpoints
 from chaosjc.site.context import Context
 from chaosjc.site.roles import Contents, Surroundings, userdata
-from chaosjc.site.stages.hosts import CERTIFICATE
+from chaosjc.site.roles.access import HOST_CERTIFICATE
 from chaosjc.site.stages.infra import gather
 from chaosjc.site.topology import Vm
 from tests.lab.cloud import measured, until
@@ -151,9 +151,9 @@ def test_every_account_file_and_unit_altered_by_hand_is_named_and_mended(site: D
 
 def age_certificate(site: DeployedSite, context: Context, host: str) -> None:
     """Let the host show one that is past half of its life, and holds for as long as the test needs."""
-    key = site.ssh(host, f"sudo cat {CERTIFICATE.replace('-cert', '')}").stdout
+    key = site.ssh(host, f"sudo cat {HOST_CERTIFICATE.replace('-cert', '')}").stdout
     text = context.keyring.certify_host(host, key, 280)  # it began 300 s ago
-    site.by_hand(host, f"echo '{text.strip()}' | sudo tee {CERTIFICATE} > /dev/null")
+    site.by_hand(host, f"echo '{text.strip()}' | sudo tee {HOST_CERTIFICATE} > /dev/null")
 
 
 def test_deleted_accounts_and_files_and_stopped_masked_and_overridden_units(site: DeployedSite) -> None:

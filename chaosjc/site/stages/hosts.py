@@ -15,13 +15,13 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.keys import Validity
 from chaosjc.site.model import BASTION, Machine, SiteFile
-from chaosjc.site.roles import Account, Contents, ContentsOf, File, Surroundings, access, userdata
+from chaosjc.site.roles import Account, Contents, ContentsOf, File, Surroundings, userdata
+from chaosjc.site.roles.access import HOST_CERTIFICATE
 from chaosjc.site.stages.base import Stage, ask_program, ports, vms
 
 ANSWER = 90.0  # seconds for one request: mending restarts units
 BOOTED = 120.0  # seconds that cloud-init may take on a new VM
 REACHED = 20.0  # seconds in which a VM that has just let us in must do so again
-CERTIFICATE = access.HOST_CERTIFICATE
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Hosts(Stage[Facts]):
 
     def where(self, context: Context, change: Change) -> str:
         """On the VM, and the log."""
-        return self._where(context, change.vm, _thing(change) or CERTIFICATE)
+        return self._where(context, change.vm, _thing(change) or HOST_CERTIFICATE)
 
     def _where(self, context: Context, vm: str, what: str) -> str:
         words = f"stat {what}" if "/" in what else f"journalctl -u {what}" if "." in what else "journalctl -n 50"
@@ -232,7 +232,7 @@ class Hosts(Stage[Facts]):
     def _certificate(self, context: Context, facts: Facts, machine: Machine) -> File:
         key = facts.hosts[machine.name].host_key
         text = context.keyring.certify_host(machine.name, key, context.site.ssh.host_certificates)
-        return File(CERTIFICATE, text, mode="0600", reloads="ssh.service")
+        return File(HOST_CERTIFICATE, text, mode="0600", reloads="ssh.service")
 
     def _request_mending(self, context: Context, machine: Machine, named: Contents) -> None:
         request = asdict(named) | {"units": [each.name for each in named.units]}
