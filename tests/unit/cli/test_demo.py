@@ -59,6 +59,14 @@ def test_a_verdict_that_is_not_the_true_one_is_said(terminal: Terminal) -> None:
     assert wrong == "b.yaml: FAIL, and INCONCLUSIVE would have been the truth"
 
 
+def test_a_run_that_was_refused_is_tried_once_more(terminal: Terminal) -> None:
+    terminal.codes["run b.yaml"] = 4
+    wrong = play((Act("One.", "a.yaml", 4), Act("Two.", "b.yaml", 0)), calm=lambda: terminal.done.append("calm"))
+    assert terminal.done == ["calm", "run a.yaml", *["calm", "run b.yaml"] * 2]
+    assert wrong == ["a.yaml: PASS, and NOT-STARTED would have been the truth",
+                     "b.yaml: NOT-STARTED, and PASS would have been the truth"]  # fmt: skip
+
+
 def test_an_interrupted_demo_goes_on_where_it_was(terminal: Terminal) -> None:
     acts = (Act("One.", "a.yaml", 0), Act("Two.", "b.yaml", 0))
     terminal.codes["run b.yaml"] = 130
