@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
 from chaosjc.checks.entry import CheckEntry, Names, text, texts
 from chaosjc.checks.sources import Sources, need
 from chaosjc.drivers.command import Completed
 from chaosjc.errors import RemoteError
+from chaosjc.journal import clear
 from chaosjc.journal.events import CheckPlan, Reading
 from chaosjc.spec import expect
 from chaosjc.spec.expect import Expectation
@@ -23,6 +24,11 @@ class CommandCheck(CheckEntry):
     host: str | None = Field(default=None, min_length=1)
     """A VM of the site to run it on, over SSH; else it runs here."""
     expect: Expectation = expect.parse("== 0")
+
+    @field_validator("command")
+    @classmethod
+    def _no_secrets(cls, argv: tuple[str, ...]) -> tuple[str, ...]:
+        return clear.refuse_argv(argv)
 
     @property
     def kind(self) -> str:

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from chaosjc.journal.events import PHASES, CheckPlan, Phase
 from chaosjc.spec.expect import ANYTHING, Expectation
 from chaosjc.spec.model import Model
-from chaosjc.spec.scalars import Duration
+from chaosjc.spec.scalars import Duration, Share
 from chaosjc.spec.variables import alternation, expand
 
 CLAIMS = ("phases", "tolerate", "min_coverage", "stop")
@@ -59,7 +59,7 @@ class CheckEntry(Model, ABC):
     """When it must hold."""
     tolerate: Duration = 0.0
     """Violated time in all that is tolerated, from the first injection to recovery."""
-    min_coverage: float = Field(default=0.9, ge=0, le=1)
+    min_coverage: Share = 0.9
     """The part of each phase that must have been measured."""
     stop: bool = False
     """Violated, or without data for 10 s: undo now."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, cast
+from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator
 
 from chaosjc.checks.entry import CheckEntry, Names, mapping, text
 from chaosjc.checks.sources import Sources, need
 from chaosjc.errors import RemoteError
+from chaosjc.journal import clear
 from chaosjc.journal.events import CheckPlan, Reading
 from chaosjc.journal.redact import hide
 from chaosjc.spec import expect
@@ -17,7 +18,6 @@ from chaosjc.spec.expect import Expectation
 from chaosjc.spec.secret import SecretSource
 
 BODY = 2000  # characters of a body that are kept as a value
-_SECRET = re.compile(r"authorization$|^cookie$|(token|secret|password|api-?key)$", re.IGNORECASE)
 
 
 class SecretHeader(SecretSource):
@@ -41,15 +41,24 @@ class HttpCheck(CheckEntry):
 
     @field_validator("http")
     @classmethod
-    def _no_login(cls, url: str) -> str:
-        if "@" in url.split("/")[2]:
-            raise ValueError("a login in a URL would be kept in the journal: send it by `secret_headers`")
+    def _a_url(cls, url: str) -> str:
+        try:
+            _ = urlsplit(url).port
+        except ValueError as error:
+            raise ValueError(f"no URL: {error}") from None
+        return url
+
+    @field_validator("http")
+    @classmethod
+    def _no_secret(cls, url: str) -> str:
+        if what := clear.in_url(url):
+            raise ValueError(f"{what} would be kept in the journal: send it by `secret_headers`")
         return url
 
     @field_validator("headers")
     @classmethod
     def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
-        if wrong := next(filter(_SECRET.search, headers), ""):
+        if wrong := next((name for name, value in headers.items() if clear.header(name, value)), ""):
             raise ValueError(f"{wrong} would be kept in the journal: say where it lies, under `secret_headers`")
         return headers
 

@@ -40,7 +40,7 @@ class PromqlCheck(CheckEntry):
 
     promql: str = Field(min_length=1, max_length=10_000)
     """The expression."""
-    data: str | None = Field(default=None, min_length=1)
+    data: str | None = Field(default=None, min_length=1, max_length=10_000)
     """A selector of the samples that the value stands for, where the expression itself does not tell."""
 
     @model_validator(mode="after")

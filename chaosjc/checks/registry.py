@@ -115,8 +115,8 @@ def ask(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
     """What a check answers now, within its timeout. Never raises: where no answer came, one reading says why."""
     try:
         return bounded(lambda: KINDS[plan.kind].ask(plan, sources), plan.timeout)
-    except ChaosJCError as error:
-        return (Reading(time=sources.clock.time(), why=error.message),)
+    except Exception as error:  # noqa: BLE001 - who asks must go on asking, whatever is wrong with the answer
+        return (Reading(time=sources.clock.time(), why=_why(error)),)
 
 
 def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tuple[Reading, ...]:
@@ -128,8 +128,8 @@ def backfill(plan: CheckPlan, sources: Sources, start: float, end: float) -> tup
         return ()
     try:
         return bounded(lambda: promql.backfill(plan, sources, start, end), promql.BACKFILL_TIMEOUT + plan.timeout)
-    except ChaosJCError as error:
-        return (Reading(time=end, why=error.message),)
+    except Exception as error:  # noqa: BLE001 - the run is to have its verdict
+        return (Reading(time=end, why=_why(error)),)
 
 
 def lag(plans: Iterable[CheckPlan], sources: Sources) -> float:
@@ -138,9 +138,16 @@ def lag(plans: Iterable[CheckPlan], sources: Sources) -> float:
     def one(plan: CheckPlan) -> float:
         try:
             return bounded(lambda: promql.lag(plan, sources), plan.timeout)
-        except ChaosJCError:
+        except Exception:  # noqa: BLE001 - as above
             return 2 * plan.every
 
     delayed = [plan for plan in plans if plan.kind == "promql"]
     with ThreadPoolExecutor(max(len(delayed), 1)) as pool:
         return max(pool.map(one, delayed), default=0.0)
+
+
+def _why(error: Exception) -> str:
+    """What a source said; anything else is a mistake of our own, and is called so."""
+    if isinstance(error, ChaosJCError):
+        return error.message
+    return f"internal error: {type(error).__name__}: {error}"

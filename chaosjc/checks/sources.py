@@ -72,8 +72,8 @@ class Deadline:
         return left
 
 
-def bounded(question: Callable[[], T], seconds: float) -> T:
-    """The answer, or RemoteError after `seconds`: a source that hangs is left to itself, in a thread of its own."""
+def begun(question: Callable[[], T]) -> Future[T]:
+    """The answer to come: a source that hangs is left to itself, in a thread of its own."""
     future: Future[T] = Future()
 
     def answer() -> None:
@@ -83,7 +83,12 @@ def bounded(question: Callable[[], T], seconds: float) -> T:
             future.set_exception(error)
 
     Thread(target=answer, name="question", daemon=True).start()
+    return future
+
+
+def bounded(question: Callable[[], T], seconds: float) -> T:
+    """The answer, or RemoteError after `seconds`."""
     try:
-        return future.result(timeout=seconds)
+        return begun(question).result(timeout=seconds)
     except TimeoutError:
         raise RemoteError(f"timeout: no answer within {seconds:g} s") from None

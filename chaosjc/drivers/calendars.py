@@ -6,17 +6,23 @@ Both libraries take a tenth of a second to load: nothing is loaded before a cale
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from chaosjc.spec.problems import did_you_mean, quote
+from chaosjc.spec.problems import did_you_mean, quote, shorten
 
 MAX_BYTES = 4 * 1024 * 1024
 OFTEN = ("SECONDLY", "MINUTELY", "HOURLY")
 """Nothing that a calendar for people has, and millions of events a year."""
+MOST_A_DAY = 24
+"""Times of a day at which a rule may name an event."""
+LONGEST = datetime.timedelta(days=3660)
+EARLIEST = 1900
+"""The year in which what recurs may have begun: all occurrences since then are counted each time."""
 TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 """What of an event may name a time zone."""
 
@@ -168,14 +174,18 @@ def _series(event: Any, zone: ZoneInfo, moved: dict[str, set[datetime.datetime |
         raise ValueError(f"event {quote(_what(event))}: it has no DTSTART")
     begin = event["DTSTART"].dt
     own: datetime.tzinfo = getattr(begin, "tzinfo", None) or zone
-    start = _wall(begin, own)
+    start, length = _wall(begin, own), _length(event, begin, own)
+    if abs(length) > LONGEST:
+        raise ValueError(f"event {quote(_what(event))}: longer than {LONGEST.days} days")
     if "RECURRENCE-ID" in event:
-        return _Series(_what(event), own, start, _length(event, begin, own))
+        return _Series(_what(event), own, start, length)
     rules = tuple(_rule_text(each, own) for each in _listed(event.get("RRULE")))
+    if rules and start.year < EARLIEST:
+        raise ValueError(f"event {quote(_what(event))}: it recurs since before {EARLIEST}")
     also = tuple(_wall(each, own) for each in _dates(event.get("RDATE")))
     out = {*_dates(event.get("EXDATE")), *moved.get(str(event.get("UID")), ())}
     left_out = {each if not isinstance(each, datetime.datetime) else _wall(each, own) for each in out}
-    found = _Series(_what(event), own, start, _length(event, begin, own), rules, also, frozenset(left_out))
+    found = _Series(_what(event), own, start, length, rules, also, frozenset(left_out))
     if not (rules or also) and (start in left_out or start.date() in left_out):
         return _Series(_what(event), own, start, datetime.timedelta())
     return found
@@ -194,6 +204,8 @@ def _rule_text(rule: Any, own: datetime.tzinfo) -> str:
     """With UNTIL as a wall time, and of a date its last second: files have it in every way."""
     if str(rule["FREQ"][0]).upper() in OFTEN:
         raise ValueError(f"RRULE {rule.to_ical().decode()}: what recurs more often than daily is no calendar")
+    if math.prod(len(rule.get(each) or "1") for each in ("BYHOUR", "BYMINUTE", "BYSECOND")) > MOST_A_DAY:
+        raise ValueError(f"RRULE {shorten(rule.to_ical().decode())}: more than {MOST_A_DAY} times a day is no calendar")
     text = ";".join(part for part in rule.to_ical().decode().split(";") if not part.startswith("UNTIL="))
     for until in rule.get("UNTIL", []):
         day = not isinstance(until, datetime.datetime)

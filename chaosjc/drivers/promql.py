@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from chaosjc.errors import UsageError
+from chaosjc.spec.problems import shorten
+
+MAX_PARTS = 200
+"""Operators and opening brackets of one expression: the parser needs stack for each, and copies what is beneath it."""
+SHOWN = 300
+"""Characters of an expression that an error repeats."""
+_PART = re.compile(
+    r"""
+      "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | \#[^\n]*     # what is no structure: texts, comments
+    | (?P<part>[-+*/%^({\[] | [=!<>][=~]? | \b(?:and|or|unless|atan2)\b)
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -61,17 +76,26 @@ def basis_of(promql: str) -> Basis:
     import promql_parser
 
     try:
+        _bound(promql)
         parts = tuple(_parts(promql_parser.parse(promql), 0.0))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"PromQL {promql!r}: {error}", hint="correct it, or name the samples that it rests on with `data: SELECTOR`"
+            f"PromQL {shorten(promql, SHOWN)!r}: {shorten(str(error), SHOWN)}",
+            hint="correct it, or name the samples that it rests on with `data: SELECTOR`",
         ) from None
     if not parts:
         raise UsageError(
-            f"PromQL {promql!r} rests on no samples, so that nobody can say how old its value is",
+            f"PromQL {shorten(promql, SHOWN)!r} rests on no samples, so that nobody can say how old its value is",
             hint="name the samples that it stands for with `data: SELECTOR`",
         )
     return parts[0] if len(parts) == 1 else Parts("all", parts)
+
+
+def _bound(promql: str) -> None:
+    """Raise ValueError for what is too deep to be parsed: the parser itself would end the process."""
+    found = (each for each in _PART.finditer(promql) if each["part"])
+    if next(itertools.islice(found, MAX_PARTS, None), None):
+        raise ValueError(f"more than {MAX_PARTS} operators and brackets: have Prometheus record parts of it by rules")
 
 
 def _parts(node: Any, offset: float) -> Iterator[Basis]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import datetime
 import functools
 import itertools
+import json
 import os
 import re
 import zoneinfo
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from chaosjc.drivers import calendars
 from chaosjc.drivers.calendars import Events, Holiday
@@ -100,8 +101,8 @@ Code = Annotated[str, _checked(parse_code)]
 class Sources:
     """What the windows refer to, once it was read: holidays by their code, events by their file."""
 
-    holidays: Mapping[str, Holiday] = field(default_factory=dict[str, Holiday])
-    events: Mapping[str, Events] = field(default_factory=dict[str, Events])
+    holidays: dict[str, Holiday] = field(default_factory=dict[str, Holiday])
+    events: dict[str, Events] = field(default_factory=dict[str, Events])
 
 
 class Window(Model):
@@ -163,6 +164,24 @@ class Window(Model):
                 return ""
             named = ", ".join(filter(None, [named, *dict.fromkeys(span.what for span in events)]))
         return f"{self.told}: {named}" if named else self.told
+
+    def read(self, document: Document, loc: Loc, problems: Problems, into: tuple[zoneinfo.ZoneInfo, Sources]) -> Self:
+        """With the path of its file as it is seen from anywhere; what it refers to is put among the sources."""
+        (zone, sources), read = into, self
+        try:
+            if self.holidays:
+                sources.holidays[self.holidays] = calendars.holidays_of(self.holidays)
+        except ValueError as error:
+            problems.add(document.problem((*loc, "holidays"), str(error)))
+        if self.ics:
+            path = (Path(document.path).parent / os.path.expanduser(self.ics)).absolute()
+            read = self.model_copy(update={"ics": str(path)})
+            try:
+                sources.events[str(path)] = calendars.read(path, zone)
+            except ValueError as error:
+                message = f"{error}; give the path of an .ics file, as seen from this one"
+                problems.add(document.problem((*loc, "ics"), message))
+        return read
 
     def edges(self, day: datetime.date, whole: Piece, zone: zoneinfo.ZoneInfo, sources: Sources) -> Iterator[Instant]:
         """Instants of that day at which it may begin or cease to hold, besides midnight and a change of the clocks."""
@@ -264,27 +283,12 @@ class Calendar(Model):
 
         Paths begin at the document.
         """
-        holidays: dict[str, Holiday] = {}
-        events: dict[str, Events] = {}
+        sources = Sources()
         read: dict[str, list[Window]] = {"only": [], "never": []}
         for kind, number, window in self._windows():
-            at = (*loc, kind, number)
-            try:
-                if window.holidays:
-                    holidays[window.holidays] = calendars.holidays_of(window.holidays)
-            except ValueError as error:
-                problems.add(document.problem((*at, "holidays"), str(error)))
-            if window.ics:
-                path = (Path(document.path).parent / os.path.expanduser(window.ics)).absolute()
-                window = window.model_copy(update={"ics": str(path)})  # noqa: PLW2901
-                try:
-                    events[str(path)] = calendars.read(path, self.zone)
-                except ValueError as error:
-                    message = f"{error}; give the path of an .ics file, as seen from this one"
-                    problems.add(document.problem((*at, "ics"), message))
-            read[kind].append(window)
+            read[kind].append(window.read(document, (*loc, kind, number), problems, (self.zone, sources)))
         copy = self.model_copy(update={kind: tuple(windows) for kind, windows in read.items()})
-        copy._sources = Sources(holidays, events)
+        copy._sources = sources
         return copy
 
     def _windows(self) -> Iterator[tuple[str, int, Window]]:
@@ -321,6 +325,20 @@ class Calendar(Model):
 
 
 ALWAYS = Calendar()
+
+
+def look(document: Document, loc: Loc, problems: Problems) -> None:
+    """Add what is wrong with that which a calendar refers to, where it, or the file around it, is none."""
+    for kind in ("only", "never"):
+        windows = document.value((*loc, kind))
+        for number, _ in enumerate(cast("list[object]", windows) if isinstance(windows, list) else ()):
+            at = (*loc, kind, number)
+            for key in ("holidays", "ics"):
+                try:
+                    window = Window.model_validate_json(json.dumps({key: document.value((*at, key))}))
+                except ValidationError:
+                    continue
+                window.read(document, at, problems, (zoneinfo.ZoneInfo("UTC"), Sources()))
 
 
 def common(calendars: Iterable[Calendar], begin: Instant, end: Instant) -> list[Piece]:

@@ -3,8 +3,8 @@
 == N   != N   < N   <= N   > N   >= N      N is a number, or a duration in seconds: `<= 15s`
 == TEXT   != TEXT                          TEXT is a word, the rest of the line, or quoted
 between A and B                            both included
-within P% of before                        before is the value in the phase before the faults
-matches RE                                 Python's syntax, found anywhere in the value
+within P% of before                        before is the value in the phase before the faults; P may be above 100
+matches RE                                 RE2's syntax, found anywhere in the value
 in [A, B, ...]                             numbers, or texts
 """
 
@@ -22,13 +22,11 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from chaosjc.errors import UsageError
-from chaosjc.spec.pattern import PatternError, compile_pattern
+from chaosjc.spec.pattern import Pattern, PatternError, compile_pattern
 from chaosjc.spec.problems import closest, describe, quote
-from chaosjc.spec.scalars import parse_duration
+from chaosjc.spec.scalars import parse_duration, parse_percent
 
 MAX_LENGTH = 500
-MAX_MATCHED = 10_000
-"""`matches` looks at this many characters of a value, so that no expression takes long."""
 
 Value: TypeAlias = float | str
 Kind: TypeAlias = Literal["number", "text"]
@@ -53,7 +51,7 @@ _LIKE_A_NUMBER = re.compile(r"[-+.]?[0-9]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'', re.DOTALL)
 _REST = re.compile(r".*", re.DOTALL)
 _MEMBER = re.compile(r"[^,\]]*")
-_PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)%")
+_MOST_OF_BEFORE = 999_999.0  # percent
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -164,7 +162,7 @@ class Within(Expect):
 class Matches(Expect):
     """`matches RE`."""
 
-    pattern: re.Pattern[str]
+    pattern: Pattern
 
     @property
     def kind(self) -> Kind:
@@ -173,7 +171,7 @@ class Matches(Expect):
 
     def holds(self, value: Value, before: float | None = None) -> bool | None:
         """See Expect."""
-        return self.pattern.search(value, 0, MAX_MATCHED) is not None if isinstance(value, str) else None
+        return self.pattern.found_in(value) if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)
@@ -268,13 +266,14 @@ class _Parser:
 
     def _within(self) -> Expect:
         start, word = self._word()
-        percent = _PERCENT.fullmatch(word)
-        if not percent:
-            raise ExpectError(f"expected a percentage such as 10%, found {quote(word)}", start)
+        try:
+            percent = parse_percent(word, most=_MOST_OF_BEFORE)
+        except UsageError as error:
+            raise ExpectError(error.message, start) from None
         self._keyword("of")
         self._keyword("before")
         self._end()
-        return Within(self.shown, float(percent[1]))
+        return Within(self.shown, percent)
 
     def _matches(self) -> Expect:
         start = self._skip_space()

@@ -54,6 +54,20 @@ class FirstWord:
         except PydanticCustomError:
             return None
 
+    def meant(self, entry: Mapping[str, object]) -> dict[str, object] | None:
+        """The entry with the first word that was meant, its keys in their order; None where that is not clear."""
+        if not any(word in entry for word in self.choices):
+            close = {key: word for key in entry if (word := closest(key, self.choices))}
+            entry = {close.get(key, key): value for key, value in entry.items()} if len(close) == 1 else entry
+        words = [word for word in self.choices if word in entry]
+        choice = self.choices[words[0]] if len(words) == 1 else None
+        if choice is None or not isinstance(choice, Mapping):
+            return dict(entry) if choice else None
+        value = entry[words[0]]
+        known = value if isinstance(value, str) and value in choice else None
+        better = known or (closest(value, choice) if isinstance(value, str) else None)
+        return {**entry, words[0]: better} if better else None
+
     def _models(self) -> dict[str, type[Model]]:
         models: dict[str, type[Model]] = {}
         for word, choice in self.choices.items():

@@ -1,29 +1,32 @@
-"""Regular expressions from files: compiled once, errors that point into them, none that backtracks for ever."""
+"""Regular expressions from files: RE2's syntax, whose engine never goes back, so that none takes long.
+
+Python's own takes exponential time for some, and keeps the whole process waiting meanwhile, halts and deadlines too.
+RE2's time grows with the value times the compiled expression, and both have an end here.
+"""
 
 from __future__ import annotations
 
 import re
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from chaosjc.errors import UsageError
 
 MAX_LENGTH = 300
+MAX_MATCHED = 10_000
+"""How many characters of a value are looked at."""
+MAX_MEMORY = 128 * 1024
+"""Bytes of a compiled expression; the largest that fits needs some tenths of a second for MAX_MATCHED characters."""
 
-_MANY = 10
-"""A group repeated fewer times than this cannot explode."""
-
-_TOKEN = re.compile(
-    r"""
-      \\. | \[\^?\]?(?:\\.|[^\]\\])*\] | \(\?\#[^)]*\)      # what is no structure: escapes, sets, comments
-    | (?P<open>\((?:\?(?:P?<\w+>|<[=!]|[=!:>]))?)
-    | (?P<close>\))
-    | (?P<either>\|)
-    | (?P<repeat>[*+?]|\{(?=[\d,])(?P<low>\d*)(?P<comma>,?)(?P<high>\d*)\})(?P<mode>[+?]?)
-    | .
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_ADVICE = {
+    "invalid perl operator": "RE2 has no look-around and no (?>...)",
+    "invalid escape sequence": "RE2 has no back-references; the end of the text is $ or \\z",
+    "bad repetition operator": "RE2 has no possessive repeats: write one sign",
+    "invalid repetition size": "1000 times at most, in all",
+    "pattern too large": "repeat fewer times",
+}
+# What is a parenthesis, and what only looks like one.
+_PARENTHESIS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\()|(?P<close>\))", re.DOTALL)
 
 
 class PatternError(UsageError):
@@ -34,59 +37,47 @@ class PatternError(UsageError):
         self.offset = offset
 
 
-def compile_pattern(text: str) -> re.Pattern[str]:
-    """The compiled form of Python's regular expression `text`. Raises PatternError.
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression that was found good; those of the same text are equal."""
 
-    A repeated group in which something varies can take time exponential in the value's length, and Python cannot
-    interrupt it: it is refused unless it gives nothing back, `(...)*+` or `(?>...)*`.
-    """
+    text: str
+    engine: Any = field(compare=False, repr=False)
+
+    def found_in(self, value: str) -> bool:
+        """Whether it matches anywhere in the value's beginning; `$` is also before a last line break."""
+        looked_at = value[:MAX_MATCHED].removesuffix("\n")
+        return self.engine.search(looked_at.encode(errors="replace")) is not None
+
+
+def compile_pattern(text: str) -> Pattern:
+    """The compiled form of the regular expression `text`. Raises PatternError."""
+    import re2 as untyped  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - few files need it
+
+    re2 = cast("Any", untyped)
     if len(text) > MAX_LENGTH:
         raise PatternError(f"a regular expression longer than {MAX_LENGTH} characters", MAX_LENGTH)
+    options = re2.Options()
+    options.max_mem, options.never_capture, options.log_errors = MAX_MEMORY, True, False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            pattern = re.compile(text)
-    except re.error as error:
-        raise PatternError(f"bad regular expression: {error.msg}", error.pos or 0) from None
-    except (Warning, OverflowError, RecursionError) as error:
-        raise PatternError(f"bad regular expression: {error}", 0) from None
-    explosive = _explosive_group(text)
-    if explosive is not None:
-        why = "a repeated group that holds a repeat or a | can take for ever: write (?>...) for (...)"
-        raise PatternError(why, explosive)
-    return pattern
+        return Pattern(text, re2.compile(text.encode(errors="surrogatepass"), options))
+    except re2.error as error:
+        said: str = error.args[0].decode(errors="replace")
+    why, _, part = said.partition(": ")
+    advice = next((f" ({each})" for begin, each in _ADVICE.items() if why.startswith(begin)), "")
+    raise PatternError(f"bad regular expression: {said}{advice}", _offset(text, part)) from None
 
 
-@dataclass
-class _Group:
-    start: int
-    atomic: bool = False
-    varies: bool = False
-
-
-def _explosive_group(text: str) -> int | None:
-    """Where the first group begins that is repeated, gives back, and can match one text in several ways."""
-    groups = [_Group(0)]
-    closed: _Group | None = None
-    for token in _TOKEN.finditer(text):
-        last, closed = closed, None
+def _offset(text: str, part: str) -> int:
+    """Where the part that RE2 names begins; it names all where a parenthesis has no other."""
+    if part != text:
+        return max(text.find(part), 0)
+    begun: list[int] = []
+    for token in _PARENTHESIS.finditer(text):
         if token["open"]:
-            groups.append(_Group(token.start(), atomic=token["open"] == "(?>"))
+            begun.append(token.start())
         elif token["close"]:
-            closed = groups.pop()
-            groups[-1].varies |= closed.varies and not closed.atomic
-        elif token["either"]:
-            groups[-1].varies = True
-        elif token["repeat"] and token["mode"] != "+":
-            if last and last.varies and not last.atomic and _is_many(token):
-                return last.start
-            groups[-1].varies |= token["repeat"] in "*+?" or bool(token["comma"])
-    return None
-
-
-def _is_many(token: re.Match[str]) -> bool:
-    """Whether a repeat has no upper end, or one that is large."""
-    if token["repeat"] in "*+?":
-        return token["repeat"] != "?"
-    high = token["high"] if token["comma"] else token["low"]
-    return not high or int(high) >= _MANY
+            if not begun:
+                return token.start()
+            begun.pop()
+    return begun[-1] if begun else 0

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 from chaosjc.errors import Problem, SpecError
@@ -13,7 +14,16 @@ from chaosjc.errors import Problem, SpecError
 Loc: TypeAlias = tuple[str | int, ...]
 """The way from a document's top to a key or value: `("faults", 0, "target")`."""
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
+MAX_TOLD = 100
+"""Problems of one file that are told one by one: whoever mends these will be told the rest."""
+MAX_WORD = 60
+MAX_KNOWN = 50
+"""Names that are listed where none is close."""
+MAX_COMPARED = 1000
+"""Among more nobody looks for the one that was meant: each takes its time."""
+MAX_MESSAGE = 1000
+
+_PLAIN_KEY = re.compile(rf"[A-Za-z_][\w-]{{0,{MAX_WORD - 1}}}")
 
 
 class Problems:
@@ -30,12 +40,26 @@ class Problems:
 
     def add(self, problem: Problem) -> None:
         """Remember one more."""
-        self._found.append(problem)
+        self._found.append(replace(problem, message=shorten(problem.message, MAX_MESSAGE)))
+
+    def told(self) -> list[Problem]:
+        """In the order of files and lines; of a file with too many the first, and how many more there are."""
+        by_path: dict[str, list[Problem]] = {}
+        for problem in sorted(self._found):
+            by_path.setdefault(problem.path, []).append(problem)
+        return [problem for found in by_path.values() for problem in _first(found)]
 
     def check(self) -> None:
         """Raise SpecError with every problem, if there is any."""
         if self._found:
-            raise SpecError(self._found)
+            raise SpecError(self.told())
+
+
+def _first(found: list[Problem]) -> list[Problem]:
+    if len(found) <= MAX_TOLD:
+        return found
+    more = replace(found[MAX_TOLD], field="", message=f"and {len(found) - MAX_TOLD} more from here on")
+    return [*found[:MAX_TOLD], more]
 
 
 def field_path(loc: Loc) -> str:
@@ -51,9 +75,14 @@ def field_path(loc: Loc) -> str:
     return path
 
 
-def quote(text: str, limit: int = 60) -> str:
-    """`"text"` on one line, shortened in the middle of nowhere when long, control characters made visible."""
-    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+def shorten(text: str, limit: int = MAX_WORD) -> str:
+    """Its beginning, in the middle of nowhere when long."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def quote(text: str, limit: int = MAX_WORD) -> str:
+    """`"text"` on one line, shortened when long, control characters made visible."""
+    shown = shorten(text, limit)
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + '"'
 
 
@@ -64,6 +93,8 @@ def repeated(names: Iterable[str]) -> list[str]:
 
 def closest(word: str, known: Collection[str]) -> str | None:
     """What somebody who wrote `word` may have meant; case does not matter."""
+    if len(word) > MAX_WORD or len(known) > MAX_COMPARED:
+        return None
     lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
     return lower[close[0]] if close else None
@@ -74,7 +105,10 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     close = closest(word, known)
     if close:
         return f"did you mean {quote(close)}?"
-    return f"known here: {', '.join(sorted(known))}" if known else "nothing is known here"
+    if len(known) > MAX_COMPARED:
+        return f"{len(known)} others are known here"
+    listed = ", ".join([*sorted(known)[:MAX_KNOWN], *(["…"] if len(known) > MAX_KNOWN else [])])
+    return f"known here: {listed}" if known else "nothing is known here"
 
 
 def describe(value: object) -> str:

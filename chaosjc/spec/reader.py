@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, cast
 import yaml
 
 from chaosjc.errors import Problem
-from chaosjc.spec.problems import Loc, Problems, field_path, quote
+from chaosjc.spec.problems import Loc, Problems, field_path, quote, shorten
 
 SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 1024 * 1024
@@ -73,6 +73,16 @@ class Document:
     lines: tuple[str, ...]
     sha256: str = ""
 
+    def value(self, loc: Loc) -> object:
+        """What is at `loc`; None where nothing is."""
+        found: Any = self.data
+        for step in loc:
+            try:
+                found = found[step]
+            except (LookupError, TypeError):
+                return None
+        return found
+
     def place(self, loc: Loc) -> Place:
         """Where the value at `loc` stands; where it has no place of its own, that of what encloses it."""
         while loc and loc not in self.values:
@@ -86,9 +96,9 @@ class Document:
     def place_within(self, loc: Loc, text: str, offset: int) -> Place:
         """Where a character of `text`, the value at `loc`, stands; the value's start where it is spelt otherwise."""
         line, column = self.place(loc)
-        written = self.lines[line - 1][column - 1 :] if loc in self.values and line <= len(self.lines) else ""
+        written = self.lines[line - 1] if loc in self.values and line <= len(self.lines) else ""
         for quotes in (0, 1):
-            if text and written.startswith(text, quotes):
+            if text and written.startswith(text, column - 1 + quotes):
                 return line, column + quotes + offset
         return line, column
 
@@ -149,15 +159,15 @@ def scalar(text: str) -> object:
 def _read(path: Path, problems: Problems) -> bytes | None:
     try:
         if what := _no_file(path):
-            problems.add(Problem(str(path), 0, 0, "", f"cannot be read: it is {what}, not a file"))
+            problems.add(Problem(str(path), *_TOP, "", f"cannot be read: it is {what}, not a file"))
             return None
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        problems.add(Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror or error}"))
+        problems.add(Problem(str(path), *_TOP, "", f"cannot be read: {error.strerror or error}"))
         return None
     if len(content) > MAX_BYTES:
-        problems.add(Problem(str(path), 0, 0, "", f"larger than {MAX_BYTES // 1024} KiB, more than any file of ours"))
+        problems.add(Problem(str(path), *_TOP, "", f"larger than {MAX_BYTES // 1024} KiB, more than any file of ours"))
         return None
     return content
 
@@ -213,12 +223,14 @@ class _Reader:
     def _node(self, event: Any, loc: Loc) -> object:
         self.values[loc] = _place(event)
         if isinstance(event, yaml.AliasEvent):
-            return self._refuse(loc, f"aliases are refused: write the value of *{event.anchor} out, or use vars")
+            return self._refuse(
+                loc, f"aliases are refused: write the value of *{shorten(str(event.anchor))} out, or use vars"
+            )
         if event.anchor is not None:
-            self._refuse(loc, f"anchors are refused: &{event.anchor}")
+            self._refuse(loc, f"anchors are refused: &{shorten(event.anchor)}")
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._refuse(loc, f"YAML tags are refused: {tag} (quote a text that begins with !)")
+            self._refuse(loc, f"YAML tags are refused: {shorten(tag)} (quote a text that begins with !)")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, loc)
         if len(loc) >= MAX_DEPTH:
@@ -295,6 +307,7 @@ def _place_of(text: str, offset: int) -> Place:
 
 # What libyaml says, in the words of somebody who has to mend the file. Keyed by a part of its context or problem.
 _ADVICE = (
+    ("nesting depth", "write it less deeply"),
     ("block scalar", "quote a text that begins with > or |"),
     ("cannot start any token", "quote a text that begins with %, @ or `"),
     ("mapping values are not allowed", "quote a text that contains ': ', or mend the indentation"),
@@ -307,7 +320,6 @@ _ADVICE = (
     ("quoted scalar", "a quote without its end, or an unknown \\ escape (single quotes take \\ as it is)"),
     ("flow", "a bracket or brace without its end, or a comma missing"),
     ("document start", "what follows is outside of everything: a bracket too many, or a wrong directive"),
-    ("nesting depth", "write it less deeply"),
 )
 
 

@@ -1,4 +1,7 @@
-"""Durations and percentages: one syntax everywhere, and a bare number is never one of them."""
+"""Durations and percentages: one syntax everywhere, and a bare number is never one of them.
+
+Shares and working days were bare numbers once, and may still be: see `Share` and `Days`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from chaosjc.errors import UsageError
@@ -19,16 +22,18 @@ _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _PARTS = "".join(rf"(?:(?P<{unit}>[0-9]{{1,7}}){unit})?" for unit in _UNITS)
 _DURATION = re.compile(_PARTS)
 _DURATION_SCHEMA = "^(?=[0-9$])" + "".join(f"([0-9]{{1,7}}{unit})?" for unit in _UNITS) + r"$|^\$"
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
+_PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)%")
 _BARE_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
+MAX_LENGTH = 40
+"""No duration and no percentage is longer; a file may hold a megabyte of digits."""
 
 
 def parse_duration(text: str) -> float:
     """Seconds of `250ms`, `15s`, `1m30s`, `2h`, `1d`; units descend and come once. Raises UsageError."""
-    match = _DURATION.fullmatch(text)
+    match = _DURATION.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if match and text:
         return sum(int(match[unit] or 0) * size for unit, size in _UNITS.items()) / 1000
-    if _BARE_NUMBER.fullmatch(text):
+    if _is_bare_number(text):
         raise UsageError(f"expected a duration with its unit, found {quote(text)}: write {text}s for seconds")
     raise UsageError(f"expected a duration such as 250ms, 15s, 1m30s, 2h or 1d, found {quote(text)}")
 
@@ -44,19 +49,23 @@ def format_duration(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
-def parse_percent(text: str) -> float:
-    """30.0 for `30%`; between 0 and 100. Raises UsageError."""
-    match = _PERCENT.fullmatch(text)
-    if match and float(match[1]) <= 100:
+def parse_percent(text: str, *, most: float = 100.0) -> float:
+    """30.0 for `30%`; between 0 and `most`. Raises UsageError."""
+    match = _PERCENT.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    if match and float(match[1]) <= most:
         return float(match[1])
-    if _BARE_NUMBER.fullmatch(text):
+    if _is_bare_number(text):
         raise UsageError(f"expected a percentage, found {quote(text)}: write {text}%")
-    raise UsageError(f"expected a percentage from 0% to 100%, found {quote(text)}")
+    raise UsageError(f"expected a percentage from 0% to {most:.0f}%, found {quote(text)}")
 
 
 def format_percent(percent: float) -> str:
     """`30%` for 30.0."""
     return f"{percent:.6f}".rstrip("0").rstrip(".") + "%"
+
+
+def _is_bare_number(text: str) -> bool:
+    return len(text) <= MAX_LENGTH and _BARE_NUMBER.fullmatch(text) is not None
 
 
 def _from_file(parse: Callable[[str], float], example: str) -> BeforeValidator:
@@ -66,15 +75,36 @@ def _from_file(parse: Callable[[str], float], example: str) -> BeforeValidator:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and info.mode == "python":
             return float(value)
-        try:
-            if is_number or isinstance(value, str):
-                return parse(str(value))
-            message = f"expected {example}, found {describe(value)}"
-        except UsageError as error:
-            message = error.message
-        raise PydanticCustomError("scalar", "{message}", {"message": message})
+        if is_number or isinstance(value, str):
+            return _parsed(parse, str(value))
+        raise _wrong(f"expected {example}, found {describe(value)}")
 
     return BeforeValidator(read)
+
+
+def _or_text(parse: Callable[[str], float]) -> BeforeValidator:
+    """A number as it is, or text."""
+    return BeforeValidator(lambda value: _parsed(parse, value) if isinstance(value, str) else value)
+
+
+def _parsed(parse: Callable[[str], float], text: str) -> float:
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise _wrong(error.message) from None
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("scalar", "{message}", {"message": message})
+
+
+def _days(text: str) -> int:
+    if _is_bare_number(text):
+        raise UsageError(f"expected working days, found {quote(text)}: write {text}d")
+    days = parse_duration(text) / 86_400
+    if not days.is_integer():
+        raise UsageError(f"expected whole working days such as 5d, found {quote(text)}")
+    return int(days)
 
 
 Duration = Annotated[
@@ -92,3 +122,26 @@ Percent = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,6})?%$|^\$", "examples": ["30%"]}),
 ]
 """Percent as float, 30.0; `30%` in files and JSON."""
+
+_DAYS_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,7}d$", "examples": ["5d"]}
+
+Share = Annotated[
+    float,
+    _or_text(lambda text: parse_percent(text) / 100),
+    Field(ge=0, le=1),
+    WithJsonSchema({"anyOf": [
+        {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,6})?%$|^\$", "examples": ["90%"]},
+        {"type": "number", "minimum": 0, "maximum": 1},
+    ]}),
+]  # fmt: skip
+"""A part of 1: `90%`. A bare number is that part, 0.9, as DESIGN and the first files have it."""
+
+Days = Annotated[
+    float, _or_text(_days), Field(ge=1), WithJsonSchema({"anyOf": [_DAYS_SCHEMA, {"type": "number", "minimum": 1}]})
+]
+"""Working days: `5d`. A bare number is so many, as the first schedules have it: their mean may be 2.5."""
+
+WholeDays = Annotated[
+    int, _or_text(_days), Field(ge=1), WithJsonSchema({"anyOf": [_DAYS_SCHEMA, {"type": "integer", "minimum": 1}]})
+]
+"""The same, without a fraction."""

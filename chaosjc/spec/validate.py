@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -13,8 +13,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from chaosjc.errors import Problem
+from chaosjc.spec import rough
 from chaosjc.spec.model import TAG, FirstWord
-from chaosjc.spec.problems import Loc, Problems, describe, did_you_mean, quote
+from chaosjc.spec.problems import Loc, Problems, closest, describe, did_you_mean, quote
 from chaosjc.spec.reader import Document
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,11 +49,16 @@ _BEYOND = {
 }
 # Booleans in YAML 1.1 alone: what Ansible and older tools taught people to write.
 _YAML_1_1: Mapping[str, str] = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_MANY = 1000
+"""With more errors than these nobody mends all at once, and a hostile file would take its time."""
 _CHOICES = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
 def choose(document: Document, models: Mapping[str, type[M]], problems: Problems) -> type[M] | None:
-    """The model for the document's `kind`; None, with a problem, where that is missing or unknown."""
+    """The model for the document's `kind`; with a problem, the one that was meant, where that is missing or unknown.
+
+    None where nobody can tell which that is.
+    """
     kind = document.data.get("kind")
     if isinstance(kind, str) and kind in models:
         return models[kind]
@@ -62,7 +68,18 @@ def choose(document: Document, models: Mapping[str, type[M]], problems: Problems
         found = "missing" if "kind" not in document.data else f"not {describe(kind)}"
         message = f"expected one of {', '.join(models)}: kind is {found}"
     problems.add(document.problem(("kind",), message))
-    return None
+    close = closest(kind, models) if isinstance(kind, str) else None
+    return models[close] if close else _likest(document.data, models.values())
+
+
+def _likest(data: Mapping[str, object], models: Iterable[type[M]]) -> type[M] | None:
+    """The model that has most of these keys, if it has the greater part."""
+
+    def shared(model: type[M]) -> int:
+        return sum(_key_of(name, info) in data for name, info in model.model_fields.items())
+
+    best = max(models, key=shared, default=None)
+    return best if best and shared(best) * 2 > len(data) else None
 
 
 def validate(document: Document, model: type[M], problems: Problems) -> M | None:
@@ -74,12 +91,35 @@ def validate(document: Document, model: type[M], problems: Problems) -> M | None
     known = {(p.line, p.field) for p in problems if p.path == document.path}
     try:
         return model.model_validate_json(json.dumps(document.data))
-    except ValidationError as error:
-        found = _Translation(document, model).problems(error.errors(include_url=False))
+    except ValidationError:
+        found = dict.fromkeys(_found(document, model))
     for problem in found:
         if (problem.line, problem.field) not in known:
             problems.add(problem)
     return None
+
+
+def _found(document: Document, model: type[BaseModel]) -> Iterator[Problem]:
+    """What is wrong, what would be if nothing were misspelt, and what the rules say that were not asked."""
+    while errors := _errors(document, model):
+        translation = _Translation(document, model)
+        yield from translation.problems(errors)
+        if len(errors) > _MANY:
+            return
+        better = rough.meant(document, model)
+        if better is document:
+            wrong = [translation.loc(error) for error in errors]
+            yield from (document.problem(*complaint) for complaint in rough.complaints(document, model, wrong))
+            return
+        document = better
+
+
+def _errors(document: Document, model: type[BaseModel]) -> list[ErrorDetails]:
+    try:
+        model.model_validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
 
 
 class _Translation:
@@ -93,7 +133,7 @@ class _Translation:
         """One problem for each wrong place: what the branches of a union say about it is said once."""
         at: dict[Loc, list[ErrorDetails]] = {}
         for error in errors:
-            at.setdefault(self._loc(error), []).append(error)
+            at.setdefault(self.loc(error), []).append(error)
         enclosing = {loc[:end] for loc in at for end in range(len(loc))}
         for loc, together in at.items():
             precise = [error for error in together if error["type"] not in _EXPECTED]
@@ -109,7 +149,7 @@ class _Translation:
             return False
         return len(cast("list[object]", entries)) >= error.get("ctx", {})["min_length"]
 
-    def _loc(self, error: ErrorDetails) -> Loc:
+    def loc(self, error: ErrorDetails) -> Loc:
         """The location in the file: without the names that pydantic gives to the branches of unions."""
         data: object = self.document.data
         loc: Loc = ()
@@ -212,15 +252,7 @@ def _models_at(shape: Any, loc: Loc, data: object) -> Iterator[type[BaseModel]]:
             yield shape
         for name, field in shape.model_fields.items() if loc else ():
             if _key_of(name, field) == loc[0]:
-                yield from _models_at(_annotated(field), loc[1:], _inside(data, loc[0]))
+                yield from _models_at(rough.annotated(field), loc[1:], _inside(data, loc[0]))
     elif loc and arguments:
         inner = arguments[1] if issubclass(origin or object, Mapping) else arguments[0]
         yield from _models_at(inner, loc[1:], _inside(data, loc[0]))
-
-
-def _annotated(field: FieldInfo) -> Any:
-    """A field's type with the annotations that pydantic has taken off it."""
-    annotation: Any = field.annotation
-    for extra in field.metadata:
-        annotation = Annotated[annotation, extra]
-    return annotation

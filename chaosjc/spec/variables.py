@@ -14,7 +14,7 @@ from typing import cast
 
 from chaosjc.errors import Problem
 from chaosjc.spec.problems import Loc, Problems, describe, did_you_mean, quote
-from chaosjc.spec.reader import Document
+from chaosjc.spec.reader import MAX_BYTES, Document
 
 PLANNED = ("targets", "others")
 """Names whose values are known once targets are chosen."""
@@ -22,6 +22,7 @@ PLANNED = ("targets", "others")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USE = re.compile(rf"\$(?:(?P<escaped>\$)|(?P<name>{_NAME.pattern})|\{{(?P<braced>{_NAME.pattern})\}})")
 _PLANNED_USE = re.compile(rf"\$\{{?({'|'.join(PLANNED)})\b")
+_TOO_MUCH = f"with its variables filled in the file would be larger than {MAX_BYTES // 1024} KiB"
 _META = re.compile(r"[.+*?()\[\]{}|$]|[\\^]")
 
 
@@ -109,6 +110,9 @@ class _Substitution:
     problems: Problems
     known: Mapping[str, object] | None
     used: set[str] = field(default_factory=set[str])
+    left: int = MAX_BYTES
+    """What may still be filled in, in characters: a short file that names a long value often would be a huge one."""
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def values(self) -> Mapping[str, object]:
@@ -125,10 +129,13 @@ class _Substitution:
     def _text(self, text: str, loc: Loc) -> object:
         whole = _USE.fullmatch(text)
         name = _name(whole) if whole else ""
-        if name in self.values:
-            self.used.add(name)
-            return self.values[name]
-        return self._filled(text, loc)
+        if name not in self.values:
+            return self._filled(text, loc)
+        if self._too_much(name):
+            self.problems.add(self.document.problem(loc, _TOO_MUCH))
+            return text
+        self.used.add(name)
+        return self.values[name]
 
     def _filled(self, text: str, loc: Loc) -> str:
         later = _PLANNED_USE.search(text)
@@ -140,7 +147,7 @@ class _Substitution:
                 return "$$" if later else "$"
             if name in PLANNED:
                 return match[0]
-            if message := self._wrong(name):
+            if message := self._wrong(name) or (self._too_much(name) and _TOO_MUCH):
                 wrong.setdefault(message, match.start())
                 return match[0]
             self.used.add(name)
@@ -151,6 +158,13 @@ class _Substitution:
         for message, offset in wrong.items():
             self.problems.add(self.document.problem(loc, message, self.document.place_within(loc, text, offset)))
         return filled
+
+    def _too_much(self, name: str) -> bool:
+        """Count one use of a variable: whether it is one too many."""
+        if name not in self.sizes:
+            self.sizes[name] = len(json.dumps(self.values[name], default=str))
+        self.left -= self.sizes[name]
+        return self.left < 0
 
     def _wrong(self, name: str) -> str:
         """Why a variable cannot stand within a text; empty if it can."""

@@ -17,10 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaosjc.cli import main
+from chaosjc.spec.problems import MAX_TOLD
 from chaosjc.spec.reader import MAX_BYTES
 
 ROOT = Path(__file__).parents[3]
 REAL = [path.read_bytes() for kind in ("experiments", "schedules", "sites") for path in (ROOT / kind).rglob("*.yaml")]
+
+WAVES = sorted((ROOT / "tests" / "cases" / "spec" / "waves").glob("*.yaml"))
 
 # What YAML, Python, a regular expression or our own grammar may trip over.
 HOSTILE = [
@@ -151,7 +154,7 @@ def is_large(path: Path) -> None:
         (links_to("/dev/zero"), "it is a device, not a file"),
         (links_to("nowhere"), "No such file or directory"),
         (holds("kind: Site".encode("utf-16")), "it looks like UTF-16: save it as UTF-8"),
-        (holds(b"[" * MAX_BYTES), "exceeded maximum nesting depth"),
+        (holds(b"[" * MAX_BYTES), "exceeded maximum nesting depth (write it less deeply)"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_ours_is_said(
@@ -161,6 +164,47 @@ def test_what_is_no_file_of_ours_is_said(
     make(path)
     told = check(path)
     assert told.code == 2 and f"{path}" in told.err and said in told.err
+
+
+BOMB = f"vars: {{a: {'x' * 400_000}}}\n"
+REST = "hypotheses: [{promql: up, expect: '== 1'}]\nfaults: [{fault: command, inject: [x], irreversible: y}]\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("baseline: '" + "1" * 50_000 + "s'", ":6:11: baseline: expected a duration"),
+        ("hypotheses: [{promql: up, expect: 'matches (.*a){9}(b'}]", "bad regular expression: missing )"),
+        ("observe: [{promql: '" + "up+" * 500 + "up'}]", ":6:11: observe[0]: PromQL 'up+up+"),
+        ("observe: [{promql: '" + "(" * 1000 + "up'}]", "more than 200 operators and brackets"),
+        ("observe: [{promql: '" + "-" * 9000 + "up'}]", "more than 200 operators and brackets"),
+        ("observe: [{http: 'http://[::1'}]", ":6:18: observe[0].http: no URL: Invalid IPv6 URL"),
+        (BOMB + "description: '" + "$a" * 20_000 + "'", ":7:19: description: with its variables filled in"),
+        (BOMB + "observe: [" + "$a, " * 20_000 + "]", "with its variables filled in the file would be larger"),
+        ("observe: [" + "*a, " * 50_000 + "]", f"and {50_000 - MAX_TOLD} more from here on"),
+        ("".join(f"a{number}: 1\n" for number in range(5000)), f"and {5000 - MAX_TOLD} more from here on"),
+        ("? " + "x" * 900_000 + "\n: 1", '["xxxxxxxxxx'),
+        ("description: &" + "x" * 900_000 + " y", "anchors are refused: &xxxx"),
+        ("observe: " + "[" * 2000, "exceeded maximum nesting depth (write it less deeply)"),
+    ],
+    ids=range(13),
+)
+def test_what_would_take_all_time_or_memory_is_refused_in_few_words(
+    check: Callable[..., Told], tmp_path: Path, more: str, said: str
+) -> None:
+    path = tmp_path / "x.yaml"
+    rest = REST.partition("\n")[2] if more.startswith("hypotheses") else REST
+    path.write_text(f"apiVersion: chaosjc/v1\nkind: Experiment\nname: x\n{rest}{more}\n")
+    told = check(path)
+    assert told.code == 2 and f"{path}:" in told.err and said in told.err
+    assert len(told.err) < 40_000
+    assert json.loads(check("--json", path).out)["errors"] == told.err.removeprefix("chaosjc: ").splitlines()
+
+
+@pytest.mark.parametrize("path", WAVES, ids=lambda path: path.stem)
+def test_no_mistake_waits_for_another_to_be_mended(check: Callable[..., Told], path: Path) -> None:
+    lines = check(path).err.removeprefix("chaosjc: ").replace(f"{path.parent}/", "").splitlines()
+    assert lines == path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
 
 
 def test_a_name_that_is_too_long(check: Callable[..., Told], tmp_path: Path) -> None:
@@ -181,7 +225,10 @@ def test_what_cannot_be_read_hides_no_error_of_another(check: Callable[..., Told
     (tmp_path / "empty").mkdir()
     told = check("--json", tmp_path / "empty", tmp_path / "missing.yaml", tmp_path / "bad.yaml")
     errors = json.loads(told.out)["errors"]
-    assert told.code == 2 and len(errors) == 3
+    assert told.code == 2
+    assert {each.partition(":")[0] for each in errors} == {
+        str(tmp_path / name) for name in ("empty", "missing.yaml", "bad.yaml")
+    }
     assert any("holds no YAML file" in each for each in errors) and any("did you mean" in each for each in errors)
 
 

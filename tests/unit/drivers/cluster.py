@@ -38,8 +38,17 @@ RESOURCES = {
     "batch/v1": {"Job": ("jobs", True)},
 }
 KINDS = {plural: kind for kinds in RESOURCES.values() for kind, (plural, _) in kinds.items()}
-PATH = re.compile(r"/(?:api/v1|apis/[a-z.]+/v1)(?:/namespaces/([^/]+))?/([a-z]+)(?:/([^/]+))?(?:/(status|eviction))?")
+PATH = re.compile(
+    r"/(?:api/v1|apis/[a-z.]+/v1)(?:/namespaces/([^/]+))?/([a-z]+)(?:/([^/]+))?(?:/(status|eviction|binding))?"
+)
 PROXY = re.compile(r"/api/v1/namespaces/([^/]+)/services/([^/:]+):([^/]+)/proxy(/.*)")
+
+
+def only(node: str) -> Json:
+    """The affinity of a daemon's pod."""
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
 class No(Exception):
@@ -55,14 +64,14 @@ class FakeApi:
     """`kubelets`: pods come to a node that takes some, and are Ready; those that are deleted end, unless `stuck`.
 
     `denied` are rights that its user lacks, as text.
-    `front_door` tells the HTTP status of a path of any service; `silent` lets nobody answer.
+    `front_door` tells the HTTP status of a path of any service, and where it leads; `silent` lets nobody answer.
     """
 
     kubelets: bool = False
     stuck: bool = False
     denied: frozenset[str] = frozenset()
     silent: bool = False
-    front_door: Callable[[str], int] = lambda _: 302
+    front_door: Callable[[str], tuple[int, str]] = lambda path: (302, f"/hub{path}")
     before: Callable[[Request], None] = lambda _: None
     objects: dict[tuple[str, str, str], Json] = field(default_factory=dict[tuple[str, str, str], Json])
     applied: dict[tuple[str, str, str], Json] = field(default_factory=dict[tuple[str, str, str], Json])
@@ -135,7 +144,9 @@ class FakeApi:
     def _answer(self, request: Request) -> Json | Response:
         if at := PROXY.fullmatch(request.path):
             self._get("Service", at[1], at[2])
-            return Response(self.front_door(at[4]), b"<html>")
+            status, leads = self.front_door(at[4])
+            own = request.path.removesuffix(at[4]) if leads.startswith("/") else ""  # as the API server rewrites it
+            return Response(status, b"<html>", own + leads)
         if request.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
             return self._review(request.body)
         version = request.path.removeprefix("/apis/").removeprefix("/api/")
@@ -148,7 +159,8 @@ class FakeApi:
         namespace, kind, name, part = at[1] or "", KINDS[at[2]], at[3] or "", at[4] or ""
         if not name:
             return self._list(kind, namespace, request)
-        verbs = {"GET": self._read, "DELETE": self._delete, "PATCH": self._patch, "POST": self._evict}
+        post = self._bind if part == "binding" else self._evict
+        verbs = {"GET": self._read, "DELETE": self._delete, "PATCH": self._patch, "POST": post}
         assert part in ("", "status") or request.method == "POST", request
         return verbs[request.method](kind, namespace, name, request)
 
@@ -210,6 +222,14 @@ class FakeApi:
                 raise No(429, f"Cannot evict pod as it would violate the pod's disruption budget. {why}")
         return self._delete(kind, namespace, name, Request("DELETE", "", body=request.body["deleteOptions"]))
 
+    def _bind(self, kind: str, namespace: str, name: str, request: Request) -> Json:
+        """As a scheduler does."""
+        spec = self._get(kind, namespace, name)["spec"]
+        if spec.get("nodeName"):
+            raise No(409, f"pod {name} is already assigned to node {spec['nodeName']}")
+        spec["nodeName"] = request.body["target"]["name"]
+        return {}
+
     def _patch(self, kind: str, namespace: str, name: str, request: Request) -> Json:
         assert request.query.get("fieldManager") == "chaosjc" or request.path.endswith("/status")
         key, body = (kind, namespace, name), copy.deepcopy(request.body)
@@ -259,7 +279,7 @@ class FakeApi:
         for (kind, namespace, name), each in list(self.objects.items()):
             if kind == "Deployment":
                 self._replica_set(namespace, name, each)
-            elif kind == "DaemonSet" and self.kubelets:
+            elif kind == "DaemonSet":
                 self._daemons(namespace, name, each)
             elif kind == "StatefulSet":
                 names = [f"{name}-{number}" for number in range(each["spec"]["replicas"])]
@@ -297,14 +317,18 @@ class FakeApi:
                 self._make(namespace, name, owner)
 
     def _daemons(self, namespace: str, name: str, owner: Json) -> None:
-        nodes = [node for kind, _, node in self.objects if kind == "Node"]
-        there = {pod["spec"]["nodeName"] for pod in self._owned(namespace, owner)}
+        """Without kubelets there is no scheduler either."""
+        wanted: Json = owner["spec"]["template"].get("spec", {}).get("nodeSelector", {})
+        found = [each["metadata"] for (kind, _, _), each in self.objects.items() if kind == "Node"]
+        nodes = [each["name"] for each in found if wanted.items() <= each.get("labels", {}).items()]
+        there = [pod["spec"]["affinity"] for pod in self._owned(namespace, owner)]
         for node in nodes:
-            if node not in there:
-                self._make(namespace, f"{name}-{uuid.uuid4().hex[:5]}", owner, nodeName=node)
+            if only(node) not in there:
+                placed = {"nodeName": node} if self.kubelets else {}
+                self._make(namespace, f"{name}-{uuid.uuid4().hex[:5]}", owner, affinity=only(node), **placed)
         owner["status"] = {"desiredNumberScheduled": len(nodes), "numberReady": len(nodes)}
 
-    def _make(self, namespace: str, name: str, owner: Json, **spec: str) -> None:
+    def _make(self, namespace: str, name: str, owner: Json, **spec: Any) -> None:
         meta = {
             "name": name,
             "namespace": namespace,

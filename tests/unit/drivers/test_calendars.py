@@ -15,6 +15,7 @@ from chaosjc.drivers.calendars import Events, holidays_of, read
 
 PARIS = zoneinfo.ZoneInfo("Europe/Paris")
 Ics = Callable[..., Events]
+EVERY = ",".join(map(str, range(24)))  # hour
 
 
 def utc(text: str) -> datetime.datetime:
@@ -85,6 +86,13 @@ def test_what_began_last_year_still_goes_on(ics: Ics) -> None:
     assert told(found, "2028-01-05", "2028-01-06") == ["2027-12-19T23:00/2028-01-09T23:00 x"]
 
 
+def test_every_hour_of_a_day_and_years_on_end_are_read(ics: Ics) -> None:
+    hours = ics(f"UID:1\nDTSTART:20270101T000000Z\nRRULE:FREQ=DAILY;BYHOUR={EVERY}\nDURATION:PT1H")
+    assert len(told(hours, "2027-01-01", "2027-01-02")) == 24
+    years = ics("UID:1\nDTSTART:19900101T000000Z\nRRULE:FREQ=YEARLY\nDURATION:P3650D")
+    assert len(told(years, "2027-06-01", "2027-06-02")) == 10
+
+
 def test_a_moment_without_length_forbids_nothing(ics: Ics) -> None:
     assert told(ics("UID:1\nDTSTART:20270322T100000Z")) == []
 
@@ -96,6 +104,10 @@ def test_a_moment_without_length_forbids_nothing(ics: Ics) -> None:
         ("UID:1\nSUMMARY:Algebra\nDTSTART:2027XX", '"Algebra": Expected'),
         ("UID:1\nDTSTART:20270101T000000Z\nRRULE:FREQ=HOURLY", "more often than daily"),
         ("UID:1\nDTSTART:20270101T000000Z\nRRULE:FREQ=NEVER", "Expected frequency"),
+        (f"UID:1\nDTSTART:20270101T000000Z\nRRULE:FREQ=DAILY;BYHOUR={EVERY};BYMINUTE=0,30", "more than 24 times a day"),
+        ("UID:1\nDTSTART:20270101T000000Z\nDURATION:P999999D", "longer than 3660 days"),
+        ("UID:1\nDTSTART:20270101T000000Z\nDURATION:-P999999D\nRRULE:FREQ=DAILY", "longer than 3660 days"),
+        ("UID:1\nDTSTART:00010101T000000Z\nRRULE:FREQ=DAILY", "since before 1900"),
         ("UID:1\nDTSTART:20270101T000000Z\nRDATE;VALUE=PERIOD:20270101T000000Z/PT1H", "RDATE with periods"),
         ("UID:1\nRECURRENCE-ID;RANGE=THISANDFUTURE:20270101T000000Z\nDTSTART:20270101T000000Z", "with a RANGE"),
     ],

@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from chaosjc.spec.expect import Expectation, parse
 from chaosjc.spec.model import FirstWord, Model
-from chaosjc.spec.scalars import Duration, Percent
+from chaosjc.spec.scalars import Duration, Percent, Share
 
 
 class Check(Model):
     name: Annotated[str, Field(max_length=80)] = ""
     tolerate: Duration = 0.0
     every: Annotated[Duration, Field(gt=0)] = 1.0
-    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.9
+    min_coverage: Share = 0.9
     phases: tuple[Literal["before", "during", "after"], ...] = ("before", "during", "after")
     stop: bool = False
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 from hypothesis import given
@@ -148,8 +147,9 @@ BAD = [
     ("within -10% of before", 7, "expected a percentage"),
     ("matches", 7, "expected a regular expression"),
     ("matches a(b", 9, "missing )"),
-    ("matches *a", 8, "nothing to repeat"),
-    ("matches (a+)+$", 8, "can take for ever"),
+    ("matches *a", 8, "no argument for repetition operator"),
+    ("matches x(?=a)", 9, "RE2 has no look-around"),
+    ("within 1000000% of before", 7, "from 0% to 999999%"),
     ("in 1, 2", 3, "expected ["),
     ("in []", 4, "found nothing"),
     ("in [1, ]", 7, "found nothing"),
@@ -169,10 +169,10 @@ def test_an_error_points_into_the_text(text: str, offset: int, message: str) -> 
     assert error.value.offset == offset
 
 
-def test_a_long_value_takes_no_long_time() -> None:
-    began = time.perf_counter()
-    assert parse("matches (?>a+)+$").holds("a" * 1_000_000 + "b") is True  # only the beginning is looked at
-    assert time.perf_counter() - began < 5
+def test_no_expression_goes_back() -> None:
+    """With Python's own engine neither of these would end."""
+    assert parse("matches (a+)+$").holds("a" * 1_000_000 + "b") is True  # only the beginning is looked at
+    assert parse("matches (a{0,9}){9}b").holds("a" * 2000) is False
 
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.sampled_from(

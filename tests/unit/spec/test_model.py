@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import ValidationError
 
+from chaosjc.errors import Problem, SpecError
 from chaosjc.spec.expect import parse as parse_expect
 from chaosjc.spec.model import FirstWord, Model
-from chaosjc.spec.problems import Problems, describe, did_you_mean, field_path, quote
+from chaosjc.spec.problems import MAX_MESSAGE, MAX_TOLD, Problems, describe, did_you_mean, field_path, quote
 from chaosjc.spec.reader import parse
 from chaosjc.spec.schema import schema_text
 from chaosjc.spec.validate import choose, validate
@@ -116,16 +117,39 @@ def test_a_wrong_first_word_is_told(content: str, expected: str) -> None:
 
 def test_the_kind_chooses_the_model_of_a_file() -> None:
     problems = Problems()
-    for content in ("kind: Faults", "kind: fautls", "kind: 3", "a: 1"):
+    meant: dict[str, type[Model] | None] = {"kind: Faults": Faults, "kind: fautls": Faults, "kind: 3": None}
+    for content, model in (meant | {"a: 1": None, "{names: a, target: all, kidn: x}": Either}).items():
         document = parse(content, "f", problems)
         assert document
-        chosen = choose(document, {"Faults": Faults, "Either": Either}, problems)
-        assert chosen is (Faults if content == "kind: Faults" else None)
+        assert choose(document, {"Faults": Faults, "Either": Either}, problems) is model
     assert [str(problem) for problem in problems] == [
         'f:1:7: kind: unknown kind "fautls"; did you mean "Faults"?',
         "f:1:7: kind: expected one of Faults, Either: kind is not the number 3",
         "f:1:1: kind: expected one of Faults, Either: kind is missing",
+        "f:1:1: kind: expected one of Faults, Either: kind is missing",
     ]
+
+
+def test_of_a_file_with_too_many_mistakes_the_first_are_told_and_how_many_more_there_are() -> None:
+    problems = Problems()
+    for name in ("g", "f"):
+        for line in range(300 if name == "f" else 2, 0, -1):
+            problems.add(Problem(name, line, 1, "", "x" * 1_000_000))
+    told = problems.told()
+    assert [(each.path, each.line) for each in told[:MAX_TOLD]] == [("f", line) for line in range(1, MAX_TOLD + 1)]
+    assert [str(each) for each in told[MAX_TOLD:-2]] == [f"f:{MAX_TOLD + 1}:1: and {300 - MAX_TOLD} more from here on"]
+    assert [each.path for each in told[-2:]] == ["g", "g"]
+    assert max(len(each.message) for each in told) == MAX_MESSAGE
+    with pytest.raises(SpecError) as error:
+        problems.check()
+    assert error.value.problems == told
+
+
+def test_among_very_many_nobody_looks_for_the_one_that_was_meant() -> None:
+    many = [f"a{number}" for number in range(2000)]
+    assert did_you_mean("a20", many) == "2000 others are known here"
+    assert did_you_mean("zz", many[:60]).endswith(", …")
+    assert did_you_mean("a" * 100_000, ["a" * 100_000]).startswith("known here")
 
 
 def test_the_schema_is_stable_and_names_every_choice() -> None:
@@ -156,6 +180,7 @@ def test_in_a_file_with_variables_a_number_may_be_a_name() -> None:
         (("a", 0, "b"), "a[0].b"),
         (("a", "x.y", "z"), 'a["x.y"].z'),
         (("ping-time",), "ping-time"),
+        (("x" * 900_000, "y"), '["' + "x" * 59 + '…"].y'),
     ],
 )
 def test_paths_are_written_as_people_write_them(loc: tuple[str | int, ...], path: str) -> None:

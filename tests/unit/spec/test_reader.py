@@ -161,8 +161,8 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> N
     assert load(tmp_path / "missing.yaml", problems) is None
     assert load(tmp_path, problems) is None
     assert [str(problem) for problem in problems] == [
-        f"{tmp_path}/missing.yaml: cannot be read: No such file or directory",
-        f"{tmp_path}: cannot be read: it is a directory, not a file",
+        f"{tmp_path}/missing.yaml:1:1: cannot be read: No such file or directory",
+        f"{tmp_path}:1:1: cannot be read: it is a directory, not a file",
     ]
 
 

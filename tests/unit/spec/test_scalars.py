@@ -1,13 +1,28 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chaosjc.errors import UsageError
+from chaosjc.spec import scalars
 from chaosjc.spec.model import Model
-from chaosjc.spec.scalars import Duration, Percent, format_duration, format_percent, parse_duration, parse_percent
+from chaosjc.spec.scalars import (
+    Days,
+    Duration,
+    Percent,
+    Share,
+    WholeDays,
+    format_duration,
+    format_percent,
+    parse_duration,
+    parse_percent,
+)
 
 DURATIONS = {
     "250ms": 0.25,
@@ -109,3 +124,55 @@ def test_code_gives_them_as_numbers() -> None:
 
 def test_json_has_them_as_text() -> None:
     assert Both(duration=90, percent=12.5).model_dump_json() == '{"duration":"1m30s","percent":"12.5%"}'
+
+
+class Worked(Model):
+    part: Share = 0.9
+    mean: Days = 5.0
+    least: WholeDays = 1
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({"part": "90%"}, Worked(part=0.9)),
+        ({"part": 0.5}, Worked(part=0.5)),
+        ({"part": "12.5%"}, Worked(part=0.125)),
+        ({"mean": "5d", "least": "2d"}, Worked(mean=5, least=2)),
+        ({"mean": 2.5, "least": 2}, Worked(mean=2.5, least=2)),
+    ],
+)
+def test_shares_and_days_have_the_one_syntax_and_are_bare_numbers_too(written: dict[str, object], read: Worked) -> None:
+    model = Worked.model_validate_json(json.dumps(written))
+    assert model == read
+    assert Worked.model_validate_json(model.model_dump_json()) == model
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ({"part": "101%"}, "from 0% to 100%"),
+        ({"part": 90}, "less than or equal to 1"),
+        ({"part": "0.9"}, "expected a percentage"),
+        ({"mean": "5"}, "write 5d"),
+        ({"mean": "12h"}, "expected whole working days"),
+        ({"mean": "0d"}, "greater than or equal to 1"),
+        ({"least": 1.5}, "valid integer"),
+        ({"least": True}, "valid integer"),
+    ],
+)
+def test_no_share_and_no_days(written: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Worked.model_validate_json(json.dumps(written))
+
+
+def test_percent_may_be_more_than_the_whole_where_that_means_something() -> None:
+    assert parse_percent("300%", most=999.0) == 300.0
+
+
+@pytest.mark.parametrize("parse", [parse_duration, parse_percent])
+def test_a_megabyte_of_digits_is_not_looked_through(parse: Callable[[str], float], monkeypatch: Any) -> None:
+    for pattern in ("_DURATION", "_PERCENT", "_BARE_NUMBER"):
+        monkeypatch.setattr(scalars, pattern, None)
+    with pytest.raises(UsageError, match="…"):
+        parse("1" * 1_000_000 + "s")

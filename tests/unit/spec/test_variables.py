@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from chaosjc.spec.problems import Problems
-from chaosjc.spec.reader import parse
+from chaosjc.spec.reader import MAX_BYTES, parse
 from chaosjc.spec.variables import alternation, expand, planned_names, substitute
 
 FILE = """\
@@ -162,3 +162,16 @@ def test_an_alternation_matches_its_names_alone_and_has_no_backslash() -> None:
 
 def test_an_empty_alternation_matches_nothing() -> None:
     assert not any(re.fullmatch(alternation([]), name) for name in ["", "x", "x^", "worker"])
+
+
+@pytest.mark.parametrize("use", ["text: '" + "$a" * 300 + "'", "list: [" + "$a, " * 300 + "]"])
+def test_a_long_value_that_is_named_often_is_not_filled_in_without_end(use: str) -> None:
+    problems = Problems()
+    document = parse(f"vars: {{a: {'x' * 10_000}}}\n{use}\n", "f", problems)
+    assert document
+    document, _ = substitute(document, problems)
+    filled = document.data.get("text") or document.data["list"]
+    assert 90 * 10_000 < len(str(filled)) < 2 * MAX_BYTES
+    assert {problem.message for problem in problems} == {
+        "with its variables filled in the file would be larger than 1024 KiB"
+    }
