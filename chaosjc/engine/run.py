@@ -14,10 +14,11 @@ import queue
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from chaosjc.engine import past
 from chaosjc.engine.guards import first_refusal
 from chaosjc.engine.locks import Locks, run_lock
 from chaosjc.engine.parts import Parts, WatchdogLike
-from chaosjc.engine.sampler import Sampler, at_once
+from chaosjc.engine.sampler import Sampler
 from chaosjc.engine.undo import finish, owner
 from chaosjc.engine.work import Act, Done, Work
 from chaosjc.errors import Fenced, JournalError
@@ -26,7 +27,6 @@ from chaosjc.journal.events import (
     OURS,
     Cause,
     Closed,
-    Entry,
     Event,
     Injected,
     InjectFailed,
@@ -39,6 +39,7 @@ from chaosjc.journal.events import (
     Settling,
     Stopping,
 )
+from chaosjc.journal.state import RunState, following
 from chaosjc.journal.store import View
 from chaosjc.journal.timeline import Window
 from chaosjc.journal.verdict import Judgement, judge
@@ -78,7 +79,7 @@ class Run:
         self._seen_site: tuple[Topology, float] | None = None  # just before admission, and when that look began
         self._watchdog: WatchdogLike | None = None
         self._seen = 0  # the newest event that was shown
-        self._told: list[Entry] = []  # those events, without samples
+        self._told: RunState | None = None  # by those events
         self._looked = 0.0  # when `stop` hypotheses were looked at last
         self._stops = deque(each for each in planned.hypotheses if each.stop)  # the next to be looked at first
 
@@ -257,19 +258,20 @@ class Run:
         self._backfill()
 
     def _recovered_since(self) -> float | None:
-        state, until = self._parts.undoer.state(), self._planned.recovery.until
-        undo_at = phases.moments((), state).first_undo or self._ending  # some cannot be undone
-        return recovery.recovered_since(until, self._samples, phases.baseline(state), undo_at) if undo_at else None
+        state, until = self._told, self._planned.recovery.until
+        undo_at = state and (phases.moments(state).first_undo or self._ending)  # some cannot be undone
+        if state is None or undo_at is None:
+            return None
+        return recovery.recovered_since(until, self._samples, phases.baseline(state), undo_at)
 
     def _backfill(self) -> None:
-        """Ask each source once more for the whole run: a short loss of it then costs nothing."""
-        before = self._before()
-        now = self._clock.time()
-        start = before.start if before else now
+        """Ask each source once more for the whole run, so that a short loss costs nothing; and what was before it."""
         checks = (*self._planned.hypotheses, *self._planned.observations)
-        for check, readings in at_once(lambda check: self._parts.backfill(check, start, now), checks):
-            if readings:
-                self._record(Sample(check=check.id, source="backfill", readings=readings))
+        now, before, ask = self._clock.time(), self._before(), self._parts.backfill
+        self._record(*past.of_run(ask, checks, Window(before.start if before else now, now)))
+        if run := self._told:
+            quiet = past.quiet_since(run, self._store.open_runs(since=run.planned_at - past.HOUR))
+            self._record(*past.of_before(ask, checks, self._samples, Window(quiet, run.planned_at)))
 
     def _close(self) -> Judgement:
         while self._work.doing("watchdog") and self._began is None:
@@ -394,7 +396,5 @@ class Run:
     def _observe_new(self) -> None:
         """Show what the journal has that was not shown yet, whoever wrote it."""
         for entry in self._store.entries(self._run, after=self._seen):
-            self._seen = entry.seq
-            if not isinstance(entry.event, Sample):
-                self._told.append(entry)
+            self._seen, self._told = entry.seq, following(self._told, entry)
             self._parts.observe(entry)

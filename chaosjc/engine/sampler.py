@@ -6,20 +6,12 @@ How long an answer may take is for `ask` to see to: it answers within the check'
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 
 from chaosjc.clock import Clock
 from chaosjc.journal.events import CheckPlan, Reading, Sample
 
 Ask = Callable[[CheckPlan], tuple[Reading, ...]]
-MOST = 16  # questions at once to sources that remember: Prometheus answers 20 at a time
-
-
-def at_once(ask: Ask, checks: Sequence[CheckPlan]) -> list[tuple[CheckPlan, tuple[Reading, ...]]]:
-    """Ask each once, all together, so that they take as long as the slowest: check → its answer, in their order."""
-    with ThreadPoolExecutor(min(max(len(checks), 1), MOST), "past") as pool:
-        return list(zip(checks, pool.map(ask, checks), strict=True))
 
 
 class Sampler:

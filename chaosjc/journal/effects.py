@@ -1,5 +1,8 @@
 """What a run did to each thing that was measured: each phase against the one before the faults, targets against others.
 
+The baseline is as short as a run can afford. Where a source told more of the time before the run, while nothing that
+runs break was broken, and enough for an effect, that is what *before* means here.
+
 Of two phases, only series are compared that were there for most of both: one that got lost meanwhile takes its own
 values away, which says nothing of how those of the others changed.
 
@@ -15,10 +18,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from chaosjc.journal.blocks import Group, group
 from chaosjc.journal.events import CheckPlan, Phase, Planned, Sample
 from chaosjc.journal.measure import Ruler, evidence
-from chaosjc.journal.statistics import FEWEST, LEAST, Effect, Group, compare, group
-from chaosjc.journal.timeline import Window
+from chaosjc.journal.statistics import FEWEST, LEAST, Effect, compare
+from chaosjc.journal.timeline import Point, Window
 
 LATER: tuple[Phase, ...] = ("during", "recovering", "after")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -80,10 +84,23 @@ class _Found:
     def __init__(
         self, check: CheckPlan, planned: Planned, samples: Iterable[Sample], windows: Mapping[Phase, Window]
     ) -> None:
-        ruler = Ruler(evidence(check, samples), windows.get("before"))
+        found = evidence(check, samples)
+        ruler = Ruler(found, windows.get("before"))
         self._seed = f"{planned.seed} {check.id}"
-        self._planned, self._windows = planned, windows
-        self._values: dict[Phase, Values] = {phase: _numbers(ruler, window) for phase, window in windows.items()}
+        self._planned, self._windows = planned, dict(windows)
+        self._values: dict[Phase, Values] = {
+            phase: _numbers(ruler.points(ruler.readings([window]))) for phase, window in windows.items()
+        }
+        if "before" in windows:
+            self._prefer(_numbers(ruler.points(found.before(windows["before"]))))
+
+    def _prefer(self, earlier: Values) -> None:
+        """Take the time before the run for *before*, if it is enough for an effect and more than the baseline."""
+        times = [time for series in earlier.values() for time, _ in series]
+        window = Window(min(times, default=0.0), max(times, default=0.0))
+        known = group(self._values["before"].values(), self._windows["before"]).looks
+        if group(earlier.values(), window).looks >= max(LEAST, known):
+            self._values["before"], self._windows["before"] = earlier, window
 
     def phases(self) -> Iterable[Comparison]:
         """Each later phase against the one before, by the series that were there for most of both."""
@@ -125,8 +142,7 @@ class _Found:
         return group(series, self._windows[phase])
 
 
-def _numbers(ruler: Ruler, window: Window) -> Values:
-    found = ruler.points(ruler.readings([window]))
+def _numbers(found: Mapping[str, Sequence[Point]]) -> Values:
     numbers = {
         name: [(p.time, float(p.value)) for p in points if not isinstance(p.value, str)]
         for name, points in found.items()

@@ -109,7 +109,7 @@ class Evidence:
 
         Samples from just before the phase belong to it as long as they stand for its beginning.
         """
-        early = window.start - self.interval * timeline.JITTER
+        early = self._early(window)
         live = [r for r in self.live if early < r.time <= window.end]
         filled = [r for r in self.backfill if r.value is not None and early < r.time <= window.end]
         if not filled:
@@ -119,6 +119,13 @@ class Evidence:
             times.setdefault(reading.series, []).append(reading.time)
         apart = self.interval * timeline.JITTER / 2  # from all of them: those beside it leave a gap then
         return (*filled, *(r for r in live if _distance(times.get(r.series, ()), r.time) > apart))
+
+    def before(self, window: Window) -> tuple[Reading, ...]:
+        """What the source told of the time before a phase, and is not of it."""
+        return tuple(r for r in self.backfill if r.value is not None and r.time <= self._early(window))
+
+    def _early(self, window: Window) -> float:
+        return window.start - self.interval * timeline.JITTER
 
 
 def evidence(check: CheckPlan, samples: Iterable[Sample]) -> Evidence:

@@ -11,18 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chaosjc.journal.events import (
-    Admitted,
-    Entry,
-    NotRecovered,
-    Phase,
-    Planned,
-    Recovered,
-    Refused,
-    Settling,
-    Stopping,
-)
-from chaosjc.journal.state import RunState, StepState, fold
+from chaosjc.journal.events import Phase, Planned
+from chaosjc.journal.state import RunState, StepState
 from chaosjc.journal.timeline import Window
 
 
@@ -41,28 +31,20 @@ class Moments:
     last: float = 0.0  # the newest event before `closed`
 
 
-def moments(entries: Sequence[Entry], state: RunState, now: float | None = None) -> Moments:
-    """Read them from the events of one run, those before `closed`, and its folded state.
-
-    `now` is for a run that goes on; else it is the time of the newest event.
-    """
-    seen = {type(entry.event): entry for entry in reversed(entries)}
-    gate = seen.get(Admitted) or seen.get(Refused)
-    recovered = next((e.event.since for e in entries if isinstance(e.event, Recovered)), None)
+def moments(state: RunState, now: float | None = None) -> Moments:
+    """Read them from a run as it stood before `closed`. `now` is for one that goes on; else it is its newest event."""
     steps = [step for step in state.steps.values() if step.intent_at is not None]
-    stopped = seen[Stopping].at if Stopping in seen else None
-    last = max((entry.at for entry in entries), default=0.0)
-    now = last if now is None else now
+    now = state.newest_at if now is None else now
     return Moments(
-        gate=gate.at if gate else None,
+        gate=state.admitted_at if state.admitted_at is not None else state.refused_at,
         first_intent=_first(step.intent_at for step in steps),
         first_injected=_first(step.injected_at for step in steps),
-        first_undo=_first_undo(steps, stopped, now),
-        undone=_undone(steps, stopped, now),
-        recovered=recovered,
-        gave_up=seen[NotRecovered].at if NotRecovered in seen else None,
-        settling=seen[Settling].at if Settling in seen else None,
-        last=last,
+        first_undo=_first_undo(steps, state.stopped_at, now),
+        undone=_undone(steps, state.stopped_at, now),
+        recovered=state.recovered_since,
+        gave_up=state.gave_up_at,
+        settling=state.settling_at,
+        last=state.newest_at,
     )
 
 
@@ -89,16 +71,15 @@ def windows(planned: Planned, at: Moments) -> dict[Phase, Window]:
     return found
 
 
-def present(entries: Sequence[Entry], now: float) -> dict[Phase, Window]:
+def present(state: RunState | None, now: float) -> dict[Phase, Window]:
     """The phases of a run that goes on which share one allowance with the present one; that is the last, and ends now.
 
     None before admission, and between recovery and settling, where nothing is judged. *During* begins with admission:
     what is violated before the first intent need not be broken too.
     """
-    state = fold(entries)
     if state is None or state.admitted_at is None:
         return {}
-    at, start = moments(entries, state, now), state.admitted_at
+    at, start = moments(state, now), state.admitted_at
     if at.settling is not None:
         return {"after": Window(at.settling, max(at.settling, min(now, at.settling + state.planned.settle)))}
     if at.recovered is not None or at.gave_up is not None:
@@ -113,12 +94,12 @@ def _first_undo(steps: Sequence[StepState], stopped: float | None, now: float) -
     """The first undo call; where nothing can be undone, when the first fault was over."""
     if not all(step.plan.irreversible for step in steps):
         return _first(step.claimed_at for step in steps)
-    return _first(_over(step, stopped, now) for step in steps if step.injected_at is not None)
+    return _first(over_at(step, stopped, now) for step in steps if step.injected_at is not None)
 
 
 def _undone(steps: Sequence[StepState], stopped: float | None, now: float) -> float | None:
     """When the last of the undos was seen to have worked, and what nothing can undo was over."""
-    ends = [_over(step, stopped, now) if step.plan.irreversible else _whole(step) for step in steps]
+    ends = [over_at(step, stopped, now) if step.plan.irreversible else _whole(step) for step in steps]
     known = [end for end in ends if end is not None]
     return max(known) if known and len(known) == len(ends) else None
 
@@ -127,7 +108,7 @@ def _whole(step: StepState) -> float | None:
     return None if step.owed else step.verified_at or step.injected_at or step.intent_at
 
 
-def _over(step: StepState, stopped: float | None, now: float) -> float | None:
+def over_at(step: StepState, stopped: float | None, now: float) -> float | None:
     """When the time of what nothing can undo was over, or the run stopped; None before that."""
     due = None if step.injected_at is None else step.injected_at + step.plan.duration
     over = _first((due, stopped))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from chaosjc.journal.events import (
     Admitted,
@@ -13,8 +13,12 @@ from chaosjc.journal.events import (
     Injected,
     InjectFailed,
     Intent,
+    NotRecovered,
     Outcome,
     Planned,
+    Recovered,
+    Refused,
+    Settling,
     StepPlan,
     Stopping,
     UndoClaimed,
@@ -65,16 +69,22 @@ class StepState:
 
 @dataclass
 class RunState:
-    """A run, folded."""
+    """A run, folded; times in seconds since 1970. Who looks at one often keeps it, and applies what is new."""
 
     run: str
     planned: Planned
     planned_at: float
     steps: dict[str, StepState] = field(default_factory=dict[str, StepState])
+    refused_at: float | None = None
     admitted_at: float | None = None
     stopping: Stopping | None = None
+    stopped_at: float | None = None  # the first time that it was to stop
+    recovered_since: float | None = None
+    gave_up_at: float | None = None
+    settling_at: float | None = None
     closed: Closed | None = None
     closed_at: float | None = None
+    newest_at: float = 0.0  # of all events
 
     @property
     def debts(self) -> tuple[StepState, ...]:
@@ -82,29 +92,59 @@ class RunState:
         owed = [s for s in self.steps.values() if s.owed]
         return tuple(sorted(owed, key=lambda s: (s.intent_at or 0.0, s.plan.id)))
 
+    def apply(self, entry: Entry) -> None:
+        """Take in the next event of the run."""
+        self.newest_at = max(self.newest_at, entry.at)
+        step = self.steps.get(getattr(entry.event, "step", ""))
+        if step is None:
+            self._apply(entry)
+        else:
+            _apply_step(step, entry)
 
-def fold(entries: Sequence[Entry]) -> RunState | None:
+    def copy(self) -> RunState:
+        """As it stands now, whatever is applied to this one later."""
+        return replace(self, steps={id: replace(step) for id, step in self.steps.items()})
+
+    def _apply(self, entry: Entry) -> None:
+        match entry.event:
+            case Refused():
+                self.refused_at = _first(self.refused_at, entry.at)
+            case Admitted():
+                self.admitted_at = _first(self.admitted_at, entry.at)
+            case Stopping() as stopping:
+                self.stopping, self.stopped_at = stopping, _first(self.stopped_at, entry.at)
+            case Recovered(since=since):
+                self.recovered_since = _first(self.recovered_since, since)
+            case NotRecovered():
+                self.gave_up_at = _first(self.gave_up_at, entry.at)
+            case Settling():
+                self.settling_at = _first(self.settling_at, entry.at)
+            case Closed() as closed:
+                self.closed, self.closed_at = closed, entry.at
+            case _:
+                pass
+
+
+def fold(entries: Iterable[Entry]) -> RunState | None:
     """The state of the run that these entries tell of; None while nothing is planned."""
-    first = next((e for e in entries if isinstance(e.event, Planned)), None)
-    if first is None or not isinstance(first.event, Planned):
-        return None
-    state = RunState(first.run, first.event, first.at, {s.id: StepState(s) for s in first.event.steps})
+    state: RunState | None = None
     for entry in entries:
-        _apply(state, entry)
+        state = following(state, entry)
     return state
 
 
-def _apply(state: RunState, entry: Entry) -> None:
-    event = entry.event
-    if isinstance(event, Closed):
-        state.closed, state.closed_at = event, entry.at
-    elif isinstance(event, Admitted):
-        state.admitted_at = entry.at
-    elif isinstance(event, Stopping):
-        state.stopping = event
-    step = state.steps.get(getattr(event, "step", ""))
-    if step is not None:
-        _apply_step(step, entry)
+def following(state: RunState | None, entry: Entry) -> RunState | None:
+    """The state once an entry is told too: the same, brought up to date; what precedes the plan tells nothing."""
+    if state is not None:
+        state.apply(entry)
+    elif isinstance(entry.event, Planned):
+        steps = {step.id: StepState(step) for step in entry.event.steps}
+        return RunState(entry.run, entry.event, entry.at, steps, newest_at=entry.at)
+    return state
+
+
+def _first(known: float | None, time: float) -> float:
+    return time if known is None else known
 
 
 def _apply_step(step: StepState, entry: Entry) -> None:

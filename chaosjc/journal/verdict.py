@@ -135,7 +135,7 @@ def judge(entries: Sequence[Entry]) -> Judgement:
     if state is None:
         raise JournalError("this run has no plan in the journal, so there is nothing to judge")
     samples = measure.samples_of(entries)
-    at = phases.moments(entries, state)
+    at = phases.moments(state)
     windows = phases.windows(state.planned, at)
     hypotheses = tuple(measure.measure(plan, samples, windows) for plan in state.planned.hypotheses)
     refused = next((e.event for e in entries if isinstance(e.event, Refused)), None)

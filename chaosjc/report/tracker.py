@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chaosjc.journal import phases
 from chaosjc.journal.events import (
     Admitted,
     CheckPlan,
@@ -20,9 +21,8 @@ from chaosjc.journal.events import (
     Refused,
     Sample,
     Settling,
-    Verified,
 )
-from chaosjc.journal.state import RunState, StepState, fold
+from chaosjc.journal.state import RunState, StepState, following
 from chaosjc.journal.timeline import Quorum
 from chaosjc.spec.expect import of_plan
 
@@ -137,8 +137,14 @@ class Tracker:
                 self._sample(entry.at, entry.event)
             else:
                 self.entries.append(entry)
-                self.run = fold(self.entries)
+                self.run = following(self.run, entry)
                 self._enter(entry)
+                self.pass_time(entry.at)
+
+    def pass_time(self, now: float) -> None:
+        """What no event may tell: when all is undone, and what nothing can undo is over with its time."""
+        if self.phase == "during" and (since := phases.present(self.run, now).get("recovering")):
+            self._phase("recovering", since.start)
 
     def _sample(self, at: float, sample: Sample) -> None:
         gauge = self.gauges.get(sample.check)
@@ -156,8 +162,6 @@ class Tracker:
                 self.admitted_at = entry.at
             case Intent() if self.phase == "before":
                 self._phase("during", entry.at)
-            case Verified() if self.phase == "during" and not (self.run and self.run.debts):
-                self._phase("recovering", entry.at)
             case Recovered() | NotRecovered():
                 self._phase("recovered" if isinstance(entry.event, Recovered) else "not recovered", entry.at)
             case Settling():

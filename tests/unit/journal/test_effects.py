@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from random import Random
 
 import pytest
 
-from chaosjc.journal.effects import Comparison, compared, control, member
-from chaosjc.journal.events import CheckPlan, Phase, Sample
+from chaosjc.journal.effects import Compared, Comparison, compared, control, member
+from chaosjc.journal.events import CheckPlan, Entry, Phase, Reading, Sample
 from chaosjc.journal.measure import samples_of
 from chaosjc.journal.state import fold
-from chaosjc.journal.timeline import Window
+from chaosjc.journal.timeline import JITTER, Window
 from chaosjc.journal.verdict import judge
+from chaosjc.report.story import read, track
 from tests.unit.report import journals, peers
 
 
@@ -180,3 +181,81 @@ def test_a_series_that_names_both_is_of_none() -> None:
         journal.samples(peers.WAIT, journals.seconds(0, 40), {both: lambda t: t, alone: lambda t: t})
         samples = samples_of(journal.entries())
         assert control(peers.WAIT, journals.planned(), samples, {"before": Window(0.0, 39.0)}) == ()
+
+
+# ------------------------------------------------------------------ the time before a run
+
+
+def earlier(check: CheckPlan, times: Iterable[float], series: Mapping[str, Callable[[float], float]]) -> Sample:
+    """As a run asks for it at its end."""
+    readings = [
+        Reading(series=name, time=time, value=of(time), interval=1.0) for time in times for name, of in series.items()
+    ]
+    return Sample(check=check.id, source="backfill", readings=tuple(readings))
+
+
+def short(*more: Sample, end: int = 40) -> Compared:
+    """A baseline of 5 s, then a minute of 1.5 s more."""
+    journal = journals.Journal(start=0.0)
+    slower: Callable[[float], float] = lambda t: noisy(t) + (1.5 if t >= 6 else 0.0)  # noqa: E731
+    journal.samples(peers.WAIT, journals.seconds(0, end), {"a": slower})
+    windows: dict[Phase, Window] = {"before": Window(0, 5), "during": Window(6, end)}
+    return compared(peers.WAIT, journals.planned(), (*samples_of(journal.entries()), *more), windows)
+
+
+def noisy(t: float) -> float:
+    return 1.0 + Random(t).gauss(0.0, 0.2)
+
+
+def test_a_short_baseline_is_stood_for_by_the_time_before_the_run() -> None:
+    [during] = short().phases
+    assert during.effect.few == "too few samples: 6 of 20"
+    [during] = short(earlier(peers.WAIT, journals.seconds(-60, -2), {"a": noisy})).phases
+    assert (during.effect.n_one, during.effect.n_other, during.left_out) == (34, 58, 0)
+    shift = during.effect.shift
+    assert shift and shift.low and shift.high and shift.low < 1.5 < shift.high and during.effect.seen
+
+
+def test_groups_before_the_fault_are_compared_over_the_time_before_the_run_too() -> None:
+    both: dict[str, Callable[[float], float]] = {
+        '{vm="worker-001"}': noisy,
+        '{vm="worker-002"}': lambda t: noisy(t + 1000),
+    }
+    journal = journals.Journal(start=0.0).samples(peers.WAIT, journals.seconds(0, 5), both)
+    sample = earlier(peers.WAIT, journals.seconds(-60, -2), both)
+    samples = (*samples_of(journal.entries()), sample)
+    [before] = control(peers.WAIT, journals.planned(), samples, {"before": Window(0, 5)})
+    assert (before.phase, before.effect.n_one, before.effect.n_other) == ("before", 58, 58)
+    assert not before.effect.few and not before.effect.seen
+
+
+@pytest.mark.parametrize("times", [(-1.0, *(-1.0 - n for n in range(1, 19))), (-300.0,)])
+def test_too_little_of_it_does_not_stand_for_the_baseline(times: tuple[float, ...]) -> None:
+    """Such as a source says of just before the baseline, or of what it saw last."""
+    [during] = short(earlier(peers.WAIT, sorted(times), {"a": noisy})).phases
+    assert during.effect.n_other == 6
+
+
+def test_a_baseline_that_is_longer_is_kept() -> None:
+    journal = journals.Journal(start=0.0)
+    journal.samples(peers.WAIT, journals.seconds(0, 141), {"a": noisy})
+    windows: dict[Phase, Window] = {"before": Window(0, 80), "during": Window(81, 140)}
+    sample = earlier(peers.WAIT, journals.seconds(-60, -2), {"a": noisy})
+    found = compared(peers.WAIT, journals.planned(), (*samples_of(journal.entries()), sample), windows)
+    assert found.phases[0].effect.n_other == 81
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in journals.ALL.items()])
+def test_what_was_before_a_run_changes_nothing_of_its_judgement(make: Callable[[], list[Entry]]) -> None:
+    entries = make()
+    until = journals.START - JITTER
+    told = [
+        earlier(check, [until - 58 + t for t in range(59)], {"": lambda _: 99.0, 'up{instance="worker-002"}': noisy})
+        for check in (journals.UP, journals.STALL)
+    ]
+    late = [entries[-2].model_copy(update={"event": sample}) for sample in told]
+    assert judge([*entries[:-1], *late, entries[-1]]) == judge(entries)
+    before, after = read(entries), read([*entries[:-1], *late, entries[-1]])
+    assert [track(after, check) for check in after.planned.hypotheses] == [
+        track(before, check) for check in before.planned.hypotheses
+    ]

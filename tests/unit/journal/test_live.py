@@ -20,6 +20,7 @@ from chaosjc.journal.events import (
 from chaosjc.journal.live import alarm, steady
 from chaosjc.journal.phases import present
 from chaosjc.journal.recovery import recovered_since
+from chaosjc.journal.state import fold
 from chaosjc.journal.timeline import Window
 from tests.unit.journal.story import journal, readings, story
 
@@ -151,7 +152,7 @@ def test_after_recovery_an_alarm_tolerates_nothing() -> None:
 )
 def test_the_present_phase(until: float, now: float, expected: dict[Phase, Window]) -> None:
     entries = [each for each in journal(story({"samples": {}})) if each.at <= until]
-    assert present(entries, now) == expected
+    assert present(fold(entries), now) == expected
 
 
 def test_between_two_faults_nothing_recovers_yet() -> None:
@@ -161,20 +162,20 @@ def test_between_two_faults_nothing_recovers_yet() -> None:
     later = planned.steps[0].model_copy(update={"id": "f2.hub", "start": 60.0})
     two = planned.model_copy(update={"steps": (*planned.steps, later)})
     entries[0] = entries[0].model_copy(update={"event": two})
-    assert present(entries, 16) == {"during": Window(0, 16)}
+    assert present(fold(entries), 16) == {"during": Window(0, 16)}
     stopping = Entry(seq=99, at=15, run="r1", event=Stopping(cause="stop", why="hub"))
-    assert present([*entries, stopping], 16) == {"during": Window(0, 14), "recovering": Window(14, 16)}
+    assert present(fold([*entries, stopping]), 16) == {"during": Window(0, 14), "recovering": Window(14, 16)}
 
 
 def test_a_fault_that_nothing_can_undo_lasts_until_its_time_is_over() -> None:
     """Or until the run stops: a `stop` hypothesis of *during* is looked at as long."""
     told = story({"samples": {}, "step": {"irreversible": "a test", "duration": 10}})
     entries = [each for each in journal(told) if each.at <= 2]
-    assert present(entries[:-1], 1.5) == {"during": Window(0, 1.5)}, "its inject is under way"
-    assert present(entries, 11.9) == {"during": Window(0, 11.9)}
-    assert present(entries, 13) == {"during": Window(0, 12), "recovering": Window(12, 13)}
+    assert present(fold(entries[:-1]), 1.5) == {"during": Window(0, 1.5)}, "its inject is under way"
+    assert present(fold(entries), 11.9) == {"during": Window(0, 11.9)}
+    assert present(fold(entries), 13) == {"during": Window(0, 12), "recovering": Window(12, 13)}
     stopping = Entry(seq=99, at=7, run="r1", event=Stopping(cause="stop", why="hub"))
-    assert present([*entries, stopping], 8) == {"during": Window(0, 7), "recovering": Window(7, 8)}
+    assert present(fold([*entries, stopping]), 8) == {"during": Window(0, 7), "recovering": Window(7, 8)}
 
 
 CHECK = CheckPlan(id="r1", name="r1", kind="http", expect="== 1")

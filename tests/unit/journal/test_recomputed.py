@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from chaosjc.journal.events import EVENT, Closed, DebtCleared, Entry, Halted, Verified
+from chaosjc.errors import JournalError
+from chaosjc.journal.events import EVENT, Closed, DebtCleared, Entry, Halted, Verdict, Verified
 from chaosjc.journal.store import Store
 from chaosjc.journal.verdict import judge
+from tests.journals import recompute
 from tests.unit.fakes import FakeClock
 from tests.unit.journal.story import journal, story
 from tests.unit.journal.test_verdict import cases
@@ -61,3 +64,34 @@ def test_what_came_after_it_closed_changes_nothing(entries: list[Entry]) -> None
     seq = itertools.count(entries[-1].seq + 1)
     more = [Entry(seq=next(seq), at=entries[-1].at + 60, run=entries[0].run, event=event) for event in later]
     assert judge([*entries, *more]) == judge(entries)
+
+
+def left(directory: Path, *, verdict: Verdict) -> Path:
+    """A journal as a test leaves it, whose last run says that it ended so."""
+    path = directory / "state" / "journal.db"
+    with Store(path) as store:
+        for entry in journals.passed():
+            event = entry.event
+            store.append(event.model_copy(update={"verdict": verdict}) if isinstance(event, Closed) else event, "r1")
+    return path
+
+
+def test_a_verdict_that_does_not_follow_is_found(tmp_path: Path) -> None:
+    left(tmp_path, verdict="ABORTED")
+    with pytest.raises(AssertionError, match="r1"):
+        recompute(tmp_path)
+
+
+def test_an_event_that_cannot_be_read_is_found(tmp_path: Path) -> None:
+    path = left(tmp_path, verdict="INCONCLUSIVE")
+    with sqlite3.connect(path) as database:
+        database.execute("INSERT INTO events (at, run, type, step, body) VALUES (1, 'r1', 'sample', '', '{}')")
+    database.close()
+    with pytest.raises(JournalError, match="cannot be read"):
+        recompute(tmp_path)
+
+
+def test_a_file_that_a_test_damaged_is_let_be(tmp_path: Path) -> None:
+    path = left(tmp_path, verdict="ABORTED")
+    path.write_bytes(path.read_bytes()[:5000])
+    recompute(tmp_path)

@@ -8,16 +8,16 @@ from statistics import NormalDist
 
 import pytest
 
+from chaosjc.journal.blocks import SLICES, Group, group
 from chaosjc.journal.statistics import (
     FEWEST,
     LEAST,
-    SLICES,
     THIN,
     Effect,
     Estimate,
-    Group,
+    _Figure,
+    _spread,
     compare,
-    group,
     median_interval,
     student,
 )
@@ -54,11 +54,22 @@ def delta_of_normals(shift: float) -> float:
 # ------------------------------------------------------------------ the intervals keep what they promise
 
 TRIALS, SHIFT = 1000, 0.8
+SEEDS = (12, 34, 56, 78)
+LENGTHS = (LEAST, 60, 120)
 
 
 def alone(random: Random) -> Effect:
-    """A minute of independent samples of each."""
-    one, other = normal(random, 60, mean=SHIFT), normal(random, 60)
+    """Independent samples, in each group as many as there may be."""
+    return compared(random, resemblance=0.0)
+
+
+def sticky(random: Random) -> Effect:
+    """Samples that resemble their neighbours."""
+    return compared(random, resemblance=0.6)
+
+
+def compared(random: Random, *, resemblance: float) -> Effect:
+    one, other = (normal(random, random.choice(LENGTHS), resemblance=resemblance, mean=mean) for mean in (SHIFT, 0.0))
     return compare(of(one), of(other), paired=False, seed=str(random.random()))
 
 
@@ -74,17 +85,49 @@ def struck_together(random: Random) -> Effect:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("trial", [alone, struck_together])
+@pytest.mark.parametrize("trial", [alone, sticky, struck_together])
 def test_95_percent_intervals_cover_a_known_effect_in_93_to_97_of_100_trials(trial: Callable[[Random], Effect]) -> None:
-    random = Random(12)
     truths = {"delta": delta_of_normals(SHIFT), "shift": SHIFT}
     covered = dict.fromkeys(truths, 0)
-    for _ in range(TRIALS):
-        effect = trial(random)
-        for name, truth in truths.items():
-            low, high = known(getattr(effect, name))
-            covered[name] += low <= truth <= high
+    for seed in SEEDS:
+        random = Random(seed)
+        for _ in range(TRIALS // len(SEEDS)):
+            effect = trial(random)
+            for name, truth in truths.items():
+                low, high = known(getattr(effect, name))
+                covered[name] += low <= truth <= high
     assert all(0.93 <= count / TRIALS <= 0.97 for count in covered.values()), covered
+
+
+@pytest.mark.parametrize(
+    ("other", "widths", "freedom"),
+    [(1.0, (1.0, 1.0), 18.0), (0.0, (1.0, 1.0), 9.0), (1.0, (3.0, 1.0), 14.4), (1.0, (1.0,), 9.0)],
+)
+def test_students_t_is_for_the_group_that_varies_most(other: float, widths: tuple[float, ...], freedom: float) -> None:
+    draws = [1.0, -1.0, 0.5, -0.5] * 20
+    figure = _Figure(0.0, draws, [other * value for value in draws])
+    found = _spread(figure, (SLICES, SLICES), widths)
+    assert found.t == pytest.approx(student(freedom))
+    assert found.stretch == pytest.approx(math.sqrt(2.0) if widths[0] == 3.0 else 1.0)
+
+
+def test_samples_that_resemble_their_neighbours_are_told_of_less_surely() -> None:
+    def length(resemblance: float) -> float:
+        random = Random(5)
+        pairs = [[normal(random, 60, resemblance=resemblance) for _ in range(2)] for _ in range(20)]
+        found = [known(compare(of(one), of(other), paired=False, seed="1").delta) for one, other in pairs]
+        return statistics.mean(high - low for low, high in found)
+
+    assert length(0.9) > 1.5 * length(0.6) > 2 * length(0.0)
+
+
+def test_no_shift_is_greater_than_what_was_seen() -> None:
+    """Of gauges of 0 and 1, however much the interval was widened."""
+    random = Random(6)
+    for _ in range(30):
+        one, other = ([float(value > 0) for value in normal(random, 40, resemblance=0.95)] for _ in range(2))
+        shift = compare(of(one), of(other), paired=False, seed="1").shift
+        assert shift and (shift.low is None or -1.0 <= shift.low <= (shift.high or 0.0) <= 1.0)
 
 
 def test_what_strikes_both_groups_at_once_makes_no_paired_interval_longer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,8 @@ from chaosjc.journal.events import (
     Undone,
     Verified,
 )
-from chaosjc.journal.store import Store, View
+from chaosjc.journal.state import fold
+from chaosjc.journal.store import KEPT, Store, View
 from tests.unit.fakes import FakeClock
 
 RUN = "r1"
@@ -45,6 +46,12 @@ def planned() -> Planned:
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "journal.db", FakeClock()) as opened:
         yield opened
+
+
+def fails(act: Callable[[], object]) -> JournalError:
+    with pytest.raises(JournalError) as error:
+        act()
+    return error.value
 
 
 def write(store: Store, *events: Event) -> None:
@@ -104,6 +111,33 @@ class TestFences:
         store.append(Resumed(who="ada"))
         assert store.halted() is None
         store.append(Intent(step=STEP, owner="me"), RUN)
+
+    def test_a_halt_of_another_journal_binds_too(self, tmp_path: Path) -> None:
+        """Which comes while this one is open; each is released by itself."""
+        halts = tmp_path / "halts.db"
+        with Store(tmp_path / "journal.db", FakeClock(), halts=halts) as store, Store(tmp_path / "other.db") as other:
+            write(store, planned(), Admitted())
+            assert store.halted() is None
+            assert not halts.exists(), "who looks makes none"
+            with Store(halts) as above:
+                above.append(Halted(who="ada", why="exam"))
+                assert store.admit(RUN, lambda view: view.halted and Refused(guard="x", code="x", reason="x"))
+                with pytest.raises(Fenced, match="ada: exam"):
+                    store.append(Intent(step=STEP, owner="me"), RUN)
+                assert other.halted() is None
+                above.append(Resumed(who="ada"))
+            assert store.halted() is None
+            store.append(Halted(who="bob", why="mine"))
+            assert (halt := store.halted()) and halt.who == "bob"
+
+    def test_what_cannot_be_looked_at_has_not_released_it(self, tmp_path: Path) -> None:
+        halts = tmp_path / "halts.db"
+        halts.write_bytes(b"garbage" * 1000)
+        with Store(tmp_path / "journal.db", halts=halts) as store:
+            write(store, planned(), Admitted())
+            with pytest.raises(JournalError, match=r"halts\.db"):
+                store.append(Intent(step=STEP, owner="me"), RUN)
+            assert "Nothing was injected" not in (fails(store.halted).hint)
 
     def test_an_undo_is_never_halted(self, store: Store) -> None:
         started(store)
@@ -224,3 +258,54 @@ class TestBrokenStores:
             for _ in range(200):
                 store.append(UndoClaimed(step="other", owner="x" * 5000, epoch=1), RUN)
         assert store.entries(RUN)[: len(before)] == before
+
+
+class TestStates:
+    """Of a run that is looked at again and again only what is new is read."""
+
+    def test_a_state_is_that_of_all_events_whoever_wrote_them(self, store: Store) -> None:
+        started(store)
+        with Store(store.path, FakeClock()) as other:
+            assert store.state(RUN) == other.state(RUN) == fold(store.entries(RUN))
+            write(other, UndoClaimed(step=STEP, owner="other", epoch=1))
+            assert store.state(RUN) == fold(store.entries(RUN))
+            with pytest.raises(Fenced):
+                write(store, UndoClaimed(step=STEP, owner="me", epoch=1))
+
+    def test_a_state_stays_as_it_was(self, store: Store) -> None:
+        started(store)
+        before = store.state(RUN)
+        write(store, UndoClaimed(step=STEP, owner="me", epoch=1))
+        assert before and before.steps[STEP].epoch == 0
+
+    def test_what_was_taken_back_with_its_transaction_is_not_remembered(self, store: Store) -> None:
+        started(store)
+        claim = UndoClaimed(step=STEP, owner="me", epoch=1)
+        with pytest.raises(Fenced):
+            store.append_all([claim, claim], RUN)
+        assert store.state(RUN) == fold(store.entries(RUN))
+        write(store, claim)
+
+    def test_no_event_is_read_twice(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        read = list[str]()
+        entry = Store._entry
+        monkeypatch.setattr(Store, "_entry", lambda self, *row: read.append(row[3]) or entry(self, *row))  # type: ignore[misc]
+        started(store)
+        for _ in range(5):
+            store.state(RUN)
+        assert len(read) == len(set(read)) == 4
+
+    def test_few_runs_are_remembered(self, store: Store) -> None:
+        runs = [f"r{number}" for number in range(2 * KEPT)]
+        for run in runs:
+            store.append(planned(), run)
+        assert [store.state(run) for run in runs] == [fold(store.entries(run)) for run in runs]
+        assert len(store._known) == KEPT
+
+    def test_runs_that_were_closed_lately_can_be_asked_for(self, store: Store) -> None:
+        write(store, planned(), Closed(verdict="PASS", code="held", reason="x"))
+        closed = store.state(RUN)
+        assert closed and closed.closed_at is not None
+        assert store.open_runs() == []
+        assert store.open_runs(since=closed.closed_at) == [closed]
+        assert store.open_runs(since=closed.closed_at + 1) == []
