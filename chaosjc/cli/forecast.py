@@ -29,6 +29,7 @@ def as_object(plan: Plan, told: Forecast) -> dict[str, Any]:
     return {
         "planned": plan.planned.model_dump(mode="json"),
         "would_start": not any(answer for _, answer in told.guards),
+        "undo_tried": False,
         "refused": [{"name": name, "why": why} for name, why in told.refused],
         "reached": {kind: {"hit": list(hit), "unknown": unknown} for kind, hit, unknown in told.reached},
         "guards": {name: answer.reason if answer else None for name, answer in told.guards},

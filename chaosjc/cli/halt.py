@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from chaosjc.cli.state import journals, who
+from chaosjc.cli.say import say
+from chaosjc.cli.state import halts, journals, out_of_reach, who
 
 app = typer.Typer()
 
@@ -20,23 +21,33 @@ def halt(
     """Stop every run within a second, mid-fault, undo it, and let none start until `chaosjc resume`."""
     import json
 
-    from chaosjc.errors import JournalError
+    from chaosjc.cli.attempts import Attempts
+    from chaosjc.cli.main import INTERNAL_ERROR
     from chaosjc.journal.events import Halted
     from chaosjc.journal.store import Store
 
-    failed: JournalError | None = None
-    halted: list[str] = []
-    for path in journals(state):
-        try:
-            with Store(path) as store:
-                store.append(Halted(who=who(), why=reason))
-            halted.append(str(path.parent))
-            if not as_json:
-                typer.echo(f"halted: {path.parent}")
-        except JournalError as error:  # the others are halted all the same
-            typer.echo(f"NOT halted: {path.parent}: {error.message}", err=True)
-            failed = error
+    event, halted, attempts = Halted(who=who(), why=reason), list[str](), Attempts("halted")
+    if not state:  # first: it binds whatever this user runs at once, and what comes later
+        with attempts.of("whatever has no journal yet"), Store(halts()) as store:
+            store.append(event)
+    everything = not state and not attempts.failed
+    with attempts.of("each site by itself"):
+        for path in journals(state):
+            with attempts.of(path.parent), Store(path) as store:
+                store.append(event)
+                halted.append(str(path.parent))
+        attempts.missed(out_of_reach(state))
     if as_json:
         typer.echo(json.dumps({"halted": halted}))
-    if failed:
-        raise failed
+    else:
+        _print(halted, everything=everything)
+    if attempts.failed:
+        say("what is under way there goes on: interrupt it, and it is undone (Ctrl-C, or SIGTERM)", err=True)
+        raise typer.Exit(INTERNAL_ERROR)  # 1 would say that something was measured
+
+
+def _print(halted: list[str], *, everything: bool) -> None:
+    for each in halted:
+        say(f"halted: {each}")
+    if everything:
+        say("halted: whatever else is run from here, until `chaosjc resume`")

@@ -15,8 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from chaosjc import __version__
-from chaosjc.errors import ChaosJCError, UsageError
+from chaosjc.errors import ChaosJCError, JournalError, UsageError
 from chaosjc.journal import redact
+from chaosjc.report.markup import clean
 
 INTERNAL_ERROR = 70
 
@@ -106,6 +107,8 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)  # a mistake in the arguments is an object then, too
     except UsageError as error:
         fail(str(error), 2)
+    except JournalError as error:
+        fail(str(error), INTERNAL_ERROR)  # 1 would say that something was measured
     except ChaosJCError as error:
         fail(str(error), 1)
     except TyperException as error:
@@ -118,8 +121,11 @@ def main() -> None:
 
 
 def fail(message: str, code: int) -> None:
-    """The last words, for people and, with `--json`, for programs; no secret of the environment is among them."""
-    message = redact.hide(message, redact.secrets(os.environ))
+    """The last words, for people and, with `--json`, for programs; no secret of the environment is among them.
+
+    They may be those of a file or a server: nothing in them steers a terminal.
+    """
+    message = clean(redact.hide(message, redact.secrets(os.environ)))
     if "--json" in sys.argv and code in (2, INTERNAL_ERROR):
         sys.stdout.write(json.dumps({"errors": message.splitlines()}) + "\n")
     sys.stderr.write(f"chaosjc: {message}\n")

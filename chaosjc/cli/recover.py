@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chaosjc.cli.state import journals_there, who
+from chaosjc.cli.say import say
+from chaosjc.cli.state import journals_there, out_of_reach, state_root, who
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,31 +32,42 @@ def recover(
     import dataclasses
     import json
 
+    from chaosjc.cli.attempts import Attempts
     from chaosjc.clock import SystemClock
     from chaosjc.engine import recover as engine
-    from chaosjc.errors import JournalError, UsageError
+    from chaosjc.errors import UsageError
     from chaosjc.journal.store import Store
 
     if bool(abandon) != bool(reason):
         raise UsageError("--abandon STEP and --reason TEXT go together")
-    paths = journals_there(state)
+    found: list[Recovery] = []
+    attempts = Attempts("recovered")
+    paths = _looked_at(state)
+    attempts.missed(out_of_reach(state))
     if abandon:
         return _abandon(paths, abandon, reason)
-    found: list[Recovery] = []
-    failed: JournalError | None = None
     for path in paths:
-        try:
-            with Store(path) as store:
-                found += engine.recover(store, SystemClock(), lambda line: typer.echo(line, err=True))
-        except JournalError as error:  # what the others owe is undone all the same
-            typer.echo(f"NOT recovered: {path.parent}: {error.message}", err=True)
-            failed = error
+        with attempts.of(path.parent), Store(path) as store:
+            found += engine.recover(store, SystemClock(), lambda line: say(line, err=True))
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(each) for each in found]))
     else:
-        _print(found, nothing_else=failed is None)
-    if failed or not all(each.clean for each in found):
+        _print(found, nothing_else=not attempts.failed)
+    if attempts.failed or not all(each.clean for each in found):
         raise typer.Exit(6)
+
+
+def _looked_at(state: str) -> list[Path]:
+    """Said, since nobody can tell by "nothing is owed" of whom. UsageError where the one that is named is not there."""
+    from chaosjc.errors import UsageError
+
+    paths = journals_there(state)
+    if state and not paths:
+        what = f"{state}: no journal is there"
+        raise UsageError(what, hint="name the directory that its runs had, or leave --state out to look at every site")
+    where = ", ".join(str(path.parent) for path in paths) or f"nowhere: below {state_root()} there is no journal yet"
+    say(f"looks at {where}", err=True)
+    return paths
 
 
 def _abandon(paths: Sequence[Path], step: str, reason: str) -> None:
@@ -72,16 +84,16 @@ def _abandon(paths: Sequence[Path], step: str, reason: str) -> None:
         if len(owing) > 1:
             raise UsageError(f"several open debts are called {step}", hint=f"name one: {engine.debts(stores)}")
         run = engine.abandon(owing[0], step, who(), reason)
-    typer.echo(f"{run}: {step.rpartition('/')[2]} is given up: {reason}")
+    say(f"{run}: {step.rpartition('/')[2]} is given up: {reason}")
 
 
 def _print(found: list[Recovery], *, nothing_else: bool) -> None:
     if not found and nothing_else:
         typer.echo("nothing is owed")
     for each in found:
-        typer.echo(f"{each.run} ({each.experiment}): {_became(each)}")
+        say(f"{each.run} ({each.experiment}): {_became(each)}")
         for paid in each.paid:
-            typer.echo(f"  {paid.step} on {paid.target}: {paid.undo}: {_seen(paid)}")
+            say(f"  {paid.step} on {paid.target}: {paid.undo}: {_seen(paid)}")
 
 
 def _became(each: Recovery) -> str:

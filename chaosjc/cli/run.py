@@ -7,16 +7,18 @@ import json
 import signal
 import types
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chaosjc.cli.say import say
+
 if TYPE_CHECKING:
     from chaosjc.engine.experiment import Loaded
     from chaosjc.engine.run import Run
-    from chaosjc.engine.session import Session
+    from chaosjc.engine.session import Session, Wishes
     from chaosjc.journal.events import Entry
 
 app = typer.Typer()
@@ -53,7 +55,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     from chaosjc.cli.files import experiment_files, parse_settings, read_site
     from chaosjc.cli.main import INTERNAL_ERROR, fail
-    from chaosjc.cli.state import journal_of, nowhere, remember
+    from chaosjc.cli.state import halts, journal_of, remember
     from chaosjc.engine import experiment as files
     from chaosjc.engine.session import Wishes, open_session
     from chaosjc.errors import ChaosJCError, UsageError
@@ -63,18 +65,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     loaded = files.load(experiment_files(experiments), site=file.vars if file else {}, overrides=overrides)
     where = state or (file.state if file else "")
     journal = journal_of(file.name if file else "", where)
+    wishes = Wishes(journal, file, str(site or ""), where, prometheus, halts())
     code = INTERNAL_ERROR
     try:
         with contextlib.ExitStack() as stack:
-            if not dry_run:
-                remember(journal)
-            elif not journal.exists():
-                journal = stack.enter_context(nowhere())
-            wishes = Wishes(journal, file, str(site or ""), where, prometheus)
-            session = stack.enter_context(open_session(wishes, loaded, lambda line: typer.echo(line, err=True)))
+            if dry_run:
+                wishes = stack.enter_context(_touching_nothing(wishes))
+            with _nothing_injected():
+                session = stack.enter_context(open_session(wishes, loaded, lambda line: say(line, err=True)))
+                if not dry_run:
+                    remember(journal)
             series = Series(session, html, as_json, summary)
             first_seed = secrets.randbelow(2**31) if seed is None else seed
-            code = series.dry_run(loaded, first_seed) if dry_run else series.run(loaded * repeat, first_seed)
+            code = (series.dry_run if dry_run else series.run)(loaded * repeat, first_seed)
     except UsageError:
         raise
     except ChaosJCError as error:
@@ -91,16 +94,16 @@ class Series:
     as_json: bool
     summary: Path | None = None
 
-    def dry_run(self, loaded: Sequence[Loaded], seed: int) -> int:
-        """Print each plan; 0 if each would start, 4 if one would be refused."""
+    def dry_run(self, loaded: Sequence[Loaded], first_seed: int) -> int:
+        """Print what `run` would do, by the site as it is now; 0 if each would start, 4 if one would be refused."""
         from rich.console import Console
 
         from chaosjc.cli.forecast import as_object, forecast
         from chaosjc.report.dryrun import dry_run
 
         refused = False
-        for each in loaded:
-            plan = self.session.plan(each, seed)
+        for number, each in enumerate(loaded):
+            plan = self.session.plan(each, first_seed + number)
             told = forecast(plan, self.session.dry_run(plan))
             refused = refused or any(answer for _, answer in told.guards)
             if self.as_json:
@@ -135,7 +138,7 @@ class Series:
         with watching(quiet=self.as_json) as observe:
             run = self.session.run(plan, observe)
             runs[run.id] = ""
-            with _signals(run) as came:
+            with _signals(run) as came, _nothing_injected():
                 judged = run.execute()
         runs[run.id] = self._tell(run.id)
         return EXIT_CODES[judged.verdict], bool(came)
@@ -183,9 +186,39 @@ def _write(path: Path, text: str) -> bool:
     try:
         write(path, text)
     except UsageError as error:
-        typer.echo(f"chaosjc: {error.message}", err=True)
+        say(f"chaosjc: {error.message}", err=True)
         return False
     return True
+
+
+@contextlib.contextmanager
+def _nothing_injected() -> Generator[None]:
+    """Say so of a journal that fails, unless the run says what it had injected."""
+    from chaosjc.engine.run import UNTOLD
+    from chaosjc.errors import Fenced, JournalError
+
+    try:
+        yield
+    except JournalError as error:
+        if isinstance(error, Fenced) or error.hint == UNTOLD:
+            raise
+        raise JournalError(error.message, hint=f"Nothing was injected. {error.hint}".strip()) from error
+
+
+@contextlib.contextmanager
+def _touching_nothing(wishes: Wishes) -> Generator[Wishes]:
+    """The same with a directory that is gone afterwards, for what a run would write beside what is there."""
+    from chaosjc.cli.state import JOURNAL, nowhere
+    from chaosjc.drivers.ssh import end_shared
+
+    with nowhere() as directory:
+        keys = wishes.journal.parent / "ssh"  # without them, or with those of others, a site's directory is written to
+        deployed = wishes.site is not None and wishes.site.managed and keys.is_dir()
+        journal = wishes.journal if wishes.journal.exists() else directory / JOURNAL
+        try:
+            yield replace(wishes, journal=journal, workspace="" if deployed else str(directory))
+        finally:
+            end_shared(directory)
 
 
 @contextlib.contextmanager

@@ -27,16 +27,19 @@ def serve(
 ) -> None:
     """Run what falls due, one thing at a time, until it is told to end; what is under way then is put back first."""
     import datetime
+    import functools
 
     from prometheus_client import CollectorRegistry
 
-    from chaosjc.cli.state import journal_of, remember
+    from chaosjc.cli.state import halts, journal_of, remember
     from chaosjc.clock import SystemClock, rfc3339
     from chaosjc.controller import daemon
+    from chaosjc.controller.admission import Admission
     from chaosjc.controller.claims import Claims
-    from chaosjc.controller.controller import Controller, Due
+    from chaosjc.controller.controller import Controller
     from chaosjc.controller.exporter import Exporter
     from chaosjc.controller.model import load
+    from chaosjc.controller.served import Served
     from chaosjc.engine.locks import Locks
     from chaosjc.engine.recover import recover
     from chaosjc.journal.store import Store
@@ -50,7 +53,8 @@ def serve(
     name, where = _site_of(loaded, state)
     journal = journal_of(name, where)
     remember(journal)
-    with Locks(journal).held("controller", wait=False) as alone:
+    locks = Locks(journal)
+    with locks.held("controller", wait=False) as alone:
         if not alone:
             raise UsageError(f"{journal.parent}: another controller serves this site", hint="end that one first")
         with Store(journal) as store:
@@ -58,13 +62,14 @@ def serve(
         if owed:
             tell(f"STILL OWED, and until it is not, nothing begins: {', '.join(owed)}")
         claims = Claims(journal.parent / "claims.jsonl")
-        runner = daemon.Runner(journal.parent / "controller.log")
-        controller = Controller(claims, runner, lambda: datetime.datetime.now(datetime.UTC), where)
-        dues = [Due(each, entry) for each in loaded for entry in each.schedule.entries]
+        runner = daemon.Runner(journal.parent / "controller.log", locks)
+        now = functools.partial(datetime.datetime.now, datetime.UTC)
+        controller = Controller(claims, runner, now, Admission(journal, halts()), where)
+        served = Served(loaded)
         registry = CollectorRegistry()
-        registry.register(Exporter(controller, dues, claims, journal))
+        registry.register(Exporter(controller, served, claims, journal, halts()))
         with _listening(listen, registry):
-            daemon.serve(controller, dues, runner, tell)
+            daemon.serve(controller, served, runner, tell)
 
 
 def _site_of(loaded: Sequence[Loaded], state: str) -> tuple[str, str]:

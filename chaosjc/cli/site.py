@@ -76,7 +76,7 @@ def plan(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_js
     """Show what deploy would change, and change nothing."""
     from chaosjc.site import deploy as deploying
 
-    context = _open(site, state, only)
+    context = _open(site, state, only, whole=not only)
     with _err.status("looking at the site"):
         changes = deploying.plan(context)
     _print_changes(changes, "to do", as_json=as_json)
@@ -88,7 +88,7 @@ def deploy(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_
     from chaosjc.site import deploy as deploying
 
     began = time.monotonic()
-    context = _open(site, state, only)
+    context = _open(site, state, only, whole=not only)
     with _err.status("deploying"):
         changes = deploying.deploy(context)
     _print_changes(changes, "done", as_json=as_json)
@@ -169,12 +169,19 @@ def _print_front(front: Front | None) -> None:
         _out.print(Safe(f"balancer: http://{front.address}:{front.port}, {front.status}, {told}"))
 
 
-def _open(path: Path, state: str, only: list[str] | None = None, *, adopted: bool = False) -> Context:
-    """`adopted`: whether the verb is also for sites that others deployed."""
+def _open(
+    path: Path, state: str, only: list[str] | None = None, *, adopted: bool = False, whole: bool = False
+) -> Context:
+    """`adopted`: whether the verb is also for sites that others deployed.
+
+    `whole`: whether the verb is for all that the file says: then the hub's chart must take its values.
+    """
     from chaosjc.errors import UsageError
-    from chaosjc.site import context, model
+    from chaosjc.site import context, hub_chart, model
 
     site = model.load(path)
+    if whole:
+        hub_chart.check(path, site)
     if site.adopted and not adopted:
         raise UsageError(
             f"{path}: others deployed this site (managed: false): chaosjc changes nothing of it but for experiments",

@@ -16,8 +16,9 @@ from chaosjc.journal.events import StepPlan
 from chaosjc.site import credentials
 from chaosjc.site.credentials import Credential
 
-REQUESTS = {"cloud": ("POST", "/servers/{}/action"), "deploy": ("POST", "/servers")}
-"""What the undo of a server's fault asks of Nova: to act on it, or to make another."""
+ACTION = ("POST", "/servers/{}/action")
+REQUESTS = {"cloud": (ACTION,), "deploy": (("DELETE", "/servers/{}"), ("POST", "/servers"))}
+"""What inject and undo of a server's fault ask of Nova: to act on it both times; or to delete it, and make another."""
 MEMBER = "lb.member"
 
 
@@ -30,15 +31,19 @@ def look(world: World, steps: Sequence[StepPlan]) -> Access:
     ways = [(step, way) for step, way in ways if way.channel != "host" or step.options.get("host")]  # else it is here
     if not world.has_site or not ways:
         return Access()
-    cloud = _cloud(world) if any(way.channel in REQUESTS for _, way in ways) else None
-    lacking = (*_lacking_in_cloud(cloud, ways), *_lacking_in_cluster(world, ways))
+    cloud, silent = _cloud(world, ways)
+    lacking = (*silent, *_lacking_in_cloud(cloud, ways), *_lacking_in_cluster(world, ways))
     return Access(tuple(_credentials(world, cloud, ways)), lacking)
 
 
-def _cloud(world: World) -> CloudAccess | None:
-    with contextlib.suppress(ChaosJCError):
-        return world.cloud.access()
-    return None
+def _cloud(world: World, ways: Sequence[tuple[StepPlan, Way]]) -> tuple[CloudAccess | None, tuple[str, ...]]:
+    """What Keystone says, should a way lead through the cloud; or that nobody can say, and no undo be relied on."""
+    if not any(way.channel in REQUESTS for _, way in ways):
+        return None, ()
+    try:
+        return world.cloud.access(), ()
+    except ChaosJCError as error:
+        return None, (f"whether the user of clouds.yaml may do it, nobody can say: {error.message}",)
 
 
 def _credentials(world: World, cloud: CloudAccess | None, ways: Sequence[tuple[StepPlan, Way]]) -> Iterator[Credential]:
@@ -64,7 +69,7 @@ def _hosts(ways: Iterable[tuple[StepPlan, Way]]) -> set[str]:
 def _lacking_in_cloud(cloud: CloudAccess | None, ways: Sequence[tuple[StepPlan, Way]]) -> tuple[str, ...]:
     """What surely may not be done with a server; of a balancer nobody has said what its requests are."""
     servers = [(step, REQUESTS[way.channel]) for step, way in ways if way.channel in REQUESTS and step.fault != MEMBER]
-    requests = {(method, path.format(step.target.id)) for step, (method, path) in servers}
+    requests = {(method, path.format(step.target.id)) for step, asked in servers for method, path in asked}
     if not (cloud and requests):
         return ()
     return tuple(f"{cloud.name} of clouds.yaml cannot do it: {why}" for why in cloud.lacks(sorted(requests)))

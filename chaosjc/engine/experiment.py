@@ -11,8 +11,10 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_
 
 from chaosjc.checks.entry import CheckEntry
 from chaosjc.checks.registry import Check, Observation
+from chaosjc.errors import Problem
 from chaosjc.faults.fault import FaultEntry
 from chaosjc.faults.registry import FAULTS
+from chaosjc.journal import clear
 from chaosjc.spec import reader
 from chaosjc.spec.model import FirstWord, Model
 from chaosjc.spec.problems import Problems, repeated
@@ -61,6 +63,12 @@ class Experiment(Model):
     deadline: Duration | None = None
     """From admission; by default what the plan needs, and some more."""
 
+    @field_validator("vars")
+    @classmethod
+    def _no_secrets(cls, values: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+        clear.refuse_variables(values)
+        return values
+
     @field_validator("hypotheses", "observe")
     @classmethod
     def _names_differ(cls, checks: tuple[CheckEntry, ...], info: ValidationInfo) -> tuple[CheckEntry, ...]:
@@ -99,5 +107,9 @@ def _load(path: Path, problems: Problems, site: Mapping[str, object], overrides:
     experiment = validate(document, Experiment, problems)
     if experiment is None:
         return None
+    try:
+        clear.refuse_variables(values)  # also those of the site, and of the command line
+    except ValueError as error:
+        problems.add(Problem(str(path), 0, 0, "vars", str(error)))
     text = "\n".join(document.lines)
     return Loaded(str(path), document.sha256, text, experiment, cast("dict[str, JsonValue]", values))

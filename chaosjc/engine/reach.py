@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from chaosjc.engine import blast
 from chaosjc.engine.guards import Facts
-from chaosjc.journal.events import StepPlan
-from chaosjc.site.cluster import ClusterView, Pod
+from chaosjc.journal.events import Reached, StepPlan
+from chaosjc.site.cluster import CANARY, USER_PODS, ClusterView, Pod
 
 BY_AUTHOR = "what a command breaks, its author knows"
 NO_ANSWER = "the site does not tell"
+NAMED = 50
+"""So many of a kind have their names in a journal, which is kept for years."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,25 @@ def reach(facts: Facts) -> list[Reach]:
     ]
     members = blast.members(steps, topology)
     return [*found, _reach("balancer members", members)] if members else found
+
+
+def recorded(facts: Facts) -> tuple[Reached, ...]:
+    """The same for the journal: of people and of their pods, which bear their names, only how many they are."""
+    cluster = facts.topology.cluster
+    private = {f"{pod.namespace}/{pod.name}" for pod in (cluster.pods if cluster else ()) if _private(pod)}
+    return tuple(
+        Reached(
+            kind=each.kind,
+            count=len(each.hit),
+            names=() if each.kind == "users" else tuple(name for name in each.hit if name not in private)[:NAMED],
+            unknown=each.unknown,
+        )
+        for each in reach(facts)
+    )
+
+
+def _private(pod: Pod) -> bool:
+    return pod.component == USER_PODS and not pod.user.startswith(CANARY)
 
 
 def _reach(kind: str, hit: Iterable[str], unknown: str = "") -> Reach:

@@ -63,13 +63,8 @@ def recover(store: Store, clock: Clock, tell: Tell) -> list[Recovery]:
 def alive(store: Store, besides: str = "") -> frozenset[str]:
     """The open runs, `besides` one, whose own process or its watchdog still works on them."""
     locks = Locks(store.path)
-    living: set[str] = set()
-    for state in store.open_runs():
-        if state.closed is None and state.run != besides:
-            with locks.held(run_lock(state.run), wait=False) as free:
-                if not free:
-                    living.add(state.run)
-    return frozenset(living)
+    unended = (state.run for state in store.open_runs() if state.closed is None and state.run != besides)
+    return frozenset(run for run in unended if locks.is_held(run_lock(run)))
 
 
 def owing(store: Store, step: str) -> list[RunState]:
@@ -124,10 +119,13 @@ def _take_over(store: Store, clock: Clock, state: RunState, tell: Tell) -> Recov
 
 
 def _wait_for_other(store: Store, clock: Clock, state: RunState, tell: Tell) -> Recovery:
-    """Until whoever undoes the run has done so, or has died; a run that goes on is left alone."""
+    """Until whoever undoes the run has done so, or has died; a run that goes on is left alone.
+
+    Who merely looks whether it lives is in the way too, for an instant.
+    """
     now, until = state, clock.monotonic() + GLANCE
     tell(f"{state.run}: another process has it in hand")
-    while now.debts and (now.closed or now.stopping or clock.monotonic() < until):
+    while (now.debts and (now.closed or now.stopping)) or (not now.closed and clock.monotonic() < until):
         clock.sleep(LOOK_EVERY)
         if (done := _take_over(store, clock, state, tell)) is not None:
             return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import platform
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,6 +19,7 @@ import chaosjc
 from chaosjc.checks import registry as checks
 from chaosjc.checks.sources import Sources, bounded
 from chaosjc.clock import Clock, SystemClock
+from chaosjc.drivers import command
 from chaosjc.drivers.gluster import Gluster
 from chaosjc.drivers.http import Http
 from chaosjc.drivers.openstack_files import CloudFiles
@@ -27,6 +29,7 @@ from chaosjc.engine.experiment import Experiment, Loaded
 from chaosjc.engine.guards import Facts
 from chaosjc.engine.parts import Parts
 from chaosjc.engine.plan import Circumstances, Plan, needs, plan
+from chaosjc.engine.reach import recorded
 from chaosjc.engine.recover import alive
 from chaosjc.engine.run import Run
 from chaosjc.engine.undo import Undoer
@@ -41,22 +44,29 @@ from chaosjc.journal.events import Context, Entry, StepPlan
 from chaosjc.journal.store import Store, View
 from chaosjc.site import discover, endpoints
 from chaosjc.site.cluster import NOT_LOOKED_AT
+from chaosjc.site.facts import facts
 from chaosjc.site.model import SiteFile
 from chaosjc.site.topology import EMPTY, NO_FRONT, Topology, Vm
 
 Part = Literal["storage", "cluster", "front"]
 LOOK = 60.0  # seconds that a look at the whole site may take
+GIT = 2.0  # seconds that a question to git may take
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line asks for, beyond the files."""
+    """What the command line asks for, beyond the files.
+
+    `halts` is a journal whose halt binds this site too; `workspace` stands for `state`, where that is not written to.
+    """
 
     journal: Path
     site: SiteFile | None = None
     site_path: str = ""
     state: str = ""
     prometheus: str = ""
+    halts: Path | None = None
+    workspace: str = ""
 
 
 class Session:
@@ -87,12 +97,19 @@ class Session:
             raise UsageError(f"{loaded.path} asks Prometheus", hint="name it with --prometheus URL, or a site")
         name = wishes.site.name if wishes.site else ""
         parts = touches(wishes.site, loaded.experiment) if wishes.site else frozenset[Part]()
-        planned = plan(loaded, Circumstances(seed, self.context, name, self._topology(parts)))
-        return replace(planned, access=self._access(planned.planned.steps))
+        context = self.context.model_copy(update={"commit": _commit(loaded.path)})
+        made = plan(loaded, Circumstances(seed, context, name, self._topology(parts)))
+        return replace(self._told(made), access=self._access(made.planned.steps))
+
+    def _told(self, made: Plan) -> Plan:
+        """With what a report tells of the site: whom and what the plan reaches, and whether all is as its file says."""
+        site, about = self._wishes.site, Facts("", made.planned, View(None, ()), topology=made.topology)
+        found = {"reached": recorded(about), "facts": facts(site, made.topology)} if site else {}
+        return replace(made, planned=made.planned.model_copy(update=found))
 
     @property
     def context(self) -> Context:
-        """For the journal: how to reach the site again."""
+        """For the journal: how to reach the site again, and by what the run was made."""
         wishes = self._wishes
         return Context(
             state=os.path.abspath(os.path.expanduser(wishes.state)) if wishes.state else "",
@@ -102,6 +119,8 @@ class Session:
             environment=_cloud_files(wishes.site),
             prometheus=without_login(wishes.prometheus) if wishes.prometheus else "",
             version=chaosjc.__version__,
+            python=platform.python_version(),
+            kernel=f"{platform.system()} {platform.release()}",
         )
 
     def facts(self, plan: Plan, run: str, view: View) -> Facts:
@@ -115,7 +134,8 @@ class Session:
         return bounded(lambda: self._topology(_looked_at(planned.topology)), LOOK) or EMPTY
 
     def dry_run(self, planned: Plan) -> Facts:
-        """What the guards would look at now; touches nothing."""
+        """What the guards would look at now; touches nothing. UsageError where the plan has what no journal may."""
+        self.store.refuse_secrets(planned.planned)
         return self.facts(planned, "", View(self.store.halted(), tuple(self.store.open_runs())))
 
     def run(self, planned: Plan, observe: Callable[[Entry], None]) -> Run:
@@ -144,8 +164,8 @@ def open_session(
     clock = clock or SystemClock()
     site = wishes.site
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Store(wishes.journal, clock))
-        world = World(Context(state=wishes.state, site=_data(site)), clock=clock)
+        store = stack.enter_context(Store(wishes.journal, clock, halts=wishes.halts))
+        world = World(Context(state=wishes.workspace or wishes.state, site=_data(site)), clock=clock)
         url = wishes.prometheus
         if site and not url and any("prometheus" in needs(each.experiment) for each in experiments):
             url = _forward(stack, world, tell)
@@ -269,6 +289,15 @@ def _cloud_files(site: SiteFile | None) -> dict[str, str]:
     """Where the cloud of a site is: a later `recover`, in another shell and elsewhere, needs this one and no other."""
     now = CloudFiles.now()
     return now.found if site else dict(now.environment)
+
+
+def _commit(path: str) -> str:
+    """That of the repository in which an experiment lies; empty where it lies in none, or there is no git."""
+    argv = ["git", "-C", os.path.dirname(os.path.abspath(path)), "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        return command.run(argv, timeout=GIT, check=False).stdout.strip()
+    except ChaosJCError:
+        return ""
 
 
 def _data(site: SiteFile | None) -> JsonValue:

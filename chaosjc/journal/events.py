@@ -97,6 +97,26 @@ class Context(_Record):
     environment: dict[str, str] = {}
     prometheus: str = ""
     version: str = ""
+    python: str = ""
+    kernel: str = ""
+    commit: str = ""  # of the repository that the experiment's file lies in, if it lies in one
+
+
+class Reached(_Record):
+    """One kind of thing that the plan reaches, and how many; `names` of those that bear no person's, some of many."""
+
+    kind: str  # users, pods, replica sets, balancer members
+    count: int = 0
+    names: tuple[str, ...] = ()
+    unknown: str = ""  # why nobody can say
+
+
+class Fact(_Record):
+    """How a part of the site ought to be, and how it was found; `observed` is empty where nobody could tell."""
+
+    name: str
+    expected: str
+    observed: str = ""
 
 
 # ------------------------------------------------------------------ the events
@@ -123,6 +143,8 @@ class Planned(_Record):
     deadline: float = 600.0  # from admission
     targets: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    reached: tuple[Reached, ...] = ()  # the blast radius, as far as the site tells
+    facts: tuple[Fact, ...] = ()  # of those parts of the site that the plan was made of
     context: Context = Context()
 
 

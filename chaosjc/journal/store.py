@@ -37,7 +37,7 @@ from chaosjc.journal.events import (
     Undone,
     Verified,
 )
-from chaosjc.journal.state import RunState, fold
+from chaosjc.journal.state import RunState, following
 
 SCHEMA = 1
 _CREATE = """
@@ -62,7 +62,8 @@ SELECT run FROM (
 ) AS open ORDER BY (SELECT min(seq) FROM events WHERE events.run = open.run)
 """
 """Every run that may be open: of a closed one each step's last word is looked at, so that years of runs cost little."""
-_HINT = "Nothing was injected. Free or repair the disk, or name another state directory with --state."
+KEPT = 16  # runs whose state is remembered: those that are asked about again and again
+_HINT = "Free or repair the disk, or name another state directory with --state."
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,21 @@ class View:
 
 
 class Store:
-    """The events of one site. Safe for threads and for processes that share the file."""
+    """The events of one site. Safe for threads and for processes that share the file.
 
-    def __init__(self, path: Path, clock: Clock | None = None, *, busy_seconds: float = 10.0) -> None:
+    `halts` is another journal, which need not be there yet: a halt in it binds this one too.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock | None = None, *, busy_seconds: float = 10.0, halts: Path | None = None
+    ) -> None:
         self.path = path
+        self._halts = halts
+        self._above: Store | None = None
         self._clock = clock or SystemClock()
         self._secrets = redact.secrets(os.environ)
         self._lock = threading.RLock()
+        self._known: dict[str, tuple[RunState | None, int]] = {}  # runs as far as they were read, by the last `seq`
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
@@ -99,6 +108,8 @@ class Store:
         """Let go of the file."""
         with self._lock:
             self._db.close()
+            if self._above:
+                self._above.close()
 
     def __enter__(self) -> Store:
         return self
@@ -127,6 +138,12 @@ class Store:
             self._insert(refused or Admitted(), run)
             return refused
 
+    def refuse_secrets(self, planned: Planned) -> None:
+        """Raise UsageError, as keeping it would, where a plan has a secret of the environment in it."""
+        if name := redact.told_in(EVENT.dump_json(planned).decode(), self._secrets):
+            what = f"the plan has the value of ${name} in it, and the journal would keep it"
+            raise UsageError(what, hint="let the command read it where it lies; of an http check, `secret_headers`")
+
     # ---- reading
 
     def entries(self, run: str, after: int = 0) -> list[Entry]:
@@ -154,18 +171,36 @@ class Store:
 
     def state(self, run: str) -> RunState | None:
         """Where a run stands; None if it is not known. Does not read its samples, which are most of a journal."""
-        return fold(self._select("run = ? AND type != 'sample' ORDER BY seq", (run,)))
-
-    def open_runs(self) -> list[RunState]:
-        """Every run that is not closed, or owes an undo."""
         with self._errors(), self._lock:
-            return list(self._open_runs())
+            state = self._state(run)
+            return state and state.copy()
+
+    def open_runs(self, since: float = math.inf) -> list[RunState]:
+        """Every run that is not closed, or owes an undo, or was closed after `since`."""
+        with self._errors(), self._lock:
+            return list(self._open_runs(since))
 
     # ---- inside
 
+    def _state(self, run: str) -> RunState | None:
+        """Where a run stands; it goes on with what is told. Of its events only the new ones are read."""
+        state, seen = self._known.pop(run, (None, 0))
+        for entry in self._select("run = ? AND seq > ? AND type != 'sample' ORDER BY seq", (run, seen)):
+            state, seen = following(state, entry), entry.seq
+        self._known[run] = state, seen
+        if len(self._known) > KEPT:
+            del self._known[next(iter(self._known))]
+        return state
+
     def _halted(self) -> Halted | None:
         last = self._select("type IN ('halted', 'resumed') ORDER BY seq DESC LIMIT 1", ())
-        return last[0].event if last and isinstance(last[0].event, Halted) else None
+        return last[0].event if last and isinstance(last[0].event, Halted) else self._halted_above()
+
+    def _halted_above(self) -> Halted | None:
+        """Looked for each time: that journal may come to be while this one is open."""
+        if self._above is None and self._halts and self._halts.exists():
+            self._above = Store(self._halts, self._clock)
+        return self._above.halted() if self._above else None
 
     def _open_runs(self, since: float = math.inf) -> Iterable[RunState]:
         runs = [row[0] for row in self._db.execute(_OPEN, (since,))]
@@ -182,19 +217,16 @@ class Store:
         return Entry(seq=cursor.lastrowid or 0, at=at, run=run, event=event)
 
     def _without_secrets(self, event: Event) -> str:
+        if isinstance(event, Planned):
+            self.refuse_secrets(event)
         body = EVENT.dump_json(event).decode()
-        if not isinstance(event, Planned):
-            return redact.hide(body, self._secrets)
-        if name := redact.told_in(body, self._secrets):
-            what = f"the plan has the value of ${name} in it, and the journal would keep it"
-            raise UsageError(what, hint="let the command read it where it lies; of an http check, `secret_headers`")
-        return body
+        return body if isinstance(event, Planned) else redact.hide(body, self._secrets)
 
     def _fence(self, event: Event, run: str) -> None:
         """Refuse what would break a promise that another process has made meanwhile."""
         if isinstance(event, Halted | Resumed | Sample):
             return
-        state = self.state(run)
+        state = self._state(run)
         if isinstance(event, Intent) and (halt := self._halted()):
             raise Fenced("halted", f"halted by {halt.who}: {halt.why}")
         if state and state.closed and not isinstance(event, DebtCleared | UndoClaimed | Undone | UndoFailed | Verified):
@@ -222,6 +254,7 @@ class Store:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
+                self._known.clear()  # with what is told no more
                 if self._db.in_transaction:  # a full disk has ended it already
                     self._db.execute("ROLLBACK")
                 raise

@@ -111,7 +111,7 @@ class TestExitCodes:
         assert chaosjc(tmp_path, "halt", "--reason", "exam").returncode == 0
         refused = chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run")
         assert refused.returncode == 4 and "exam" in refused.stdout
-        assert chaosjc(tmp_path, "resume").returncode == 0
+        assert chaosjc(tmp_path, "resume", "--reason", "over").returncode == 0
         assert chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run").returncode == 0
 
     def test_a_dry_run_leaves_nothing_behind(self, tmp_path: Path) -> None:
@@ -122,6 +122,33 @@ class TestExitCodes:
         assert (done.returncode, told["would_start"], told["guards"]["halted"]) == (0, True, None)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["good.yaml"]
 
+    def test_a_dry_run_beside_a_journal_leaves_that_as_it_is(self, tmp_path: Path) -> None:
+        """With a run in it whose process died, of which it looks whether it lives."""
+        (tmp_path / "good.yaml").write_text(GOOD)
+        with Store(tmp_path / "local" / "journal.db") as store:
+            store.append(journals.planned(), "dead")
+        before = sorted(tmp_path.rglob("*"))
+        assert chaosjc(tmp_path, "run", str(tmp_path / "good.yaml"), "--dry-run").returncode == 4
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_a_dry_run_shows_what_the_run_does(self, tmp_path: Path) -> None:
+        """Each time of each file with a seed of its own."""
+        (tmp_path / "good.yaml").write_text(GOOD)
+        (tmp_path / "again.yaml").write_text(GOOD.replace("name: good", "name: again"))
+        words = [str(tmp_path / "good.yaml"), str(tmp_path / "again.yaml"), "--repeat", "2", "--seed", "5", "--json"]
+        told = [
+            json.loads(line)["planned"] for line in chaosjc(tmp_path, "run", *words, "--dry-run").stdout.splitlines()
+        ]
+        done = [json.loads(line) for line in chaosjc(tmp_path, "run", *words).stdout.splitlines()]
+        assert [each["seed"] for each in told] == [5, 6, 7, 8]
+        assert [(each["experiment"], each["seed"]) for each in told] == [(e["experiment"], e["seed"]) for e in done]
+
+    def test_a_dry_run_says_that_no_undo_was_tried(self, tmp_path: Path) -> None:
+        (tmp_path / "good.yaml").write_text(GOOD)
+        words = ["run", str(tmp_path / "good.yaml"), "--dry-run"]
+        assert "each undo can be done is tried by the run" in " ".join(chaosjc(tmp_path, *words).stdout.split())
+        assert json.loads(chaosjc(tmp_path, *words, "--json").stdout)["undo_tried"] is False
+
     def test_a_halt_holds_for_a_site_that_no_run_has_touched_yet(self, tmp_path: Path) -> None:
         (tmp_path / "site" / "new").mkdir(parents=True)
         assert "site/new" in chaosjc(tmp_path, "halt", "--reason", "exam").stdout
@@ -131,9 +158,12 @@ class TestExitCodes:
     def test_halt_and_resume_are_objects_too(self, tmp_path: Path) -> None:
         halted = json.loads(chaosjc(tmp_path, "halt", "--reason", "exam", "--json").stdout)
         assert halted == {"halted": [f"{tmp_path}/local"]}
-        (resumed,) = json.loads(chaosjc(tmp_path, "resume", "--json").stdout)["resumed"]
+        resume = ("resume", "--reason", "over", "--json")
+        told = json.loads(chaosjc(tmp_path, *resume).stdout)
+        (resumed,) = told["resumed"]
         assert (resumed["state"], resumed["why"]) == (f"{tmp_path}/local", "exam")
-        assert json.loads(chaosjc(tmp_path, "resume", "--json").stdout) == {"resumed": []}
+        assert told["everything"] == {"who": resumed["who"], "why": "exam"}
+        assert json.loads(chaosjc(tmp_path, *resume).stdout) == {"resumed": []}
 
     def test_a_halt_reaches_a_state_directory_that_only_a_run_has_named(self, tmp_path: Path) -> None:
         (tmp_path / "good.yaml").write_text(GOOD)
@@ -148,7 +178,7 @@ class TestExitCodes:
         (tmp_path / "local" / "journal.db").write_bytes(b"garbage" * 1000)
         (tmp_path / "site" / "new").mkdir(parents=True)
         done = chaosjc(tmp_path, "halt", "--reason", "exam")
-        assert done.returncode == 1
+        assert done.returncode == 70, "1 would say FAIL"
         assert "NOT halted" in done.stderr and "halted: " in done.stdout
 
     def test_with_json_an_error_is_an_object_too(self, tmp_path: Path) -> None:
@@ -170,7 +200,7 @@ class TestExitCodes:
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
     def test_a_state_that_cannot_be_written(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o500)
-        assert chaosjc(tmp_path, "halt", "--reason", "x").returncode == 1
+        assert chaosjc(tmp_path, "halt", "--reason", "x").returncode == 70
 
     def test_a_damaged_journal_injects_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "good.yaml").write_text(GOOD)
@@ -201,7 +231,7 @@ class TestFirstSteps:
         assert done.returncode == 2 and len(json.loads(done.stdout)["errors"]) == 1
 
     def test_resuming_what_was_not_halted_is_said(self, tmp_path: Path) -> None:
-        assert chaosjc(tmp_path, "resume").stdout == "nothing was halted\n"
+        assert chaosjc(tmp_path, "resume", "--reason", "over").stdout == "nothing was halted\n"
 
     def test_a_run_whose_process_died_is_not_under_way(self, tmp_path: Path) -> None:
         journal = tmp_path / "local" / "journal.db"

@@ -1,13 +1,14 @@
 """The kill switch is promised to work within a second, whatever else the run is doing: 30 hypotheses, hanging sources.
 
-Both times are those of the journal. A machine that is busy with other things may let a process wait, so that of a few
-tries the best one counts.
+Both times are those of the journal. A machine that is busy with other things may let a process wait, so that of three
+tries the median counts.
 """
 
 from __future__ import annotations
 
 import itertools
 import signal
+import statistics
 import sys
 import threading
 import time
@@ -40,7 +41,7 @@ faults:
     verify: [test, -e, '{there}/file']
     duration: 60s
     timeout: 20s
-baseline: 2s
+baseline: 6s                    # on a busy machine thirty first answers take more than two
 settle: 1s
 """
 
@@ -102,12 +103,12 @@ def experiment(there: Path, service: Service, inject: float) -> Path:
     return path
 
 
-def entries(journal: Path) -> list[Entry]:
-    """Of the last run, and of the site."""
+def entries(journal: Path, after: int = 0) -> list[Entry]:
+    """All but samples, with a `seq` above `after`."""
     if not journal.exists():
         return []
     with Store(journal) as store:
-        return store._select("type != 'sample' AND run IN ('', (SELECT max(run) FROM events)) ORDER BY seq", ())
+        return store._select("type != 'sample' AND seq > ? ORDER BY seq", (after,))
 
 
 def delay(there: Path, service: Service, inject: float, moment: str) -> float:
@@ -115,12 +116,12 @@ def delay(there: Path, service: Service, inject: float, moment: str) -> float:
     service.hanging.clear()
     (there / "hang").unlink(missing_ok=True)
     journal = there / "state/journal.db"
-    before = len(entries(journal))
+    before = max((each.seq for each in entries(journal)), default=0)
     words = [str(experiment(there, service, inject)), "--prometheus", f"{service.url}/prometheus"]
     argv = [sys.executable, "-m", "chaosjc.cli.main", "run", *words, "--state", str(there / "state")]
     run = command.spawn(argv, log=there / "log", cwd=ROOT, env={"CHAOSJC_STATE": str(there / "root")})
     try:
-        wait_for(lambda: moment in [each.event.type for each in entries(journal)[before:]], seconds=40)
+        wait_for(lambda: moment in [each.event.type for each in entries(journal, before)], seconds=40)
         service.hanging.set()
         (there / "hang").touch()
         time.sleep(0.5)
@@ -133,17 +134,15 @@ def delay(there: Path, service: Service, inject: float, moment: str) -> float:
     with Store(journal) as store:
         store.append(Resumed(who="ada"))
     assert (there / "file").exists()
-    return next(each.at for each in entries(journal)[before:] if each.event.type == "undo-claimed") - pressed
+    return next(each.at for each in entries(journal, before) if each.event.type == "undo-claimed") - pressed
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("inject", "moment"), [(15, "intent"), (0, "injected")], ids=["inject", "fault"])
 def test_a_halt_calls_the_undo_within_a_second(tmp_path: Path, service: Service, inject: float, moment: str) -> None:
-    delays: list[float] = []
-    while len(delays) < TRIES and (not delays or min(delays) >= PROMISED):
-        delays.append(delay(tmp_path, service, inject, moment))
+    delays = [delay(tmp_path, service, inject, moment) for _ in range(TRIES)]
     sys.stdout.write(f"{delays}\n")
-    assert min(delays) < PROMISED, delays
+    assert statistics.median(delays) < PROMISED, delays
 
 
 def test_nor_does_a_long_history_keep_it_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import multiprocessing
 import secrets
 import sys
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ from pydantic import JsonValue
 
 from chaosjc.drivers import command
 from chaosjc.engine.locks import Locks, run_lock
+from chaosjc.engine.recover import alive
 from chaosjc.journal.events import (
     Admitted,
     Closed,
@@ -190,3 +196,87 @@ def test_a_debt_of_two_sites_is_given_up_by_its_full_name(tmp_path: Path) -> Non
     assert [each.entries[-1].event.type for each in left.values()] == ["closed", "debt-cleared"]
     unknown = left["a"].recover("--abandon", "f9.x", "--reason", "scrap")
     assert unknown.returncode == 2 and f"open debts: {runs['a']}/f1.local" in unknown.stderr
+
+
+def test_where_it_looked_is_said(tmp_path: Path) -> None:
+    left = Left(tmp_path, "a")
+    assert f"looks at {left.there}" in left.recover().stderr
+    empty = command.run(argv(), cwd=ROOT, env={"CHAOSJC_STATE": str(tmp_path / "new")}, check=False)
+    assert (empty.returncode, empty.stdout) == (0, "nothing is owed\n")
+    assert f"looks at nowhere: below {tmp_path / 'new'}" in empty.stderr
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_state_directory_without_a_journal_is_2(tmp_path: Path, there: bool) -> None:
+    named = tmp_path / "misspelt"
+    if there:
+        named.mkdir()
+    done = command.run(argv("--state", str(named)), cwd=ROOT, env={"CHAOSJC_STATE": str(tmp_path)}, check=False)
+    assert done.returncode == 2 and f"{named}: no journal is there" in done.stderr
+    assert "nothing is owed" not in done.stdout
+
+
+def test_what_is_not_mounted_may_owe_something(tmp_path: Path) -> None:
+    left, gone = Left(tmp_path), tmp_path / "not-mounted"
+    (tmp_path / "elsewhere").write_text(f"{gone}\n")
+    done = left.recover()
+    assert done.returncode == 6, "nobody has looked there"
+    assert f"NOT recovered: {gone}" in done.stderr and f"take its line out of {tmp_path / 'elsewhere'}" in done.stderr
+    assert not left.broken.exists(), "what is there is undone all the same"
+    assert "nothing is owed" not in left.recover().stdout
+    (tmp_path / "elsewhere").write_text("")
+    assert left.recover().returncode == 0
+
+
+# ------------------------------------------------------------------ who looks whether a run lives
+
+LOOKS, LOOKERS = 3000, 6
+
+
+def look(journal: Path, together: Barrier, over: Event) -> None:
+    """Exits with 1 should it ever find a run that lives."""
+    with Store(journal) as store:
+        together.wait()
+        found = 0
+        for number in itertools.count():
+            found += len(alive(store))
+            if number >= LOOKS and over.is_set():
+                raise SystemExit(int(found > 0))
+
+
+@contextlib.contextmanager
+def looking(journal: Path) -> Generator[list[int | None]]:
+    """Several processes look all the time that the block lasts; their exit codes are there when it has ended."""
+    context, codes = multiprocessing.get_context("spawn"), list[int | None]()
+    together, over = context.Barrier(LOOKERS + 1), context.Event()
+    lookers = [context.Process(target=look, args=(journal, together, over)) for _ in range(LOOKERS)]
+    for each in lookers:
+        each.start()
+    together.wait()
+    try:
+        yield codes
+    finally:
+        over.set()
+        for each in lookers:
+            each.join()
+            codes.append(each.exitcode)
+            each.close()
+
+
+def test_those_who_look_never_take_each_other_for_the_run(tmp_path: Path) -> None:
+    left = Left(tmp_path)
+    with Locks(left.journal).held(run_lock(left.run)), Store(left.journal) as store:
+        assert alive(store) == {left.run}
+    with looking(left.journal) as codes:
+        pass
+    assert codes == [0] * LOOKERS
+
+
+def test_nor_do_they_keep_a_dead_run_from_being_recovered(tmp_path: Path) -> None:
+    """One that owes nothing any more has only to be closed, which nobody waits for."""
+    left = Left(tmp_path)
+    with Store(left.journal) as store:
+        store.append(DebtCleared(step="f1.local"), left.run)
+    with looking(left.journal):
+        assert left.recover().returncode == 0
+    assert left.entries[-1].event.type == "closed"

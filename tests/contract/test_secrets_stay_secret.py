@@ -128,6 +128,30 @@ def test_they_are_used_and_found_nowhere(tmp_path: Path, echo: Echo) -> None:
     assert any("•••" in text for text in texts.values()), "where one was told, that can be seen"
 
 
+def test_a_dry_run_refuses_it_as_the_run_does(tmp_path: Path, echo: Echo) -> None:
+    path = written(tmp_path, echo, var=PASSWORD)
+    for more in ([], ["--json"]):
+        done = chaosjc(tmp_path, "run", str(path), "--prometheus", f"http://{echo.place}", "--dry-run", *more)
+        assert done.returncode == 2
+        assert "$OS_PASSWORD" in done.stderr and PASSWORD not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("place", ["file", "fault", "command line"])
+def test_variables_and_faults_have_none_either(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "experiment.yaml"
+    token = "x1" if place == "file" else ""
+    inject = "[curl, --cookie, c, --password, x1]" if place == "fault" else "['true']"
+    fault = f"{{fault: command, inject: {inject}, undo: ['true'], verify: ['true']}}"
+    head = f"apiVersion: chaosjc/v1\nkind: Experiment\nname: e\nvars: {{hub_token: '{token}'}}\n"
+    path.write_text(f"{head}hypotheses: [{{command: ['true']}}]\nfaults: [{fault}]\n")
+    words = ["run", "--dry-run", "--set", "hub_token=x1"] if place == "command line" else ["check"]
+    done = chaosjc(tmp_path, *words, str(path))
+    assert done.returncode == 2
+    assert "would be kept in the journal" in done.stderr
+    assert ("password" if place == "fault" else "$hub_token") in done.stderr
+    assert "x1" not in done.stdout + done.stderr
+
+
 def test_a_plan_that_has_one_in_it_is_refused_by_its_name(tmp_path: Path, echo: Echo) -> None:
     """Undo works from the plan: nothing in it is hidden, since a command without its password undoes nothing."""
     done = chaosjc(tmp_path, "run", str(written(tmp_path, echo, var=PASSWORD)), "--prometheus", f"http://{echo.place}")
@@ -144,6 +168,10 @@ def test_a_plan_that_has_one_in_it_is_refused_by_its_name(tmp_path: Path, echo: 
         ("http: 'http://hub/', headers: {X-Api-Key: x1}", "X-Api-Key would be kept in the journal"),
         ("http: 'http://ada:x1@hub/'", "a login in a URL would be kept in the journal"),
         ("http: 'http://hub/', secret_headers: {Cookie: {}}", "expected `file: PATH` or `env: NAME`"),
+        ("http: 'http://hub/api?token=x1'", "token would be kept in the journal: send it by `secret_headers`"),
+        ("http: 'http://hub/', headers: {X-Auth: x1}", "X-Auth would be kept in the journal"),
+        ("command: [curl, -H, 'Authorization: Bearer x1', 'http://hub/']", "Authorization would be kept"),
+        ("command: [curl, 'http://ada:x1@hub/']", "a login in a URL would be kept in the journal: let the program"),
     ],
 )
 def test_a_file_that_would_have_one_kept_is_wrong(tmp_path: Path, check: str, says: str) -> None:

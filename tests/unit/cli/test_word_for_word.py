@@ -11,13 +11,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from chaosjc.cli import discovered, lab, schedule
+from chaosjc.cli import discovered, halt, lab, main, recover, resume, schedule
 from chaosjc.cli import site as site_cli
+from chaosjc.journal.events import Closed, Halted, Intent
+from chaosjc.journal.store import Store
 from chaosjc.lab import image
 from chaosjc.site import context, deploy, discover, verify
 from chaosjc.site.change import Change
 from chaosjc.site.topology import Topology, Volume
 from tests.unit.cli.test_schedule import EXPERIMENT, ROOT, schedule_file
+from tests.unit.report import journals
 
 WORDS = ("[/x]", "[a-z]", ":on:")
 HOSTILE = f"{' '.join(WORDS)}\x1b[2J"
@@ -78,3 +81,52 @@ def test_the_images_of_a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     found = image.Image(HOSTILE, "0", Path("p"), 0, 0.0, {}, "")
     monkeypatch.setattr(image, "images", always([found]))
     told(lab.app, "image", "list")
+
+
+# ------------------------------------------------------------------ lines, which a terminal gets as they are
+
+STEERING = "\x1b[2J\x1b]0;title\x07\rdone\u202e"
+
+
+def said(app: typer.Typer, *words: str) -> str:
+    """As on a terminal, where escapes are not taken out."""
+    return CliRunner().invoke(app, words, catch_exceptions=False, color=True).output
+
+
+def steers(text: str) -> bool:
+    return bool(set("\x1b\x07\r\u202e") & set(text))
+
+
+def test_last_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.fail(f"{STEERING}: no such file\n  line 2", 1)
+    told = capsys.readouterr().err
+    assert not steers(told)
+    assert told.endswith(": no such file\n  line 2\n")
+
+
+def test_who_halted_and_why(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with Store(state / "journal.db") as store:
+        store.append(Halted(who=f"ada{STEERING}", why=STEERING))
+    told = said(resume.app, "--reason", "x", "--state", str(state))
+    assert "halted by ada" in told
+    assert not steers(told)
+
+
+def test_what_is_halted(tmp_path: Path) -> None:
+    told = said(halt.app, "--reason", "x", "--state", str(tmp_path / STEERING.replace("\r", "")))
+    assert told.startswith("halted: ")
+    assert not steers(told)
+
+
+def test_what_is_recovered_and_given_up(tmp_path: Path) -> None:
+    step = journals.STEP.model_copy(update={"fault": "command", "undo": STEERING})
+    plan = journals.planned(steps=(step,), site="", experiment=f"x{STEERING}")
+    with Store(tmp_path / "journal.db") as store:
+        closed = Closed(verdict="UNDO-FAILED", code="undo-failed", reason=STEERING)
+        store.append_all([plan, Intent(step="f1.1", owner="gone:1"), closed], journals.RUN)
+    told = said(recover.app, "--state", str(tmp_path), "--abandon", "f1.1", "--reason", STEERING)
+    assert "is given up" in told
+    assert not steers(told)
+    assert not steers(said(recover.app, "--state", str(tmp_path)))

@@ -121,8 +121,17 @@ def test_what_the_cloud_s_credentials_are_and_lack(tmp_path: Path) -> None:
     assert access.look(Sited(tmp_path, cloud=limited), [SCALE]).lacking == ()
 
 
-def test_a_keystone_that_says_nothing_does_not_hinder(tmp_path: Path) -> None:
-    assert access.look(Sited(tmp_path), [broken("vm.pause")]) == access.Access()
+@pytest.mark.parametrize("fault", ["vm.pause", "vm.delete", "lb.member"])
+def test_a_keystone_that_says_nothing_has_not_agreed(tmp_path: Path, fault: str) -> None:
+    said = "whether the user of clouds.yaml may do it, nobody can say: Keystone does not answer"
+    assert access.look(Sited(tmp_path), [broken(fault)]).lacking == (said,)
+    assert access.look(Sited(tmp_path), [broken("command", host="monitor")]).lacking == (), "no way leads through it"
+
+
+def test_the_role_must_do_the_inject_too(tmp_path: Path) -> None:
+    limited = CloudAccess("the token", rules=(("POST", "/v2.1/servers"),))
+    found = access.look(Sited(tmp_path, cloud=limited), [broken("vm.delete")])
+    assert found.lacking == ("the token of clouds.yaml cannot do it: its access rules have no DELETE /servers/uuid",)
 
 
 def test_the_certificate_is_among_the_credentials(tmp_path: Path) -> None:

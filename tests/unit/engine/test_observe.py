@@ -72,7 +72,9 @@ def test_what_only_a_hypothesis_can_claim_is_refused_at_its_place(tmp_path: Path
 def test_other_mistakes_are_told_as_in_a_hypothesis(tmp_path: Path) -> None:
     twice = "observe: [{name: a, http: 'http://a'}, {name: a, http: 'http://b'}]"
     assert told(tmp_path, twice)[0].endswith("two observations have the same name: a")
-    assert told(tmp_path, "observe: [{check: vmm}]")[0].endswith('unknown check "vmm"; did you mean "vm"?')
+    missing, unknown = told(tmp_path, "observe: [{check: vmm}]")
+    assert missing.endswith("target: required, but missing")
+    assert unknown.endswith('unknown check "vmm"; did you mean "vm"?')
     assert told(tmp_path, "observe: [{promql: up, evry: 2s}]")[0].endswith('unknown key; did you mean "every"?')
 
 

@@ -6,8 +6,8 @@ import dataclasses
 
 from chaosjc.drivers.kubernetes_values import Owner
 from chaosjc.engine.guards import Facts
-from chaosjc.engine.reach import BY_AUTHOR, NO_ANSWER, Reach, reach
-from chaosjc.journal.events import StepPlan, Target
+from chaosjc.engine.reach import BY_AUTHOR, NAMED, NO_ANSWER, Reach, reach, recorded
+from chaosjc.journal.events import Planned, Reached, StepPlan, Target
 from chaosjc.journal.store import View
 from chaosjc.site.cluster import Pod
 from chaosjc.site.topology import Topology
@@ -63,3 +63,38 @@ def test_what_did_not_answer_is_not_none() -> None:
 def test_a_command_reaches_what_its_author_knows() -> None:
     local = step("a", fault="command", target=Target(id="local", name="this machine", kind="command"))
     assert {each.unknown for each in told(clustered(user_pod("ada")), local).values()} == {BY_AUTHOR}
+
+
+# ------------------------------------------------------------------ what a journal keeps of it
+
+
+def kept(topology: Topology, *steps: StepPlan) -> dict[str, Reached]:
+    facts = Facts(RUN, planned(*steps), View(halted=None, runs=()), topology=topology)
+    return {each.kind: each for each in recorded(facts)}
+
+
+def test_a_journal_counts_people_and_names_nobody() -> None:
+    around = clustered(user_pod("ada"), user_pod("grace"), user_pod("canary-1"), hub(vm="worker-001"))
+    found = kept(around, breaks("worker-001", role="worker"))
+    assert found["users"] == Reached(kind="users", count=2)
+    assert found["pods"] == Reached(kind="pods", count=4, names=("jhub/hub-abc", "jhub/jupyter-canary-1"))
+    told = Planned.model_dump_json(planned(breaks("worker-001")).model_copy(update={"reached": tuple(found.values())}))
+    assert "ada" not in told
+    assert "grace" not in told
+
+
+def test_a_server_whose_user_nobody_tells_has_no_name_either() -> None:
+    unmarked = dataclasses.replace(user_pod("ada"), user="")
+    assert kept(clustered(unmarked), breaks("worker-001", role="worker"))["pods"] == Reached(kind="pods", count=1)
+
+
+def test_a_journal_has_the_names_of_some_of_many() -> None:
+    many = [dataclasses.replace(hub(f"u{n}"), name=f"hub-{n:03}", vm="worker-001") for n in range(NAMED + 9)]
+    pods = kept(clustered(*many), breaks("worker-001", role="worker"))["pods"]
+    assert (pods.count, len(pods.names)) == (NAMED + 9, NAMED)
+
+
+def test_a_journal_keeps_why_nobody_can_say() -> None:
+    found = kept(Topology((), None, None), breaks("worker-001"))
+    assert {each.unknown for each in found.values()} == {NO_ANSWER}
+    assert {each.count for each in found.values()} == {0}

@@ -29,13 +29,14 @@ def pod(component: str, number: int) -> Pod:
     name, host = f"{component}-{number}", WORKERS[number % len(WORKERS)]
     owner = Owner("Deployment", component, f"uid of {component}")
     user = f"canary-live-{host}" if component == USER_PODS else ""
-    return Pod("jhub", name, f"uid of {name}", component, host, host, user, owner=owner, opted_in=True)
+    labels = {"k8s-app": component}
+    return Pod("jhub", name, f"uid of {name}", component, host, host, user, owner=owner, labels=labels, opted_in=True)
 
 
 def whole_stack() -> Topology:
     """Enough of everything that there is something to draw from."""
     vms = tuple(vm(name) for name in ("bastion", *BRICKS, "master", "monitor", *WORKERS))
-    components = ("coredns", "hub", "proxy", USER_PODS)
+    components = ("cni", "coredns", "hub", "kube-proxy", "proxy", USER_PODS)
     pods = tuple(pod(component, number) for component in components for number in range(9))
     nodes = tuple(Node(each, f"uid of {each}", each) for each in ("master", *WORKERS))
     kept = tuple(Workload("Deployment", "jhub", each, f"uid of {each}", each, 9, opted_in=True) for each in components)

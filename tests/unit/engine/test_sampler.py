@@ -10,7 +10,7 @@ import pytest
 from chaosjc.checks import registry
 from chaosjc.checks.sources import Sources
 from chaosjc.clock import SystemClock
-from chaosjc.engine.sampler import MOST, Ask, Sampler, at_once
+from chaosjc.engine.sampler import Ask, Sampler
 from chaosjc.journal.events import CheckPlan, Reading, Sample
 
 SOON = 10.0  # seconds after which a test gives up: nothing here takes as long
@@ -205,18 +205,16 @@ def test_once_it_is_stopped_nothing_is_delivered(inbox: Inbox, sampler: Callable
     assert inbox.samples == []
 
 
-def test_the_past_is_asked_for_all_at_once_and_told_in_order() -> None:
-    """Each answers only once all are asked: one after another, the first would never."""
-    checks = [check(f"h{n}") for n in range(MOST)]
-    together = threading.Barrier(MOST)
+def test_a_check_whose_answer_has_a_mistake_in_it_is_asked_again(
+    inbox: Inbox, sampler: Callable[[Ask], Sampler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(plan: CheckPlan, sources: Sources) -> tuple[Reading, ...]:
+        raise IndexError("list index out of range")
 
-    def ask(plan: CheckPlan) -> tuple[Reading, ...]:
-        together.wait(SOON)
-        return (Reading(series=plan.id, time=1.0, value=1.0),)
-
-    found = at_once(ask, checks)
-    assert [(each.id, readings[0].series) for each, readings in found] == [(each.id, each.id) for each in checks]
-
-
-def test_of_no_check_there_is_no_past() -> None:
-    assert at_once(answer, []) == []
+    monkeypatch.setitem(registry.KINDS, "http", registry.Kind(mistaken, frozenset()))  # type: ignore[arg-type]
+    one = sampler(lambda plan: registry.ask(plan, Sources()))
+    one.start([check("h1")])
+    inbox.wait(lambda: len(inbox.of("h1")) >= 3)
+    assert {reading.why for sample in inbox.of("h1") for reading in sample.readings} == {
+        "internal error: IndexError: list index out of range"
+    }

@@ -11,16 +11,20 @@ import pytest
 from openstack.config import loader
 
 from chaosjc.checks.sources import Sources
+from chaosjc.drivers import command
+from chaosjc.drivers.openstack import Cloud
 from chaosjc.engine import experiment as experiments
 from chaosjc.engine import guards
 from chaosjc.engine.experiment import Experiment
-from chaosjc.engine.session import Session, Wishes, touches
+from chaosjc.engine.session import Session, Wishes, open_session, touches
 from chaosjc.engine.undo_path import Access
 from chaosjc.journal.store import Store
 from chaosjc.site.calendar import Calendar
+from chaosjc.site.cluster import ClusterView
 from chaosjc.site.credentials import Credential
 from chaosjc.site.sections import Kubernetes, Lbaas, Policy
-from chaosjc.site.topology import EMPTY
+from chaosjc.site.topology import EMPTY, Topology, Vm
+from tests.unit.engine.storage import user_pod
 from tests.unit.fakes import FakeClock
 from tests.unit.site.adopted_site import adopted_site
 from tests.unit.site.fakes import lab_site
@@ -120,6 +124,22 @@ def test_a_run_by_hand_is_refused_as_its_dry_run_says(
         assert (judged.verdict, judged.code) == ("NOT-STARTED", code)
 
 
+@pytest.mark.parametrize("place", ["workspace", "state"])
+def test_what_a_session_writes_goes_into_its_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A dry run has one that is gone afterwards; the plan names the state directory all the same."""
+    monkeypatch.setattr(Cloud, "connect", lambda *_, **__: None)  # type: ignore[misc]
+    (tmp_path / "ssh_config").touch()
+    site = adopted_site(storage=None, adopted={"servers": STRANGE, "ssh_config": str(tmp_path / "ssh_config")})
+    workspace = str(tmp_path / place) if place == "workspace" else ""
+    wishes = Wishes(tmp_path / "journal.db", site, state=str(tmp_path / "state"), workspace=workspace)
+    with open_session(wishes, [], print) as about:
+        assert about.context.state == str(tmp_path / "state")
+    assert (tmp_path / place / "ssh" / "config").is_file()
+    assert (tmp_path / "state").exists() is (place == "state")
+
+
 def test_a_journal_names_the_clouds_yaml_that_its_run_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clouds = tmp_path / "clouds.yaml"
     clouds.write_text("clouds: {}\n")
@@ -128,6 +148,56 @@ def test_a_journal_names_the_clouds_yaml_that_its_run_found(tmp_path: Path, monk
     with Store(tmp_path / "journal.db") as store:
         context = session(store, FakeClock(), Access()).context
     assert context.environment == {"OS_CLIENT_CONFIG_FILE": str(clouds)}
+
+
+def freeze(directory: Path, target: str) -> experiments.Loaded:
+    path = directory / "experiment.yaml"
+    document: dict[str, Any] = json.loads(experiment(COMMAND).model_dump_json(by_alias=True, include={"name"}))
+    document |= {"apiVersion": "chaosjc/v1", "kind": "Experiment", "hypotheses": [{"command": ["true"]}]}
+    document["faults"] = [{"fault": "vm.pause", "target": {"name": target}}]
+    path.write_text(json.dumps(document))
+    return experiments.load([path], site={}, overrides={})[0]
+
+
+def test_a_plan_has_whom_it_reaches_and_how_the_site_was_found(tmp_path: Path) -> None:
+    """What its journal then has; of people, only how many."""
+    site, clock = lab_site(kubernetes=Kubernetes(), policy=Policy(targets=("worker",))), FakeClock()
+    vms = tuple(
+        Vm(each.name, each.name, each.role, "", True, False, "SHUTOFF" if each.name == "worker-002" else "ACTIVE")
+        for each in site.machines
+    )
+    around = Topology(vms, (), ClusterView(pods=(user_pod("ada"), user_pod("canary-1"))))
+    with Store(tmp_path / "journal.db", clock) as store:
+        about = Session(Wishes(store.path, site), store, lambda _: around, Sources(clock=clock), clock)
+        plan = about.plan(freeze(tmp_path, "worker-001"), 1)
+    assert plan.planned.targets == ("worker-001",)
+    users, pods, *_ = plan.planned.reached
+    assert (users.count, users.names) == (1, ())
+    assert (pods.count, pods.names) == (2, ("jhub/jupyter-canary-1",))
+    found = {each.name: each.observed for each in plan.planned.facts}
+    assert found["VMs of role worker"] == "1 ACTIVE; worker-002 is SHUTOFF"
+
+
+def test_without_a_site_there_is_neither(tmp_path: Path) -> None:
+    clock = FakeClock()
+    (loaded,) = experiments.load([LOCAL], site={}, overrides={})
+    with Store(tmp_path / "journal.db", clock) as store:
+        plan = Session(Wishes(store.path), store, lambda _: None, Sources(clock=clock), clock).plan(loaded, 1)
+    assert (plan.planned.reached, plan.planned.facts) == ((), ())
+
+
+def test_a_journal_has_by_what_its_run_was_made(tmp_path: Path) -> None:
+    clock, git = FakeClock(), ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    loaded = freeze(tmp_path, "worker-001")
+    with Store(tmp_path / "journal.db", clock) as store:
+        about = Session(Wishes(store.path, lab_site()), store, lambda _: EMPTY, Sources(clock=clock), clock)
+        assert about.plan(loaded, 1).planned.context.commit == ""
+        for words in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "x"]):
+            command.run([*git, *words])
+        context = about.plan(loaded, 1).planned.context
+    assert context.commit == command.run([*git, "rev-parse", "HEAD"]).stdout.strip()
+    assert context.python.startswith("3.")
+    assert context.kernel.startswith("Linux ")
 
 
 STRANGE = {"worker": "k8s-node-a", "gpu": "k8s-node-b", "brick": ["gluster01*", "gluster02*"], "archive": "gluster03*"}

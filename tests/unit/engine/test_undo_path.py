@@ -77,6 +77,9 @@ def _pods(site: SiteFile) -> list[Pod]:
     at = next(iter(site.workers), "")
     found = [Pod(ns, f"{name}-1", f"uid of {name}", name, at, at, owner=owner, opted_in=True) for ns, name in kinds]
     for worker in site.workers:
+        for name in ("cni", "kube-proxy"):
+            uid, labels = f"uid of {name} on {worker}", {"k8s-app": name}
+            found.append(Pod("kube-system", uid, uid, name, worker, worker, owner=owner, labels=labels, opted_in=True))
         user = f"canary-live-{worker}"
         found.append(Pod("jhub", f"jupyter-{user}", user, USER_PODS, worker, worker, user, opted_in=True))
     return found
