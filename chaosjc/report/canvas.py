@@ -76,7 +76,7 @@ class Canvas:
             title = f"{name}: {words.seconds(window.length)}"
             parts.append(self.rect(window.start, window.end, top, height, f"phase {name}", title))
             left, right = self.x(window.start), self.x(window.end)
-            if right - left > 7 * len(name):
+            if right - left > 8.5 * len(name):
                 parts.append(text((left + right) / 2, top + height / 2 + 3.5, name, "phase-name middle"))
         return join(*parts)
 
@@ -89,7 +89,8 @@ class Canvas:
         merged: list[Window] = []
         begun = ((step.intent_at, step) for step in self.story.steps if step.intent_at is not None)
         for start, step in sorted(begun, key=lambda pair: pair[0]):
-            end = step.verified_at if step.verified_at is not None and step.settled else self.story.window.end
+            over = self.story.over(step)
+            end = over if over is not None else self.story.window.end
             if merged and start <= merged[-1].end:
                 merged[-1] = Window(merged[-1].start, max(end, merged[-1].end))
             else:

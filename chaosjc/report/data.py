@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chaosjc.clock import rfc3339
-from chaosjc.journal.events import CheckPlan, DebtCleared, Entry
+from chaosjc.journal.events import CheckPlan, DebtCleared, Entry, Fact, Reached
 from chaosjc.journal.measure import HypothesisResult, Outage, distributions
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.verdict import FaultResult, TargetResult
 from chaosjc.report.figures import distribution_object, finite, statistics_object
-from chaosjc.report.stalls import Stall, stalls
+from chaosjc.report.stalls import WRITES, Stall, asked, felt, stalls
 from chaosjc.report.story import Story, read
 
 SCHEMA = 1
@@ -29,6 +29,14 @@ def run_object(entries: Sequence[Entry]) -> dict[str, Any]:
         "debt_cleared_at": _debt_cleared_at(story),
         "observations": [_observation(story, check) for check in story.planned.observations],
         "stalls": [_stall(stall) for stall in stalls(story)],
+        "felt": [
+            {"what": users.what} | _stall(stall)
+            for users in asked(story)
+            if users is not WRITES
+            for stall in felt(story, users)
+        ],
+        "reached": [_reached(each) for each in story.planned.reached],
+        "facts": [_fact(each) for each in story.planned.facts],
         "recomputed": judged,
         "statistics": statistics_object(story),
     }
@@ -105,6 +113,22 @@ def _stall(stall: Stall) -> dict[str, Any]:
         "seconds": None if stall.most is None else round(stall.most, 3),
         "at_least": round(stall.least, 3),
         "exact": stall.exact,
+    }
+
+
+def _reached(found: Reached) -> dict[str, Any]:
+    """`count` is null where nobody can say, which `unknown` explains; people are counted, and have no names here."""
+    count = None if found.unknown else found.count
+    return {"kind": found.kind, "count": count, "names": list(found.names), "unknown": found.unknown or None}
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    """`observed` and `as_expected` are null where nobody could tell."""
+    return {
+        "name": fact.name,
+        "expected": fact.expected,
+        "observed": fact.observed or None,
+        "as_expected": fact.observed == fact.expected if fact.observed else None,
     }
 
 

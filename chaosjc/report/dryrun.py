@@ -20,6 +20,8 @@ SHOWN = 12
 """Names of one kind that are printed; `--json` has all of them."""
 LATER = "steady state"
 """The guard that has nothing to look at before the baseline was measured."""
+UNDO = "undo path"
+"""The guard that knows the ways back, and of no undo whether it works: that is the watchdog's to prove."""
 
 
 @dataclass(frozen=True)
@@ -152,5 +154,7 @@ def _guards(planned: Planned, guards: Sequence[tuple[str, Refused | None]]) -> T
             when = f"asked once its {format_duration(planned.baseline)} are measured"
             table.add_row(name, Text(words.NONE, style="bright_black"), when)
         else:
-            table.add_row(name, Text("✓", style="green"), "agrees")
+            untried = "; whether each undo can be done is tried by the run, before it breaks anything"
+            told = f"agrees{untried if name == UNDO and planned.steps else ''}"
+            table.add_row(name, Text("✓", style="green"), told)
     return table

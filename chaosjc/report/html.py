@@ -7,14 +7,17 @@ from importlib import resources
 
 from chaosjc.journal import violations
 from chaosjc.journal.events import Entry
-from chaosjc.report import hypotheses, tables, words
+from chaosjc.report import hypotheses, site, tables, words
 from chaosjc.report.canvas import DEFINITIONS, Canvas
 from chaosjc.report.effects import effects
 from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.observed import observations
+from chaosjc.report.outages import longest, outages
 from chaosjc.report.overview import overview
+from chaosjc.report.stalls import lasted
 from chaosjc.report.story import Story, budget, command, promise, read, track
-from chaosjc.report.waits import promises, waits
+from chaosjc.report.waits import promises
+from chaosjc.report.why import in_figures
 
 
 def html(entries: Sequence[Entry]) -> str:
@@ -31,12 +34,14 @@ def html(entries: Sequence[Entry]) -> str:
         _section("Timeline", tag("div", overview(canvas, tracks), _key(), class_="overview"), id="timeline"),
         _section("Hypotheses", hypotheses.hypotheses(canvas, tracks), id="hypotheses"),
         _section("Promised and measured", promises(canvas, tracks), id="promises"),
-        _section("Stalls as users saw them", waits(canvas), id="stalls"),
+        _section("Outages as users saw them", outages(canvas), id="stalls"),
         _section("Observed", observations(canvas), id="observed"),
         _section("Differences", effects(canvas), id="differences"),
-        _section("Outages", tables.outages(story), id="outages"),
+        _section("Violations", tables.violations(story), id="violations"),
         _section("Recovery", hypotheses.recovery(canvas), id="recovery"),
         _section("Targets and faults", tables.targets(story), id="targets"),
+        _section("Blast radius", site.blast_radius(story), id="reached"),
+        _section("The site as it was found", site.facts(story), id="facts"),
         _section("What happened", tables.log(story), id="log"),
         _section("Repeat it", tables.repeat(story), id="repeat"),
         _footer(story),
@@ -69,6 +74,7 @@ def _header(story: Story) -> Markup:
         tag("h1", planned.experiment),
         tag("p", planned.description, class_="muted") if planned.description else None,
         tag("p", story.reason, class_="why"),
+        *(tag("p", each, class_="why") for each in in_figures(story)),
         tag("p", f"Judged anew: {story.anew}", class_="why") if story.anew else None,
     )
     return tag("header", verdict, text, class_=story.label)
@@ -94,21 +100,29 @@ def _debts(story: Story) -> Markup:
 
 def _figures(story: Story) -> Markup:
     found = story.judgement
-    longest, (spent, tolerated) = violations.longest(found), budget(story)
-    whole = sum(step.settled for step in story.steps)
-    begun = [step for step in story.steps if step.intent_at is not None]
+    violated, (spent, tolerated) = violations.longest(found), budget(story)
+    seen, count = longest(story), f"{words.count(len(found.outages), 'violation')} in all"
     figures = [
         _figure("Recovered in", words.seconds(found.time_to_recover), _promised(story)),
         _figure("First violation", words.seconds(found.time_to_detect), _detected(story)),
+        _figure("Longest outage", lasted(seen), f"{seen.users.what}: {seen.who}") if seen else None,
         _figure(
-            "Longest violation",
-            words.seconds(longest),
-            f"{words.count(len(found.outages), 'outage')} in all" if longest is not None else "not all was measured",
+            "Longest violation", words.seconds(violated), count if violated is not None else "not all was measured"
         ),
         _figure("Violated in all", words.seconds(spent), f"{words.seconds(tolerated)} tolerated"),
-        _figure("Put back", f"{whole} of {len(begun)}", "faults undone and verified"),
+        _put_back(story),
     ]
-    return tag("dl", *figures, class_="figures") if begun else join()
+    return tag("dl", *figures, class_="figures") if story.begun else join()
+
+
+def _put_back(story: Story) -> Markup:
+    """Of what can be undone: the rest is over with its time."""
+    begun = [step for step in story.steps if step.intent_at is not None]
+    owing = [step for step in begun if not step.plan.irreversible]
+    over = len(begun) - len(owing)
+    value = f"{sum(step.settled for step in owing)} of {len(owing)}" if owing else words.NONE
+    said = ["faults undone and verified"] if owing else []
+    return _figure("Put back", value, "; ".join([*said, *([f"{over} irreversible"] if over else [])]))
 
 
 def _detected(story: Story) -> str:
@@ -151,7 +165,7 @@ def _summary(story: Story) -> Markup:
 def _key() -> Markup:
     entries = {
         "fault-start": "injecting", "fault": "broken", "undo": "undo and verify", "held": "held",
-        "violated": "violated", "nodata": "no data", "recovery": "recovering",
+        "violated": "violated", "nodata": "no data", "unjudged": "not judged", "recovery": "recovering",
     }  # fmt: skip
     return tag(
         "ul", *(tag("li", _swatch(name), shown) for name, shown in entries.items()), class_="key", aria_hidden="true"
@@ -166,6 +180,6 @@ def _footer(story: Story) -> Markup:
     shown = f"chaosjc {story.planned.context.version}".strip()
     return tag(
         "footer",
-        f"{shown} · run {story.state.run} · times are UTC; offsets count from the first injection at "
+        f"{shown} · run {story.state.run} · times are UTC; offsets count from {story.origin[1]} at "
         f"{words.moment(story.zero)} · the verdict is a function of the run's journal alone",
     )

@@ -58,10 +58,15 @@ def _check(canvas: Canvas, found: Track) -> Markup:
 def _hypothesis(canvas: Canvas, result: HypothesisResult, found: Track | None) -> Markup:
     shown, class_ = _state(canvas, result)
     head = tag("div", tag("h3", result.name), tag("span", shown, class_=f"state {class_}"), class_="head")
-    why = say_unknown(result) if result.held is None and canvas.story.closed else ""
+    why = say_unknown(result) if result.held is None and canvas.story.closed and _unsure(canvas, result) else ""
     unsure = tag("p", why, class_="unsure") if why else None
     top = tag("div", head, claim(result.plan), unsure, drawing(canvas, found) if found else None, class_="top")
-    return tag("article", top, _phases(result), _budget(result), class_="hypothesis")
+    return tag("article", top, _phases(result), _budget(result) if canvas.story.begun else None, class_="hypothesis")
+
+
+def _unsure(canvas: Canvas, result: HypothesisResult) -> bool:
+    """Whether that is worth a word: of a run that did not begin, only what was thin already."""
+    return canvas.story.begun or any(phase.held is None for phase in result.phases.values())
 
 
 def _budget(result: HypothesisResult) -> Markup:
@@ -77,7 +82,8 @@ def _budget(result: HypothesisResult) -> Markup:
 def _state(canvas: Canvas, result: HypothesisResult) -> tuple[str, str]:
     """What to say of a hypothesis, and its class. Not judged: some phase never came, and nothing else was wrong."""
     if result.held is None and not any(phase.held is None for phase in result.phases.values()):
-        return ("? not judged" if canvas.story.closed else "held so far"), "idle"
+        ended = "? not judged" if canvas.story.begun or not result.phases else "held before the fault"
+        return (ended if canvas.story.closed else "held so far"), "idle"
     return f"{words.STATE_GLYPHS[result.held]} {words.STATES[result.held]}", STATE_CLASSES[result.held]
 
 
@@ -130,15 +136,23 @@ def _phases(result: HypothesisResult) -> Markup:
 
 
 def _phase(name: Phase, phase: PhaseResult, spread: Distribution | None) -> list[Child]:
-    state = tag("span", words.STATES[phase.held], class_=f"state {STATE_CLASSES[phase.held]}")
     figures = [spread.median, spread.p95, spread.min, spread.max] if spread else [None] * 4
+    if phase.held is True and not phase.expected:
+        return [name, tag("span", "no time passed", class_="state idle"), *[words.NONE] * 9]
     return [
         name,
-        state,
+        tag("span", words.STATES[phase.held], class_=f"state {STATE_CLASSES[phase.held]}"),
         f"{phase.samples} of {max(phase.samples, phase.expected)}",
         f"{phase.coverage:.0%}",
         words.seconds(phase.violated_s),
         words.seconds(phase.unknown_s),
-        words.number(phase.worst),
+        _worst(phase.worst, spread),
         *map(words.number, figures),
     ]
+
+
+def _worst(worst: float | str | None, spread: Distribution | None) -> Child:
+    """Of the last sample before the phase, which stands for its beginning, that is said: no other figure counts it."""
+    shown = words.number(worst)
+    inside = spread is None or isinstance(worst, str | None) or spread.min <= worst <= spread.max
+    return shown if inside else join(shown, tag("div", "just before it", class_="muted"))

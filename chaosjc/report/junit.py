@@ -11,10 +11,11 @@ from chaosjc.journal.state import StepState
 from chaosjc.journal.verdict import say_unknown, say_violated
 from chaosjc.report import words
 from chaosjc.report.markup import Markup, tag
+from chaosjc.report.overview import outcome
 from chaosjc.report.story import Story, promise, read
 
-_ELEMENTS = {"PASS": "", "FAIL": "failure", "NOT-STARTED": "skipped"}
-"""How a verdict shows; what is not here is an error: the run could not say."""
+_ELEMENTS = {"PASS": "", "FAIL": "failure"}
+"""How a verdict shows; what is not here is an error: the run could not say, or it never began."""
 
 
 def junit(entries: Sequence[Entry]) -> str:
@@ -68,6 +69,8 @@ def _undo(story: Story, step: StepState) -> Markup:
     name = f"undo: {step.plan.fault} on {step.plan.target.name}"
     if step.intent_at is None:
         return _case(story, name, "skipped", "never injected")
+    if step.plan.irreversible:
+        return _case(story, name, "skipped", outcome(step, over=story.over(step) is not None))
     if step.owed:
         why = step.outcome_why or step.undo_failed or "not seen to have worked"
         return _case(story, name, "error", why)

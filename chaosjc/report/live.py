@@ -49,6 +49,7 @@ class LiveView:
     def _lines(self, run: RunState, height: int, *, wide: bool) -> Iterable[RenderableType]:
         tracker = self._tracker
         now = self._now() if run.closed_at is None else run.closed_at
+        tracker.pass_time(now)
         room = max(height - 8, 4)
         faults = min(len(run.steps), max(1, room // 3))
         faults_height = faults + (len(run.steps) > faults)
@@ -192,6 +193,10 @@ def _step(step: StepState, tracker: Tracker, now: float) -> tuple[str, str, str,
         return "↺", "magenta" if failed else "cyan", f"undoing, try {step.epoch}", failed or step.plan.undo
     if step.injected_at is not None:
         left = step.injected_at + step.plan.duration - now
+        if step.plan.irreversible:
+            over = left <= 0 or (tracker.run is not None and tracker.run.stopping is not None)
+            why = f"irreversible: {step.plan.irreversible}"
+            return ("·", DIM, "over", why) if over else ("●", "yellow", "broken", f"over in {words.countdown(left)}")
         return "●", "yellow", "broken", f"undo in {words.countdown(left)}"
     return "○", "yellow", "inject failed" if step.inject_failed else "injecting", step.inject_failed or step.plan.inject
 

@@ -7,7 +7,7 @@ import re
 from typing import TypeAlias
 
 _VOID = frozenset({"meta", "br", "hr", "link"})
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 """What no XML may hold, and what could turn the direction of the text that follows."""
 
 
@@ -21,8 +21,11 @@ Child: TypeAlias = "str | int | float | None"
 
 
 def clean(text: str) -> str:
-    """The text with control characters made visible as U+FFFD, so that it is legal everywhere and shows what it is."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    """The text with control characters made visible as U+FFFD, so that it is legal everywhere and shows what it is.
+
+    A carriage return is one of them, which on a terminal writes over the line; but for those of Windows' line ends.
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
 def escape(child: Child) -> str:

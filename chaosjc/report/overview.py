@@ -12,6 +12,7 @@ from chaosjc.report.markup import Child, Markup, join, tag
 from chaosjc.report.story import Track, promise
 
 ROWS = 24  # of a kind; a run of more says how many are left out
+NOTE = 60  # characters at the end of a row
 _ROW, _BAR = 34.0, 10.0
 _TOP, _PHASES = 22.0, 18.0
 
@@ -41,11 +42,15 @@ def _row(label: str, note: str, *bars: Child) -> Markup:
 
 
 def _fault(canvas: Canvas, step: StepState) -> Markup:
-    """Intent to injected hatched, the fault itself full, from the first undo call to verified light."""
+    """Intent to injected hatched, the fault itself full, from the first undo call to verified light.
+
+    What nothing can undo ends with its time, or with the run's stopping.
+    """
     window_end, start = canvas.story.window.end, step.intent_at or 0.0
+    over = canvas.story.over(step)
+    verified = over if over is not None else window_end
+    claimed = step.claimed_at if step.claimed_at is not None else verified
     injected = step.injected_at if step.injected_at is not None else step.claimed_at or window_end
-    claimed = step.claimed_at if step.claimed_at is not None else window_end
-    verified = step.verified_at if step.settled and step.verified_at is not None else window_end
     bars: list[Child] = [canvas.rect(start, injected, 18, _BAR, "fault-start", f"inject: {step.plan.inject}")]
     if step.injected_at is not None:
         lasted = f"broken for {words.seconds(claimed - injected)}"
@@ -55,11 +60,15 @@ def _fault(canvas: Canvas, step: StepState) -> Markup:
         bars.append(
             canvas.rect(claimed, max(verified, claimed), 18, _BAR, "undo" if step.settled else "undo owed", took)
         )
-    return _row(f"{step.plan.fault} {step.plan.target.name}", outcome(step), *bars)
+    note = outcome(step, over=over is not None)
+    shown = note if len(note) <= NOTE else f"{note[: NOTE - 1]}…"
+    return _row(f"{step.plan.fault} {step.plan.target.name}", shown, *bars)
 
 
-def outcome(step: StepState) -> str:
-    """Where a step stands, in a word or two."""
+def outcome(step: StepState, *, over: bool = False) -> str:
+    """Where a step stands, in a word or two; `over`: so is what nothing can undo, as `Story.over` has it."""
+    if step.plan.irreversible and step.injected_at is not None and step.outcome is None:
+        return f"{'over' if over else 'broken'} (irreversible: {step.plan.irreversible})"
     if step.cleared_at is not None:
         return "abandoned" if step.abandoned else "mended later"
     if step.verified_at is not None and step.outcome:

@@ -1,8 +1,8 @@
-"""Stalls as a user saw them, from gauges that a run asked for: how old the oldest unanswered write is.
+"""Outages as users saw them, from gauges of age that a run asked for, whatever its hypotheses promise.
 
-At its sample's own time t such a gauge of value v says that a write due at t - v has no answer yet: so the beginning of
-a stall is exact, however rarely it was looked at. Its length is the longest that one write of it waited: exact where
-the run also asked the canary for that.
+At its sample's own time t such a gauge of value v says that users have been without an answer since t - v: so the
+beginning is exact, however rarely it was looked at. Stalls are those of storage: a write due at t - v is unanswered.
+Their length is the longest that one write waited: exact where the run also asked the canary for that.
 """
 
 from __future__ import annotations
@@ -26,10 +26,52 @@ NONE_LATE = f"no write was late by more than {words.seconds(LATE)} in what was m
 
 
 @dataclass(frozen=True)
+class Users:
+    """Whom a gauge of age speaks of: `what` they were without, `where` the labels that say which of them.
+
+    `more` is the age in seconds above which it counts, `lead` and `none` are sentences about all of it.
+    """
+
+    metric: names.Metric
+    what: str
+    where: tuple[str, ...]
+    more: float
+    lead: str
+    none: str
+
+
+WRITES = Users(
+    names.STORAGE_OLDEST,
+    "writes",
+    ("volume", "vm"),
+    LATE,
+    f"writes late by more than {words.seconds(LATE)}, from when the first of them was due",
+    NONE_LATE,
+)
+HUB = Users(
+    names.HUB_OUTAGE_AGE,
+    "hub",
+    ("rung", "entry"),
+    0.0,
+    "the hub's rungs away, from when the first failed attempt was due to the next good answer",
+    "no outage of the hub in what was measured",
+)
+NOTEBOOKS = Users(
+    names.LIVE_OUTAGE_AGE,
+    "notebook",
+    ("worker",),
+    0.0,
+    "live notebooks without answers, from when the first failed cell was due to the next good one",
+    "no outage of a live notebook in what was measured",
+)
+
+
+@dataclass(frozen=True)
 class Stall:
     """Users of one series waited from `start` (seconds since 1970) on, one of them for `least` to `most` seconds.
 
-    `most` is None where nobody saw the end. Both are the same where the canary itself told the length.
+    `most` is None where nobody saw the end. Both are the same where the canary itself told the length. `check` is what
+    asked for it.
     """
 
     series: str
@@ -37,13 +79,15 @@ class Stall:
     start: float
     least: float
     most: float | None
+    users: Users = WRITES
+    check: str = ""
 
     @property
     def who(self) -> str:
-        """Volume and VM where the series names them, else the series."""
+        """Which of the users, where the series or its selector names them; else the series, or what asked for it."""
         named = dict(self.labels)
-        parts = [named[label] for label in ("volume", "vm") if label in named]
-        return " · ".join(parts) or self.series or "all"
+        parts = [named[label] for label in self.users.where if label in named]
+        return " · ".join(parts) or (self.series or "all" if self.users is WRITES else self.check)
 
     @property
     def seconds(self) -> float:
@@ -79,9 +123,32 @@ def stalls(story: Story) -> tuple[Stall, ...]:
     return tuple(sorted(found, key=lambda stall: (stall.start, stall.series)))
 
 
-def with_unknown(said: str, story: Story) -> str:
-    """What is said of stalls, and of which phases nobody can say it: no gauge told anything there."""
-    tracks = [*_tracks(story, names.STORAGE_OLDEST), *_tracks(story, names.STORAGE_LONGEST)]
+def felt(story: Story, users: Users) -> tuple[Stall, ...]:
+    """Every outage that these users saw, in order of time; of several gauges of one, that which says most of where."""
+    if users is WRITES:
+        return stalls(story)
+    tracks = [each for each in _tracks(story, users.metric) if _as_it_is(each.check, users.metric)]
+    bounded = [stall for each in tracks for stall in _bounded(each, users)]
+    found: list[Stall] = []
+    for stall in sorted(bounded, key=lambda stall: -len(stall.labels)):
+        found += [] if any(_one(stall, each) for each in found) else [stall]
+    return tuple(sorted(found, key=lambda stall: (stall.start, stall.who)))
+
+
+def asked(story: Story) -> tuple[Users, ...]:
+    """The users of whose outages the run asked anything."""
+    others = [
+        users
+        for users in (HUB, NOTEBOOKS)
+        if any(_as_it_is(check, users.metric) for check in _checks(story, users.metric))
+    ]
+    return tuple([WRITES] if watched(story) else []) + tuple(others)
+
+
+def with_unknown(said: str, story: Story, users: Users = WRITES) -> str:
+    """What is said of outages, and of which phases nobody can say it: no gauge told anything there."""
+    metrics = (names.STORAGE_OLDEST, names.STORAGE_LONGEST) if users is WRITES else (users.metric,)
+    tracks = [each for metric in metrics for each in _tracks(story, metric)]
     windows = story.judgement.windows.items()
     blind = [WHEN[phase] for phase, window in windows if not any(_tells(each, window) for each in tracks)]
     return f"{said}; not known {', '.join(blind)}" if blind else said
@@ -91,6 +158,16 @@ def rests_on(check: CheckPlan, metric: names.Metric) -> bool:
     """Whether a check asks for the metric as it is."""
     asked = check.options.get("promql")
     return isinstance(asked, str) and re.search(rf"\b{metric.name}\b", asked) is not None
+
+
+def _as_it_is(check: CheckPlan, metric: names.Metric) -> bool:
+    """Whether the values are the metric's own, or the greatest of several: of what else is made of them, nobody knows
+    when it began.
+    """
+    selector = rf"{metric.name}\s*(\{{[^{{}}]*\}})?"
+    by = r"((by|without)\s*\([^()]*\)\s*)?"
+    whole = rf"\s*({selector}|max\s*{by}\(\s*{selector}\s*\)\s*{by})\s*"
+    return re.fullmatch(whole, str(check.options.get("promql"))) is not None
 
 
 def _checks(story: Story, metric: names.Metric) -> list[CheckPlan]:
@@ -107,13 +184,20 @@ def _tells(found: Track, window: Window) -> bool:
     return any(since <= point.time <= window.end for points in found.series.values() for point in points)
 
 
-def _bounded(found: Track) -> Iterator[Stall]:
-    """From the age of the oldest write: it was answered between the last look that saw it and the next."""
+def _bounded(found: Track, users: Users = WRITES) -> Iterator[Stall]:
+    """From the age of what has no answer: it was answered between the last look that saw it and the next."""
+    selected = () if users is WRITES else labels_of(str(found.check.options.get("promql")))
     for series, points in found.series.items():
-        for run, following in _late(points):
+        labels = tuple(sorted((dict(selected) | dict(labels_of(series))).items()))
+        for run, following in _late(points, users.more):
             start = min(time - age for time, age in run)
             most = following - start if following is not None else None
-            yield Stall(series, labels_of(series), start, max(age for _, age in run), most)
+            yield Stall(series, labels, start, max(age for _, age in run), most, users, found.check.name)
+
+
+def _one(stall: Stall, other: Stall) -> bool:
+    """Whether two gauges saw the same: began together, and nothing says that it was elsewhere."""
+    return _same(stall.labels, other.labels) and abs(stall.start - other.start) <= CLOSE
 
 
 def _told(found: Track) -> Iterator[Stall]:
@@ -166,18 +250,18 @@ def _measured(stall: Stall, longest: Iterable[Track]) -> Stall:
     return stall
 
 
-def _late(points: Sequence[Point]) -> Iterator[tuple[list[tuple[float, float]], float | None]]:
-    """Runs of looks (time, age) that saw a late write, each with the time of the first look that did not.
+def _late(points: Sequence[Point], more: float = LATE) -> Iterator[tuple[list[tuple[float, float]], float | None]]:
+    """Runs of looks (time, age) that saw something late, each with the time of the first look that did not.
 
-    A write that was not yet due at the look before begins a new one.
+    What was not yet due at the look before begins a new one.
     """
     run: list[tuple[float, float]] = []
     for point in points:
         age = _age(point)
-        if run and (age <= LATE or point.time - age > run[-1][0]):
+        if run and (age <= more or point.time - age > run[-1][0]):
             yield run, point.time
             run = []
-        if age > LATE:
+        if age > more:
             run.append((point.time, age))
     if run:
         yield run, None

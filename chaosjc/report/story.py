@@ -7,12 +7,23 @@ import math
 import shlex
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from chaosjc.errors import JournalError
 from chaosjc.journal import measure, phases, violations
-from chaosjc.journal.events import CheckPlan, Closed, Entry, HypothesisPlan, Intent, Phase, Planned, Sample, UndoClaimed
+from chaosjc.journal.events import (
+    CheckPlan,
+    Closed,
+    Entry,
+    HypothesisPlan,
+    Intent,
+    Phase,
+    Planned,
+    Sample,
+    Stopping,
+    UndoClaimed,
+)
 from chaosjc.journal.state import RunState, StepState, fold
 from chaosjc.journal.timeline import Point, Span, Window
 from chaosjc.journal.verdict import Judgement, judge
@@ -59,10 +70,33 @@ class Story:
         return f"{judged.verdict}, by the rules of this version: {judged.reason}"
 
     @property
-    def zero(self) -> float:
-        """What times are counted from: the first injection, its intent, or the start of the run."""
+    def origin(self) -> tuple[float, str]:
+        """What times are counted from, and what that was."""
         at = self.judgement.moments
-        return at.first_injected or at.first_intent or at.gate or self.state.planned_at
+        gate = "admission" if self.state.admitted_at is not None else "the refusal"
+        known = (
+            (at.first_injected, "the first injection"),
+            (at.first_intent, "the first try to inject"),
+            (at.gate, gate),
+        )
+        return next(((time, what) for time, what in known if time is not None), (self.state.planned_at, "the plan"))
+
+    @property
+    def zero(self) -> float:
+        """The time of the origin."""
+        return self.origin[0]
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was injected, or tried."""
+        return self.judgement.moments.first_intent is not None
+
+    def over(self, step: StepState) -> float | None:
+        """When nothing was left of a step, or, of what nothing can undo, its time had passed; None before that."""
+        if not step.plan.irreversible:
+            return step.verified_at if step.settled else None
+        stopped = next((entry.at for entry in self.entries if isinstance(entry.event, Stopping)), None)
+        return phases.over_at(step, stopped, self.judgement.moments.last)
 
     @property
     def steps(self) -> tuple[StepState, ...]:
@@ -101,16 +135,33 @@ def read(entries: Sequence[Entry]) -> Story:
     state = fold(entries)
     if state is None:
         raise JournalError("this run has no plan in the journal, so there is nothing to report")
-    judgement = judge(entries)
+    judgement, samples = judge(entries), measure.samples_of(entries)
+    if judgement.moments.first_intent is None:
+        judgement = _as_at_the_gate(judgement, samples)
     story = tuple(entry for entry in entries if not isinstance(entry.event, Sample))
-    return Story(state, judgement, story, measure.samples_of(entries), _extent(entries, judgement))
+    return Story(state, judgement, story, samples, _extent(entries, judgement))
+
+
+def _as_at_the_gate(judgement: Judgement, samples: tuple[Sample, ...]) -> Judgement:
+    """With the baseline as the engine itself saw it when it decided: the next samples were not overdue then."""
+    measured = tuple(
+        measure.measure(each.plan, samples, judgement.windows, slack=_slack(measure.evidence(each.plan, samples)))
+        for each in judgement.hypotheses
+    )
+    return replace(judgement, hypotheses=measured)
+
+
+def _slack(evidence: measure.Evidence) -> float:
+    """How long after its interval a newest sample may still be the newest: see journal.live.steady."""
+    return evidence.interval + evidence.check.every
 
 
 def track(story: Story, check: CheckPlan) -> Track:
     """Lay out one check, by the rules that judged it."""
     windows = story.judgement.windows
     early = windows.get("before") if isinstance(check, HypothesisPlan) else phases.baseline(story.state)
-    ruler = measure.Ruler(measure.evidence(check, story.samples), early)
+    found = measure.evidence(check, story.samples)
+    ruler = measure.Ruler(found, early, slack=None if story.begun else _slack(found))
     judged = [span for chosen in _asked(story, check) for span in _judged(ruler, chosen)]
     before = statistics.median(ruler.reference.values()) if ruler.reference else None
     points = ruler.points(ruler.readings(_tiles(story)))
@@ -148,14 +199,18 @@ def command(planned: Planned, *words_: str) -> str:
 
 
 def repeat_command(planned: Planned) -> str:
-    """What to type to run the same again: same file, site, seed and values."""
+    """What to type to run the same again: same file, site, cloud, seed and values, from where it was begun."""
+    context = planned.context
     words_ = ["chaosjc", "run", planned.path or planned.experiment]
-    words_ += ["--site", planned.context.site_path or f"sites/{planned.site}.yaml"] if planned.site else []
-    words_ += ["--prometheus", planned.context.prometheus] if planned.context.prometheus else []
+    words_ += ["--site", context.site_path or f"sites/{planned.site}.yaml"] if planned.site else []
+    words_ += ["--prometheus", context.prometheus] if context.prometheus else []
+    words_ += ["--state", context.state] if context.state else []
     words_ += ["--seed", str(planned.seed)]
     for name, value in planned.vars.items():
         words_ += ["--set", f"{name}={settings.write(value)}"]
-    return shlex.join(words_)
+    there = [f"cd {shlex.quote(context.directory)} &&"] if context.directory else []
+    clouds = [f"{name}={shlex.quote(value)}" for name, value in context.environment.items() if planned.site]
+    return " ".join([*there, *clouds, shlex.join(words_)])
 
 
 def promise(story: Story) -> Literal["kept", "late", "not seen"] | None:

@@ -20,8 +20,9 @@ from chaosjc.report.figures import sums
 from chaosjc.report.overview import outcome
 from chaosjc.report.plot import unit_of
 from chaosjc.report.safe import Safe
-from chaosjc.report.stalls import NONE_LATE, lasted, stalls, watched, with_unknown
+from chaosjc.report.stalls import NONE_LATE, WRITES, Users, asked, felt, lasted, stalls, watched, with_unknown
 from chaosjc.report.story import Story, budget, command, promise, read
+from chaosjc.report.why import in_figures
 
 STYLES: dict[str, str] = {
     "PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "NOT-STARTED": "bright_black", "ABORTED": "dark_orange3",
@@ -45,7 +46,7 @@ class Summary:
         story = self._story
         return Safe(
             Text.assemble(label(story.label), "  ", *named(story.planned)),
-            Padding(Text(story.reason), (0, 0, 1, 0)),
+            Padding(Text("\n".join([story.reason, *in_figures(story)])), (0, 0, 1, 0)),
             _hypotheses(story.judgement.hypotheses),
             Text(),
             *([_observations(story), Text()] if story.planned.observations else []),
@@ -63,6 +64,9 @@ class Summary:
             pairs.insert(0, ("recovery", _recovery(story)))
         if watched(story):
             pairs.insert(0, ("stalls", _stalls(story)))
+        for users in asked(story):
+            if users is not WRITES:
+                pairs.insert(0, ("outages", _outages(story, users)))
         if story.judgement.time_to_detect is not None:
             spent = [("budget", _budget(story))] if budget(story)[0] else []
             pairs[:0] = [("violated", _violated(story)), *spent]
@@ -254,13 +258,21 @@ def _stalls(story: Story) -> str:
     return with_unknown(said, story)
 
 
+def _outages(story: Story, users: Users) -> str:
+    found = felt(story, users)
+    longest = max(found, key=lambda stall: stall.seconds, default=None)
+    said = f"{users.what}: {len(found)}, the longest {lasted(longest)}: {longest.who}" if longest else users.none
+    return with_unknown(said, story, users)
+
+
 def _faults(story: Story) -> Table:
     table = columns("", "fault", "injected", "undo", "verified", "outcome")
     for step in story.steps:
-        good = step.settled or step.intent_at is None
+        over = story.over(step) is not None
+        good = step.settled or step.intent_at is None or (over and bool(step.plan.irreversible))
         sign = Text("✓" if step.settled else words.NONE if good else "!", style="green" if step.settled else "magenta")
         why = step.inject_failed or (step.outcome_why if step.outcome != "whole" else "") or step.undo_failed
-        said = Text(outcome(step), style="" if good else "bold magenta")
+        said = Text(outcome(step, over=over), style="" if good else "bold magenta")
         said.append(f": {why}" if why and not step.settled else "", style="bright_black")
         table.add_row(sign, f"{step.plan.fault} {step.plan.target.name}", *_times(step, story.zero), said)
     return table

@@ -1,4 +1,4 @@
-"""The part of the file that shows stalls as users saw them, and each promised limit beside what was measured."""
+"""The part of the file that shows each promised limit beside what was measured."""
 
 from __future__ import annotations
 
@@ -8,69 +8,21 @@ from dataclasses import dataclass
 
 from chaosjc import names
 from chaosjc.journal.measure import HypothesisResult
-from chaosjc.report import tables, words
+from chaosjc.report import words
 from chaosjc.report.canvas import LEFT, RIGHT, STATE_CLASSES, Canvas, picture, text
-from chaosjc.report.markup import Child, Markup, join, tag
+from chaosjc.report.markup import Markup, join, tag
 from chaosjc.report.plot import unit_of
 from chaosjc.report.scale import Scale
-from chaosjc.report.stalls import LATE, NONE_LATE, Stall, lasted, rests_on, stalls, watched, with_unknown
+from chaosjc.report.stalls import Stall, lasted, rests_on, stalls
 from chaosjc.report.story import Track, track
 
-ROWS = 24  # of the drawing, those with the longest stalls; the table is of all
-STALLS = 200  # rows of the table, the longest
-_ROW = 30.0
+_STORAGE = (names.STORAGE_OLDEST, names.STORAGE_LONGEST)
+SETTINGS = (
+    (_STORAGE, names.PING_TIMEOUT, "ping-timeout"),
+    ((names.LIVE_OUTAGE_AGE,), names.HUB_ROUTES_EVERY, "last_activity_interval"),
+)
+"""What a limit on some metrics is compared with: the setting, as a run may observe it, and its name."""
 _MARGIN = 1.25  # of a bar's axis: room for the label of a limit at its end
-
-
-def waits(canvas: Canvas) -> Markup:
-    """Every stall; nothing if the run asked for none of the gauges that show them."""
-    if not watched(canvas.story):
-        return join()
-    found = stalls(canvas.story)
-    if not found:
-        return tag("p", f"{with_unknown(NONE_LATE, canvas.story).capitalize()}.", class_="muted")
-    lead = f"Writes late by more than {words.seconds(LATE)}, from when the first of them was due"
-    said = tag("p", f"{with_unknown(lead, canvas.story)}.", class_="muted")
-    return join(said, tag("div", _drawing(canvas, found), class_="overview"), _table(canvas, found))
-
-
-def _drawing(canvas: Canvas, found: Sequence[Stall]) -> Markup:
-    """A row for each volume and VM, its stalls on the run's time axis."""
-    by_who: dict[str, list[Stall]] = {}
-    for stall in sorted(found, key=lambda stall: -stall.seconds):
-        by_who.setdefault(stall.who, []).append(stall)
-    shown = list(by_who.items())[:ROWS]
-    bottom = 8.0 + _ROW * len(shown)
-    rows = [_row(canvas, who, of, 8.0 + _ROW * number) for number, (who, of) in enumerate(shown)]
-    faults, grid = canvas.faults(4, bottom - 4), canvas.grid(4, bottom, label=bottom + 15)
-    return picture(bottom + 22, "Stalls over time, by volume and VM", faults, grid, *rows)
-
-
-def _row(canvas: Canvas, who: str, found: Sequence[Stall], top: float) -> Markup:
-    bars = [
-        canvas.rect(stall.start, stall.start + stall.seconds, top + 15, 9, "violated", lasted(stall)) for stall in found
-    ]
-    longest = f"longest {lasted(found[0])}"
-    return join(*bars, text(LEFT, top + 11, who, "row-name"), text(RIGHT, top + 11, longest, "row-note end"))
-
-
-def _table(canvas: Canvas, found: Sequence[Stall]) -> Markup:
-    zero = canvas.story.zero
-    longest = sorted(sorted(found, key=lambda stall: -stall.seconds)[:STALLS], key=lambda stall: stall.start)
-    rows: list[list[Child]] = [
-        [stall.who, words.moment(stall.start), words.offset(stall.start - zero), _phase(canvas, stall), lasted(stall)]
-        for stall in longest
-    ]
-    more = tag("p", f"The {STALLS} longest of {len(found)}.", class_="muted") if len(found) > STALLS else None
-    return join(more, tables.table(["volume and VM", "@began", "#offset", "phase", "#lasted"], rows))
-
-
-def _phase(canvas: Canvas, stall: Stall) -> str:
-    windows = canvas.story.judgement.windows.items()
-    return next((name for name, window in windows if window.start <= stall.start <= window.end), words.NONE)
-
-
-# ------------------------------------------------------------------ promised and measured
 
 
 @dataclass(frozen=True)
@@ -84,7 +36,7 @@ class Promise:
     limit: float
     worst: float
     stall: Stall | None = None
-    timeouts: tuple[tuple[str, float], ...] = ()  # settings to compare with
+    settings: tuple[tuple[str, float], ...] = ()  # to compare with
 
 
 def promises(canvas: Canvas, tracks: Sequence[Track]) -> Markup:
@@ -105,24 +57,23 @@ def _of(canvas: Canvas, result: HypothesisResult, found: Track) -> Promise | Non
     step = bounds[0] * 1e-3
     if found.expect.holds(bounds[0] - step, found.before) == found.expect.holds(bounds[0] + step, found.before):
         return None  # a value to be met, not a limit
-    if not rests_on(result.plan, names.STORAGE_OLDEST) and not rests_on(result.plan, names.STORAGE_LONGEST):
-        return Promise(result, bounds[0], worst)
-    stall = max(stalls(canvas.story), key=lambda each: each.seconds, default=None)
-    return Promise(result, bounds[0], worst, stall, _timeouts(canvas))
+    longest = max(stalls(canvas.story), key=lambda each: each.seconds, default=None)
+    stall = longest if any(rests_on(result.plan, each) for each in _STORAGE) else None
+    settings = [(name, _observed(canvas, at)) for of, at, name in SETTINGS if any(rests_on(result.plan, w) for w in of)]
+    return Promise(result, bounds[0], worst, stall, tuple((name, max(seen)) for name, seen in settings if seen))
 
 
-def _timeouts(canvas: Canvas) -> tuple[tuple[str, float], ...]:
-    """ping-timeout as the run observed it, if it did."""
-    checks = [check for check in canvas.story.planned.observations if rests_on(check, names.PING_TIMEOUT)]
+def _observed(canvas: Canvas, metric: names.Metric) -> list[float]:
+    """What the run observed of a setting, if it did."""
+    checks = [check for check in canvas.story.planned.observations if rests_on(check, metric)]
     points = [p for check in checks for series in track(canvas.story, check).series.values() for p in series]
-    values = [p.value for p in points if not isinstance(p.value, str)]
-    return (("ping-timeout", max(values)),) if values else ()
+    return [p.value for p in points if not isinstance(p.value, str)]
 
 
 def _promise(promise: Promise) -> Markup:
     unit = unit_of(promise.result.plan)
     reach = max(promise.worst, promise.stall.seconds if promise.stall else 0.0)
-    scale = Scale(0.0, max(reach, promise.limit, *(value for _, value in promise.timeouts)) * _MARGIN, LEFT, RIGHT)
+    scale = Scale(0.0, max(reach, promise.limit, *(value for _, value in promise.settings)) * _MARGIN, LEFT, RIGHT)
     stall = f", longest stall {lasted(promise.stall)}" if promise.stall else ""
     said = f"worst seen {words.number(promise.worst, unit=unit)}{stall}, promised {promise.result.plan.expect}"
     class_, width = STATE_CLASSES[promise.result.held], round(max(scale(reach) - LEFT, 1.5), 1)
@@ -132,7 +83,7 @@ def _promise(promise: Promise) -> Markup:
         tag("rect", x=LEFT, y=17, width=RIGHT - LEFT, height=10, class_="phase"),
         tag("rect", tag("title", said), x=LEFT, y=17, height=10, width=width, class_=class_),
         _mark(scale(promise.limit), f"promised {words.number(promise.limit, unit=unit)}", left=False),
-        *(_mark(scale(at), f"{name} {words.number(at, unit=unit)}", left=True) for name, at in promise.timeouts),
+        *(_mark(scale(at), f"{name} {words.number(at, unit=unit)}", left=True) for name, at in promise.settings),
     )
 
 

@@ -23,10 +23,10 @@ from tests.unit.report.test_observed import section
 from tests.unit.report.test_terminal import show
 
 GROUPS = """\
-nobody waits longer than 2 s  before      −0.003 s (−0.044 to 0.048)  −0.01 (−0.31 to 0.29)
+nobody waits longer than 2 s  before      −0.003 s (−0.045 to 0.054)  −0.01 (−0.32 to 0.30)
                               during      +3.02 s (2.99 to 3.04)      +1.00 (0.44 to 1.00)
                               recovering  too few samples             –
-                              after       +0.025 s (−0.012 to 0.065)  +0.15 (−0.05 to 0.34)
+                              after       +0.025 s (−0.015 to 0.067)  +0.15 (−0.05 to 0.34)
 """  # noqa: RUF001
 
 

@@ -108,7 +108,7 @@ def test_verdict_and_why_come_first(name: str) -> None:
 @pytest.mark.parametrize("name", set(journals.ALL) - {"NOT-STARTED"})
 def test_it_has_what_a_post_mortem_needs(name: str) -> None:
     text = Page(html(journals.ALL[name]())).text
-    for part in ("Hypotheses", "Outages", "Recovery", "Targets and faults", "What happened", "Repeat it"):
+    for part in ("Hypotheses", "Violations", "Recovery", "Targets and faults", "What happened", "Repeat it"):
         assert part in text
     assert "drawn from 2 of role worker" in text
     assert "chaosjc run experiments/worker-vm-frozen.yaml --site sites/lab.yaml" in text
@@ -130,7 +130,7 @@ def test_what_nobody_measured_is_not_zero() -> None:
     assert f"Longest violation{words.NONE}not all was measured" in found
     assert f"Violated in all{words.NONE}2 s tolerated" in found
     assert f"Error budget: {words.NONE} spent of 2 s, from" in found
-    assert "Longest violation0 s0 outages in all" in Page(html(journals.passed())).text
+    assert "Longest violation0 s0 violations in all" in Page(html(journals.passed())).text
     assert "Longest violation9 s" in Page(html(journals.failed())).text
 
 
@@ -147,7 +147,7 @@ def test_a_gap_is_a_gap() -> None:
 def test_violated_parts_are_marked_where_there_are_any() -> None:
     assert len(Page(html(journals.failed())).paths("line bad")) == 2  # the stall, and recovery's first looks
     assert len(Page(html(journals.passed())).paths("line bad")) == 1
-    assert "writes never stall past the promise" in Page(html(journals.failed())).text.split("Outages")[1]
+    assert "writes never stall past the promise" in Page(html(journals.failed())).text.split("Violations")[1]
     assert "No series was ever seen violated." in Page(html(journals.passed())).text
 
 

@@ -24,6 +24,7 @@ SUMMARY = """\
  ✗ FAIL   worker-vm-frozen on lab
 writes never stall past the promise was violated for 9 s during the fault, 2 s
 were tolerated
+"writes never stall past the promise" reached 26 s (<= 15s promised)
 
    hypothesis                     before  during        recovering  after  worst
 ✓  workers left alone answer      held    held          held        held   1
