@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,8 +14,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from chaosjc.errors import JournalError
+from chaosjc.journal.verdict import EXIT_CODES
 
-Outcome = Literal["begun", "busy", "prepare-failed", "ended"]
+Outcome = Literal["begun", "busy", "refused", "prepare-failed", "ended"]
 
 
 def _zoned(time: str) -> str:
@@ -32,6 +35,11 @@ class Claim:
     outcome: Outcome
     code: int | None = None
     why: str = ""
+
+    @property
+    def taught(self) -> bool:
+        """Whether it ended with a verdict on the site."""
+        return self.outcome == "ended" and self.code in (EXIT_CODES["PASS"], EXIT_CODES["FAIL"])
 
 
 _CLAIM = TypeAdapter(Claim)
@@ -52,11 +60,6 @@ class Claims:
         except OSError as error:
             raise JournalError(f"{self._path}: {error.strerror}") from error
         return [self._read(number, line) for number, line in enumerate(lines, 1) if line.endswith(b"}")]
-
-    def last(self, schedule: str, entry: str) -> datetime.datetime | None:
-        """The latest due time of an entry that was ever dealt with."""
-        due = [each.due for each in self.all() if (each.schedule, each.entry) == (schedule, entry)]
-        return max(map(datetime.datetime.fromisoformat, due), default=None)
 
     def add(self, claim: Claim) -> None:
         """Durable when it returns. Raises JournalError where it is not."""
@@ -79,3 +82,18 @@ class Claims:
             return _CLAIM.validate_json(line)
         except ValidationError as error:
             raise JournalError(f"{self._path}:{number}: not a claim", hint="mend this line, or remove it") from error
+
+
+def latest(claims: Iterable[Claim], schedule: str, entry: str) -> datetime.datetime | None:
+    """The latest due time of an entry that was ever dealt with."""
+    due = [each.due for each in claims if (each.schedule, each.entry) == (schedule, entry)]
+    return max(map(datetime.datetime.fromisoformat, due), default=None)
+
+
+def in_vain(claims: Sequence[Claim], schedule: str, entry: str) -> int:
+    """How many times in a row an entry fell due, up to now, without a verdict on the site; not one still under way."""
+    became = {each.due: each for each in claims if (each.schedule, each.entry) == (schedule, entry)}
+    ended = list(became.values())
+    if ended and ended[-1].outcome == "begun":
+        ended.pop()
+    return sum(1 for _ in itertools.takewhile(lambda each: not each.taught, reversed(ended)))

@@ -4,6 +4,7 @@ cannot change any more.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from chaosjc import names
-from chaosjc.controller.claims import Claims
+from chaosjc.controller.claims import Claims, in_vain
 from chaosjc.controller.controller import Controller, Due
 from chaosjc.controller.history import Figures, History
 from chaosjc.errors import JournalError
@@ -30,31 +31,32 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 class Exporter(Collector):
     """Of one controller. What cannot be read is absent, never 0."""
 
-    def __init__(self, controller: Controller, dues: Sequence[Due], claims: Claims, journal: Path) -> None:
+    def __init__(
+        self, controller: Controller, dues: Iterable[Due], claims: Claims, journal: Path, halts: Path | None = None
+    ) -> None:
         self._controller, self._dues, self._claims, self._journal = controller, dues, claims, journal
+        self._halts = halts
         self._history = History()
 
     def collect(self) -> Iterator[Family]:
-        """One scrape."""
-        try:
-            yield from self._schedule()
-            yield from self._runs()
-        except JournalError:
-            return
+        """One scrape. Claims that cannot be read hide no debt, nor a journal what comes next."""
+        for told in (self._schedule, self._runs):
+            with contextlib.suppress(JournalError):
+                yield from told()
 
     def _schedule(self) -> Iterator[Family]:
-        coming = ((due, self._controller.next(due)) for due in self._dues)
-        yield _family(
-            names.SCHEDULE_NEXT,
-            (((due.loaded.schedule.name, due.entry.name), at.at.timestamp()) for due, at in coming if at),
-        )
-        counted = Counter((each.schedule, each.entry, str(each.outcome)) for each in self._claims.all())
+        claims = self._claims.all()
+        dues = [((due.loaded.schedule.name, due.entry.name), due) for due in self._dues]
+        coming = ((labels, self._controller.next(due, claims)) for labels, due in dues)
+        yield _family(names.SCHEDULE_NEXT, ((labels, firing.at.timestamp()) for labels, firing in coming if firing))
+        yield _family(names.SCHEDULE_IN_VAIN, ((labels, in_vain(claims, *labels)) for labels, _ in dues))
+        counted = Counter((each.schedule, each.entry, str(each.outcome)) for each in claims)
         yield _family(names.SCHEDULE_DUE, counted.items())
 
     def _runs(self) -> Iterator[Family]:
         if not self._journal.exists():
             return
-        with Store(self._journal) as store:
+        with Store(self._journal, halts=self._halts) as store:
             states = self._history.states(store)
             halted = store.halted() is not None
             broke = _last(state for state in states if any(step.injected_at for step in state.steps.values()))

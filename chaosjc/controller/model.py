@@ -22,6 +22,7 @@ from chaosjc.spec import reader
 from chaosjc.spec.model import FirstWord, Model
 from chaosjc.spec.problems import Problems, repeated
 from chaosjc.spec.reader import Document
+from chaosjc.spec.scalars import Days, WholeDays
 from chaosjc.spec.validate import validate
 
 _SOME_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -57,8 +58,8 @@ class Cron(Entry):
 class Often(Model):
     """Chaos Monkey's mean time between failures, in working days."""
 
-    mean: float = Field(ge=1)
-    least: int = Field(1, ge=1)
+    mean: Days
+    least: WholeDays = 1
     """At least so many working days from one to the next: 1 allows them on days in a row."""
 
     @field_validator("least")
@@ -117,6 +118,13 @@ class Loaded:
     def policy(self) -> Calendar | None:
         """The calendar of the site's policy, which binds its schedules too."""
         return self.site.policy.calendar if self.site else None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that decides when anything of it may begin: itself, its site, the calendar files of both."""
+        calendars = [self.schedule.calendar, *([self.policy] if self.policy else [])]
+        events = (Path(window.ics) for each in calendars for window in (*each.only, *each.never) if window.ics)
+        return (self.path, *([self.site_path] if self.site_path else []), *events)
 
     def experiments(self, entry: Entry) -> list[Path]:
         """What it runs, in that order; a directory stands for its YAML files."""

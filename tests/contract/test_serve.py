@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from chaosjc.controller.admission import CHILD
 from chaosjc.controller.claims import Claims
 from chaosjc.drivers import command
+from chaosjc.engine.locks import Locks
+from chaosjc.journal.events import Halted
 from chaosjc.journal.store import Store
 from tests.contract.prometheus_process import free_port, wait_for
 from tests.contract.test_run import World
@@ -31,15 +34,23 @@ class Served:
     def __init__(self, world: World) -> None:
         self.world, self.port = world, free_port()
         self.file, self.log = world.there / "schedule.yaml", world.there / "serve.log"
+        self.files, self.written = [self.file], datetime.datetime.now(datetime.UTC)
         self.claims = Claims(world.there / "claims.jsonl")
 
-    def write(self, **changes: str) -> None:
-        at = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + SOON
-        self.file.write_text(json.dumps(firing_at(at, self.world.experiment(**changes))))
+    def write(self, soon: datetime.timedelta = SOON, **changes: str) -> None:
+        self.written = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + soon
+        self.file.write_text(json.dumps(firing_at(self.written, self.world.experiment(**changes))))
+
+    def write_another(self, later: datetime.timedelta) -> None:
+        """A second schedule, with the same experiment, due so long after the first."""
+        at = self.written + later
+        raw = firing_at(at, self.world.there / "experiment.yaml")
+        self.files[1:] = [self.world.there / "another.yaml"]
+        self.files[1].write_text(json.dumps(raw | {"name": "another"}))
 
     def argv(self, port: int) -> list[str]:
         where = ["--listen", f"127.0.0.1:{port}", "--state", str(self.world.there)]
-        return [sys.executable, "-m", "chaosjc.cli.main", "serve", str(self.file), *where]
+        return [sys.executable, "-m", "chaosjc.cli.main", "serve", *map(str, self.files), *where]
 
     @contextlib.contextmanager
     def controller(self) -> Generator[Any]:
@@ -62,6 +73,9 @@ class Served:
     def metrics(self) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
             return answer.read().decode()
+
+    def says(self, words: str) -> bool:
+        return self.log.exists() and words in self.log.read_text()
 
     def broken(self) -> bool:
         return not self.world.whole
@@ -129,10 +143,51 @@ def test_what_a_dead_run_left_is_undone_before_anything_begins(served: Served) -
         wait_for(lambda: served.verdicts() == ["ABORTED"], 20)
 
 
+@pytest.mark.timeout(150)
+def test_beside_a_run_that_outlived_its_controller_nothing_begins(served: Served) -> None:
+    """Another entry falls due while it goes on."""
+    served.write(soon=2 * SOON, duration="60s")  # two schedules take twice the time to write
+    served.write_another(datetime.timedelta(seconds=30))  # a controller must have begun anew by then
+    served.die_while_broken()
+    with Locks(served.world.journal).held(CHILD, wait=False) as free:
+        assert not free, "its child says that it lives, whatever the journal says"
+    with served.controller():
+        wait_for(lambda: len(served.claims.all()) > 1, 60)
+        with Store(served.world.journal) as store:
+            store.append(Halted(who="tests", why="enough"))
+        wait_for(lambda: served.world.whole, 20)
+    begun, other = served.claims.all()
+    assert (begun.schedule, begun.outcome) == ("s", "begun")
+    assert (other.schedule, other.outcome) == ("another", "busy")
+    assert other.why.startswith("run ") and other.why.endswith(" was under way")
+    assert len(served.verdicts()) == 1
+
+
+@pytest.mark.timeout(150)
+def test_a_schedule_that_changes_is_followed_at_once_when_that_is_asked(served: Served) -> None:
+    """SIGHUP does not end it. The file that it began with had nothing for days."""
+    served.write()
+    good = json.loads(served.file.read_text())
+    never = {"closed": ["2026-01-01..2099-12-31"]}
+    served.file.write_text(json.dumps(good | {"calendar": good["calendar"] | never}))
+    with served.controller() as process:
+        wait_for(lambda: served.says("s/soon: never again"), 20)
+        served.write()
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: served.says("s/soon: next "), 20)
+        wait_for(lambda: served.outcomes == ["begun", "ended"], 30)
+        served.file.write_text("no schedule")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: served.says("and begins nothing: "), 20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert served.verdicts() == ["PASS"]
+
+
 def test_a_site_has_one_controller(served: Served) -> None:
     served.write()
     with served.controller():
-        wait_for(lambda: served.log.exists() and "next" in served.log.read_text(), 20)
+        wait_for(lambda: served.says("next"), 20)
         done = command.run(served.argv(free_port()), check=False, cwd=ROOT)
     assert done.returncode == 2
     assert "another controller serves this site" in done.stderr

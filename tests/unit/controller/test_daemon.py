@@ -14,7 +14,7 @@ from tests.unit.controller.test_controller import NOON, World
 
 def test_claims_that_cannot_be_read_are_read_again_before_what_is_due_is_too_late(tmp_path: Path) -> None:
     world, told = World(tmp_path), list[str]()
-    trigger = Trigger(world.controller, world.due(), told.append)
+    trigger = Trigger(world.controller, world.due, told.append)
     (tmp_path / "claims.jsonl").mkdir()
     assert trigger.get_next_fire_time(None, NOON) == NOON + AGAIN
     assert AGAIN < GRACE
@@ -44,5 +44,5 @@ def test_neither_does_a_line_that_is_no_claim(tmp_path: Path, line: bytes) -> No
     world.controller.fire(due)
     with (tmp_path / "claims.jsonl").open("ab") as file:
         file.write(line + b"\n")
-    assert Trigger(world.controller, due, told.append).get_next_fire_time(None, NOON) == NOON + AGAIN
+    assert Trigger(world.controller, lambda: due, told.append).get_next_fire_time(None, NOON) == NOON + AGAIN
     assert "claims.jsonl:3: not a claim" in told[0]

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from chaosjc import names
 from chaosjc.controller import history
+from chaosjc.controller.admission import Admission
 from chaosjc.controller.claims import Claims
 from chaosjc.controller.controller import Controller
 from chaosjc.controller.exporter import Exporter
@@ -36,7 +37,7 @@ class Told:
     def __init__(self, directory: Path) -> None:
         self.path, self.runs = directory / "journal.db", 0
         claims = Claims(directory / "claims.jsonl")
-        controller = Controller(claims, _nothing, lambda: utc("2026-12-01T12:00"))
+        controller = Controller(claims, _nothing, lambda: utc("2026-12-01T12:00"), Admission(self.path))
         self.registry = CollectorRegistry()
         self.registry.register(Exporter(controller, [], claims, self.path))
 
