@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ MARK = "chaosjc "  # before the digest, in a release's description
 ONCE_DEPLOYED = ("deployed", "superseded")
 
 Values = Mapping[str, Any]
+Object = dict[str, Any]
+
+_REFUSED = re.compile(r" *- at '(.*?)': (.*)")
+_UNKNOWN = re.compile(r"additional propert(?:y|ies) (.*) not allowed")
+_KEY = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,15 @@ class Release:
     def digest(self) -> str:
         """Of chart and values, if this revision was deployed by chaosjc and came up."""
         return self.said.removeprefix(MARK) if self.status == "deployed" and self.said.startswith(MARK) else ""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A value that a chart does not take: the way to it, and why. An unknown one has no `why`, but the keys `known`."""
+
+    path: tuple[str, ...]
+    why: str = ""
+    known: tuple[str, ...] = ()
 
 
 class Helm:
@@ -149,17 +164,69 @@ def manager() -> str:
     return Path(Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()).name
 
 
-def render(chart: Path, values: Values, *, name: str, namespace: str) -> list[dict[str, Any]]:
-    """The objects that a first install would make, in the order of the chart's files.
+def render(chart: Path, values: Values, *, name: str, namespace: str) -> list[Object]:
+    """The objects that a first install would make, hooks too, in the order of the chart's files.
 
-    Asks no cluster: a chart's `lookup` finds nothing. Raises UsageError with what is wrong with chart or values.
+    Asks no cluster: a chart's `lookup` finds nothing, and what it makes at random is new each time. So this is for
+    looking at: nothing of it may be applied. Raises UsageError with what is wrong with chart or values.
     """
-    import yaml
-
     with _loaded(chart) as loaded, _asking(f"{chart}"):
         files: dict[str, str] = loaded.render(dict(values), name=name, namespace=namespace, is_install=True)
-    texts = [text for path, text in sorted(files.items()) if not path.endswith(".txt")]
-    return [each for text in texts for each in yaml.safe_load_all(text) if each]
+    return [each for path, text in sorted(files.items()) if not path.endswith(".txt") for each in objects(text)]
+
+
+def objects(manifest: str) -> list[Object]:
+    """Those of a manifest; that of a release has no hooks, and all secrets as they were deployed."""
+    import yaml
+
+    return [each for each in yaml.safe_load_all(manifest) if each]
+
+
+def identity(thing: Object) -> str:
+    """`Deployment/hub`, and its namespace before the name where it says one: unique within a release."""
+    metadata = thing["metadata"]
+    return "/".join([thing["kind"], *([metadata["namespace"]] if "namespace" in metadata else []), metadata["name"]])
+
+
+def generated(chart: Path, values: Values, *, name: str, namespace: str) -> frozenset[str]:
+    """The Secrets, by identity, that the chart makes at random unless the cluster has them: each render has others."""
+
+    def secrets() -> dict[str, Object]:
+        rendered = render(chart, values, name=name, namespace=namespace)
+        return {identity(each): each for each in rendered if each["kind"] == "Secret"}
+
+    one, other = secrets(), secrets()
+    return frozenset(each for each in one if one[each] != other.get(each))
+
+
+def refused(chart: Path, values: Values) -> tuple[Refused, ...]:
+    """What the chart's own schema has against values. Raises UsageError where there is no chart."""
+    import helm_python
+
+    _must_exist(chart)
+    with _loaded(chart) as loaded:
+        try:
+            loaded.validate_schema(dict(values))
+        except helm_python.HelmValuesError as error:
+            return tuple(dict.fromkeys(_refused(str(error), loaded.values)))
+    return ()
+
+
+def _refused(said: str, known: Values) -> Iterable[Refused]:
+    """Helm's lines; one that something "failed" has its reasons below it."""
+    for pointer, why in _REFUSED.findall(said):
+        path = tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+        if unknown := _UNKNOWN.fullmatch(why):
+            keys = tuple(_below(known, path))
+            yield from (Refused((*path, each.replace("\\'", "'")), known=keys) for each in _KEY.findall(unknown[1]))
+        elif not why.endswith("failed"):
+            yield Refused(path, why)
+
+
+def _below(values: Any, path: Iterable[str]) -> Values:
+    for step in path:
+        values = cast("Values", values).get(step) if isinstance(values, Mapping) else None
+    return cast("Values", values) if isinstance(values, Mapping) else {}
 
 
 def digest(chart: Path, values: Values) -> str:
@@ -187,11 +254,15 @@ def _contents(chart: Path) -> Iterable[tuple[str, bytes]]:
     """Each file of the chart by its path within; neither hidden ones nor those that Python leaves."""
     if chart.is_file():
         return [("", chart.read_bytes())]
-    if not (chart / "Chart.yaml").is_file():
-        raise UsageError(f"{chart}: no Helm chart: expected an archive, or a directory with Chart.yaml")
+    _must_exist(chart)
     files = {path.relative_to(chart): path for path in sorted(chart.rglob("*")) if path.is_file()}
     shown = {name: path for name, path in files.items() if not _ignored(name)}
     return [(name.as_posix(), path.read_bytes()) for name, path in shown.items()]
+
+
+def _must_exist(chart: Path) -> None:
+    if not chart.is_file() and not (chart / "Chart.yaml").is_file():
+        raise UsageError(f"{chart}: no Helm chart: expected an archive, or a directory with Chart.yaml")
 
 
 def _ignored(name: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Self, cast
+from urllib.parse import unquote, urlsplit
 
 from chaosjc.drivers import kubernetes_api, kubernetes_values
 from chaosjc.drivers.kubernetes_api import Api, Client, NotFound, Request, Silent
@@ -155,16 +156,18 @@ class Cluster:
 
     # -- services
 
-    def ask_service(self, namespace: str, name: str, port: str, path: str) -> int:
-        """HTTP status of a GET of a service, through the API server; redirects are not followed.
+    def ask_service(self, namespace: str, name: str, port: str, path: str) -> tuple[int, str]:
+        """HTTP status of a GET of a service, through the API server, and the path of the redirect that it may be.
 
-        Refused where the API server itself has no way to the service.
+        Redirects are not followed; where one leads is told as the service knows it. Refused where the API server itself
+        has no way to the service.
         """
-        where = f"/api/v1/namespaces/{namespace}/services/{name}:{port}/proxy{path}"
-        response = self._send(f"service {namespace}/{name}", Request("GET", where))
+        root = f"/api/v1/namespaces/{namespace}/services/{name}:{port}/proxy"
+        response = self._send(f"service {namespace}/{name}", Request("GET", root + path))
         if b'"kind":"Status"' in response.body.replace(b" ", b"")[:200]:  # it is the API server that speaks
             kubernetes_api.answer(self.name, f"service {namespace}/{name}", response)
-        return response.status
+        leads = unquote(urlsplit(response.location).path)
+        return response.status, leads.removeprefix(root)  # the API server puts its own way before
 
     # -- manifests
 

@@ -57,10 +57,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """`status` of HTTP, and the body as it came."""
+    """`status` of HTTP, the body as it came, and where a redirect leads."""
 
     status: int
     body: bytes
+    location: str = ""
 
 
 class Api(Protocol):
@@ -92,7 +93,7 @@ class Client:
         )
         try:
             said = self._api.call_api(method, url, headers, body, form, (min(CONNECT, timeout), timeout))
-            return Response(said.status, said.read())
+            return Response(said.status, said.read(), said.getheader("Location") or "")
         except ApiException as error:  # without a status: it is TLS that failed
             raise Silent(str(cast("Any", error).reason).rpartition("\n")[2]) from error
         except (HTTPError, OSError) as error:

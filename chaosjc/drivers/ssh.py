@@ -6,6 +6,7 @@ reaches the same hosts with `ssh -F FILE HOST`.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +88,13 @@ class Ssh:
     def close(self, host: str) -> None:
         """End the shared connection to a host, if there is one."""
         self._runner(self.argv(host, [], "-O", "exit"), timeout=5.0, check=False)
+
+
+def end_shared(directory: Path, runner: Runner = command.run) -> None:
+    """End every shared connection whose socket lies below a directory."""
+    for socket in sorted(path for path in directory.rglob("*") if path.is_socket()):
+        with contextlib.suppress(CommandError):
+            runner(["ssh", "-F", "none", "-S", str(socket), "-O", "exit", "--", "shared"], timeout=5.0, check=False)
 
 
 def _reason(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from chaosjc.drivers.prometheus import PASSWORD, USER
+from chaosjc.journal import clear
 from chaosjc.spec.problems import Loc, Problems
 from chaosjc.spec.reader import Document
 
@@ -23,7 +24,8 @@ _LOGIN = re.compile(r"://[^\s/?#@:]*:(?!\$?[({]\w+[)}]@)[^\s/?#@]+@")
 def refuse(document: Document, problems: Problems, environment: str) -> None:
     """Add a problem for every secret that a site file has in clear; in a lab a password is none."""
     hub, adopted = (_mapping(document.data.get(each)) for each in ("hub", "adopted"))
-    for loc, instead in (*_of_adopted(adopted), *_of_hub(hub, passwords=environment != "lab")):
+    variables = _mapping(document.data.get("vars"))
+    for loc, instead in (*_of_adopted(adopted), *_of_hub(hub, passwords=environment != "lab"), *_of_vars(variables)):
         problems.add(document.problem(loc, f"a secret in clear would be in every journal: {instead}"))
 
 
@@ -32,6 +34,12 @@ def _of_adopted(adopted: dict[str, object]) -> Iterator[tuple[Loc, str]]:
     url = adopted.get("prometheus")
     if isinstance(url, str) and "@" in url:
         yield ("adopted", "prometheus"), f"write the URL without a login, and export {USER} and {PASSWORD}"
+
+
+def _of_vars(variables: dict[str, object]) -> Iterator[tuple[Loc, str]]:
+    for name, value in variables.items():
+        if clear.variable(name, value):
+            yield ("vars", name), "have a check or a command read it where it lies"
 
 
 def _of_hub(hub: dict[str, object], *, passwords: bool) -> Iterator[tuple[Loc, str]]:

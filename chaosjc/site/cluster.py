@@ -61,7 +61,7 @@ class Pod:
 
 @dataclass(frozen=True)
 class Workload:
-    """A Deployment or StatefulSet, and how many pods it ought to have."""
+    """A Deployment or StatefulSet, how many pods it ought to have, and how many of them are ready."""
 
     kind: str
     namespace: str
@@ -71,6 +71,7 @@ class Workload:
     replicas: int
     opted_in: bool = False
     protected: bool = False
+    ready: int = 0
 
 
 @dataclass(frozen=True)

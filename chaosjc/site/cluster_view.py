@@ -86,6 +86,7 @@ class _Judge:
             found.replicas,
             self.site.pods_opted_in(found.namespace, what),
             self.site.pods_protected(found.namespace, what),
+            found.ready,
         )
 
 

@@ -15,6 +15,7 @@ from chaosjc.site.roles import access, backup, canary, database, kubernetes, mon
 from chaosjc.site.stages.balancer import Balancer
 from chaosjc.site.stages.base import Stage
 from chaosjc.site.stages.cluster import Cluster
+from chaosjc.site.stages.database import HubDatabase
 from chaosjc.site.stages.hosts import Hosts
 from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import Infra
@@ -43,6 +44,7 @@ STAGES: tuple[Stage[Any], ...] = (
     Hosts("kubelets", kubernetes.kubelets, requires=("cluster",)),
     Hosts("backup", backup.contents),
     Hosts("database", database.contents),
+    HubDatabase(),
     Hub(),
     Hosts("hub canary", canary.hub_contents, requires=("hub",)),
     Hosts("canary", canary.contents, requires=("mounts",)),

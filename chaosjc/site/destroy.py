@@ -10,6 +10,7 @@ from chaosjc.site import discover
 from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.discover import mark
+from chaosjc.site.stages.balancer_plan import front_mark
 
 
 class Destroy:
@@ -28,7 +29,7 @@ class Destroy:
         servers = cloud.find_servers({discover.SITE: site.name})
         in_parallel(self._server, servers)
         for address in cloud.floating_addresses():
-            if address.description == marked:
+            if address.description in (marked, front_mark(site)):
                 cloud.delete_floating_address(address.id)
                 self._note("floating address", address.address)
         for router in cloud.routers():

@@ -182,7 +182,8 @@ class _Look:
             *clients(self.site, layout.name, self.found.vms),
             *self._connected(health, {b.vm for each in sets for b in each.bricks}),
         }
-        return Volume(layout.name, sets, tuple(sorted(mounts)), named is not None and named.sacrificial, health.reasons)
+        sacrificial = named is not None and named.sacrificial
+        return Volume(layout.name, sets, tuple(sorted(mounts)), sacrificial, health.reasons, layout.options)
 
     def _brick(self, layout: VolumeInfo, brick: BrickInfo) -> Brick:
         there = next((vm.name for vm in self.found.vms if vm.called(brick.host)), "")

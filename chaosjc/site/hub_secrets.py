@@ -27,9 +27,14 @@ def read(sources: Mapping[str, SecretSource], kept: Path) -> dict[str, Any]:
     What a variable had when the hub was last deployed is in `kept`: an undo may deploy where nobody has set it.
     """
     known = _kept(kept)
+    return placed({path: _found(path, source, known) for path, source in sources.items()})
+
+
+def placed(secrets: Mapping[str, str]) -> dict[str, Any]:
+    """As values of the chart."""
     values: dict[str, Any] = {}
-    for path, source in sources.items():
-        _put(values, path.split("."), _found(path, source, known))
+    for path, secret in secrets.items():
+        _put(values, path.split("."), secret)
     return values
 
 

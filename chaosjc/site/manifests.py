@@ -52,7 +52,7 @@ def kubeadm_init(site: SiteFile, cluster: Kubernetes, address: str) -> str:
         "nodeRegistration": {"name": master, "imagePullPolicy": cluster.pull},
         "skipPhases": ["addon/coredns"],
     }
-    parts = [init, _cluster(cluster, master), _kubelet(cluster), _kube_proxy()]
+    parts = [init, cluster_configuration(cluster, master), kubelet_configuration(cluster), _kube_proxy()]
     return "\n---\n".join(map(json.dumps, parts))
 
 
@@ -71,8 +71,11 @@ def _kubeadm(kind: str) -> Object:
     return {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": kind}
 
 
-def _cluster(cluster: Kubernetes, master: str) -> Object:
-    """By name, so that a master at another address is still the one that certificates speak of."""
+def cluster_configuration(cluster: Kubernetes, master: str) -> Object:
+    """What kubeadm keeps in `kubeadm-config`.
+
+    By name, so that a master at another address is still the one that certificates speak of.
+    """
     tolerations = {
         f"default-{each}-toleration-seconds": f"{cluster.eviction:.0f}" for each in ("not-ready", "unreachable")
     }
@@ -93,7 +96,8 @@ def _cluster(cluster: Kubernetes, master: str) -> Object:
     }
 
 
-def _kubelet(cluster: Kubernetes) -> Object:
+def kubelet_configuration(cluster: Kubernetes) -> Object:
+    """What kubeadm keeps of it in `kubelet-config`, and every kubelet reads."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",

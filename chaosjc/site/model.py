@@ -243,6 +243,8 @@ class SiteFile(Model):
         cluster = self.kubernetes
         if self.lbaas:
             self.lbaas.check(self.hub, self.network.cidr, {each.name: each.address for each in self.machines})
+            if self.lbaas.floating and not self.network.external:
+                raise ValueError("lbaas: a floating address is one of `network.external`, which the file does not name")
         if cluster is None:
             if self.hub:
                 raise ValueError("hub: it runs on `kubernetes`, which the file does not have")

@@ -9,8 +9,11 @@ It is sent over SSH (`python3 -c`) with a request as JSON on stdin, and answers 
 
 from __future__ import annotations
 
+import base64
+import glob
 import json
 import os
+import ssl
 import subprocess  # noqa: TID251 - this file runs on the VM, where chaosjc is not
 import sys
 from typing import Any
@@ -18,14 +21,21 @@ from typing import Any
 ADMIN = "/etc/kubernetes/admin.conf"
 KUBELET = "/etc/kubernetes/kubelet.conf"
 MADE = "/etc/kubernetes/made"  # by kubeadm, to the end
+OWNED = "chaosjc/labels"  # a node's annotation: keys of its labels that the site file asked for
 SILENT = "--request-timeout=5s"
+SETTINGS = ("get", "configmap", "kubeadm-config", "--ignore-not-found", "-o", "jsonpath={.data.ClusterConfiguration}")
 DIFFERS = 1  # kubectl diff's exit code
 
 
 def look() -> dict[str, Any]:
     """Whether it was made a member, and whether an earlier attempt left something."""
     begun = any(os.path.exists(f"/etc/kubernetes/{each}") for each in ("pki", "bootstrap-kubelet.conf", "kubelet.conf"))
-    return {"member": os.path.exists(KUBELET), "begun": begun}
+    settings = "/var/lib/kubelet/config.yaml"
+    return {
+        "member": os.path.exists(KUBELET),
+        "begun": begun,
+        "kubelet": read(settings) if os.path.exists(settings) else "",
+    }
 
 
 def cluster(manifests: dict[str, str], namespace: str) -> dict[str, Any]:
@@ -33,8 +43,9 @@ def cluster(manifests: dict[str, str], namespace: str) -> dict[str, Any]:
     if not os.path.exists(MADE):
         return {"state": "partial" if look()["begun"] else "absent"}
     said = kubectl("get", "nodes,daemonsets,deployments", "--all-namespaces", "-o", "json", SILENT)
-    if said.returncode:
-        return {"state": "silent", "why": said.stderr.strip().splitlines()[-1:]}
+    settings = kubectl("--namespace", "kube-system", *SETTINGS, SILENT)
+    if said.returncode or settings.returncode:
+        return {"state": "silent", "why": (said.stderr or settings.stderr).strip().splitlines()[-1:], "ends": ends()}
     items = json.loads(said.stdout)["items"]
     names = {(each["kind"], each["metadata"]["name"]) for each in items}
     return {
@@ -44,6 +55,8 @@ def cluster(manifests: dict[str, str], namespace: str) -> dict[str, Any]:
         "unavailable": sorted(each["metadata"]["name"] for each in items if unavailable(each)),
         "differ": {name: differs(text, namespace) for name, text in manifests.items()},
         "kubeconfig": read(ADMIN),
+        "settings": settings.stdout,
+        "ends": ends(),
     }
 
 
@@ -54,7 +67,29 @@ def node(found: dict[str, Any]) -> dict[str, Any]:
         "ready": ready == ["True"],
         "schedulable": not found["spec"].get("unschedulable", False),
         "labels": found["metadata"]["labels"],
+        "owned": found["metadata"].get("annotations", {}).get(OWNED, "").split(),
     }
+
+
+def ends(root: str = "/etc/kubernetes") -> float:
+    """When the first of the certificates that kubeadm can renew ends, in seconds since 1970 UTC."""
+    paths = [*glob.glob(f"{root}/pki/*.crt"), *glob.glob(f"{root}/pki/etcd/*.crt")]
+    found = [read(each) for each in paths if os.path.basename(each) not in ("ca.crt", "front-proxy-ca.crt")]
+    for path in glob.glob(f"{root}/*.conf"):
+        if os.path.basename(path) == "kubelet.conf":
+            continue  # its kubelet renews it
+        for line in read(path).splitlines():
+            key, _, value = line.strip().partition(": ")
+            if key == "client-certificate-data":
+                found.append(base64.b64decode(value).decode())
+    return min(map(end, found))
+
+
+def end(certificate: str) -> float:
+    """Of one, in PEM."""
+    argv = ["openssl", "x509", "-noout", "-enddate"]
+    said = subprocess.run(argv, input=certificate, capture_output=True, text=True, check=True).stdout
+    return ssl.cert_time_to_seconds(said.strip().partition("=")[2])
 
 
 def unavailable(found: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
@@ -121,7 +121,7 @@ class Kubernetes(Model):
     grace: Annotated[Duration, Field(ge=4)] = 50.0
     eviction: Annotated[Duration, Field(ge=0)] = 300.0
     backup: Annotated[Duration, Field(ge=0)] = 30.0
-    """How often the monitor VM takes a snapshot of etcd; 0 for never."""
+    """How often the monitor VM takes a snapshot of etcd, and a worker a dump of the hub's database; 0 for never."""
     cgroup_driver: Literal["systemd", "cgroupfs"] = "systemd"
     labels: dict[Name, dict[Label, str]] = Field(default_factory=dict[str, dict[str, str]])
     """Of the nodes of a role, or of one by its VM's name, over those of its role."""
@@ -156,7 +156,8 @@ class Hub(Model):
 
     `values` go to the chart as they are, over what the site itself knows (homes, database, tokens); `secrets` name
     where others lie, by their way among the values. `homes` is the volume of the users' homes; `port` the front door's
-    NodePort on every worker.
+    NodePort on every worker. A deploy waits up to `timeout` until all is ready, the chart's hooks too, such as one that
+    pulls large images on every node.
     """
 
     namespace: Name = "jhub"
@@ -166,6 +167,7 @@ class Hub(Model):
     port: int = Field(30080, ge=30000, le=32767)
     values: dict[str, Any] = Field(default_factory=dict[str, Any])
     secrets: dict[ValuePath, SecretSource] = Field(default_factory=dict[str, SecretSource])
+    timeout: Annotated[Duration, Field(ge=1)] = 300.0
     canary: HubCanary = HubCanary()
 
     @field_validator("secrets")
@@ -175,6 +177,13 @@ class Hub(Model):
             if within := next((each for each in secrets if path.startswith(f"{each}.")), ""):
                 raise ValueError(f"{path} is within {within}, which is a secret itself")
         return secrets
+
+    @property
+    def base_path(self) -> str:
+        """Where the hub begins on its front door, as the hub itself completes it: `/`, or `/jupyter/`."""
+        values = cast("dict[str, Any]", self.values.get("hub") or {})
+        said = str(values.get("baseUrl") or "").strip("/")
+        return f"/{said}/" if said else "/"
 
     def beside(self, directory: Path) -> Hub:
         """With its paths as they are seen from anywhere: a relative one begins at the site file."""
@@ -226,6 +235,8 @@ class Lbaas(Model):
     """
 
     vip: str = ""
+    floating: bool = False
+    """Whether it is reached from outside: by an address of `network.external` that leads to the VIP."""
     listen: Annotated[int, Field(ge=1, le=65535)] = 80
     method: Literal["round-robin", "least-connections", "source-ip"] = "round-robin"
     provider: str = ""

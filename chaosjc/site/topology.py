@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from chaosjc.site.cluster import NOT_LOOKED_AT, ClusterView
@@ -84,7 +84,8 @@ class Volume:
     """A volume, the replica sets over which its files are distributed, and the VMs that mount it.
 
     `backlog` are reasons, in words, why it must not be broken further now: something is not healed, a client is not
-    connected to every brick, or that is not known. `mounts` are VMs by name; `sacrificial` as the site file says.
+    connected to every brick, or that is not known. `mounts` are VMs by name; `sacrificial` as the site file says;
+    `options` are those that were set, by their full names.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Volume:
     mounts: tuple[str, ...] = ()
     sacrificial: bool = False
     backlog: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
     def bricks(self) -> tuple[Brick, ...]:

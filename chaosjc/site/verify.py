@@ -19,22 +19,25 @@ from chaosjc.site import discover, endpoints, hub_values, verification
 from chaosjc.site.change import Change
 from chaosjc.site.context import Answers, Context, in_parallel
 from chaosjc.site.model import MONITOR, Machine
-from chaosjc.site.roles import Surroundings, monitoring, userdata
+from chaosjc.site.roles import Surroundings, backup, monitoring, userdata
 from chaosjc.site.roles.access import HOST_CERTIFICATE
 from chaosjc.site.roles.monitoring import PROMETHEUS_PORT
 from chaosjc.site.sections import FRONT
 from chaosjc.site.stages import balancer_plan, cluster_plan, infra_plan
 from chaosjc.site.stages.balancer import Balancer
 from chaosjc.site.stages.cluster import Cluster
+from chaosjc.site.stages.database import HubDatabase
 from chaosjc.site.stages.hub import Hub
 from chaosjc.site.stages.infra import gather, write_ssh_config
 from chaosjc.site.stages.volumes import Volumes
+from chaosjc.spec.scalars import format_duration
 
 LIMIT = 180.0  # seconds for all VMs
 LOOK = 10.0  # seconds for the API server
 CLUSTER_PODS, HUB_PODS = ("coredns", "cni", "kube-proxy"), ("hub", "proxy")
 _HEARTBEAT = 10.0  # seconds: so often an amphora tells Octavia how its members are
 FIRST_CELL = 45.0  # seconds from a canary's start of a server, with its image on the node, to an executed cell
+FIRST_BACKUP = 15.0  # seconds that the first may take
 _HANDED_OVER = 5.0  # seconds: so often Prometheus's discovery hands new targets to its scrapers (discovery/manager.go)
 
 
@@ -79,7 +82,7 @@ def verify(context: Context) -> tuple[Result, ...]:
 
 def _stages(context: Context) -> list[Result]:
     """What no single VM tells."""
-    looks = (_balancer, _volumes, _cluster, _pods, _hub)
+    looks = (_balancer, _volumes, _cluster, _pods, _database, _hub)
     return [each for found in in_parallel(lambda look: look(context), looks) for each in found]
 
 
@@ -122,6 +125,17 @@ def _cluster(context: Context) -> list[Result]:
     expected = [(context.site.control_plane, f"control plane {context.site.control_plane}"), ("-", "add-ons")]
     expected += [*((each, f"node {each}") for each in names), *(("-", f"manifest {each}") for each in facts.differ)]
     why = "" if facts.control_plane == "ready" else "the control plane does not tell"
+    return _of_stage(context, stage.plan(context.site, facts), expected, why)
+
+
+def _database(context: Context) -> list[Result]:
+    """The hub's database, and the key of its dumps."""
+    if context.site.hub is None:
+        return []
+    stage = HubDatabase()
+    facts = stage.facts(context, patient=False)
+    expected = [("-", "database hub"), (context.site.workers[0], f"key of dumps on {context.site.workers[0]}")]
+    why = "" if facts.asked else "monitor or first worker do not tell"
     return _of_stage(context, stage.plan(context.site, facts), expected, why)
 
 
@@ -297,7 +311,14 @@ def _prometheus_urls(context: Context) -> list[dict[str, Any]]:
         for job, found in monitoring.targets(context.site).items()
         for vm in dict.fromkeys(each.name for each, _ in found)
     ]
-    return [*scraped, *([_used(context.site.hub.canary.ladder)] if context.site.hub else [])]
+    backups = [_young(what, limit, within) for what, limit in backup.tolerated(context.site).items()]
+    return [*scraped, *backups, *([_used(context.site.hub.canary.ladder)] if context.site.hub else [])]
+
+
+def _young(what: str, limit: float, within: float) -> dict[str, Any]:
+    """A deploy has each taken at once, where it is new."""
+    promql = f'max({names.BACKUP_TIME.name}{{of="{what}"}}) > bool time() - {limit:.0f}'
+    return _query(f"backup of {what} is younger than {format_duration(limit)}", promql, within + FIRST_BACKUP)
 
 
 def _used(ladder: float) -> dict[str, Any]:

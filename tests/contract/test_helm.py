@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import multiprocessing
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import helm_python
 import pytest
 
+from chaosjc.drivers import command
 from chaosjc.drivers.helm import Helm, altered, digest
 from chaosjc.errors import RemoteError, UsageError
-from tests.contract.apiserver_process import serving
+from chaosjc.site import hub_values, remote_node
+from chaosjc.site.model import SiteFile
+from chaosjc.site.remote_node import ADMIN
+from chaosjc.site.secrets import Secrets
+from chaosjc.site.stages import hub as stage
+from tests.contract.apiserver_process import binary, serving
 from tests.contract.prometheus_process import wait_for
-from tests.unit.helm.charts import CHART, FEWEST, LAB, VALUES, merged
+from tests.sites import cloud_file
+from tests.unit.helm.charts import CHART, FEWEST, LAB, SHAPED, VALUES, merged
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("apiserver")]
 
@@ -103,12 +114,115 @@ def test_a_deploy_whose_process_was_killed_is_mended_and_leaves_no_key_behind(
     assert (release.status, release.digest) == ("deployed", digest(CHART, without_port(FEWEST)))
 
 
-def test_uninstall_leaves_homes_and_is_right_twice(helm: Helm) -> None:
+def test_uninstall_is_right_twice(helm: Helm) -> None:
     quickly(helm, FEWEST)
     helm.uninstall("hub", 20)
     helm.uninstall("hub", 20)
     assert helm.release("hub") is None
-    assert quickly(helm, FEWEST).status == "deployed"  # and takes the kept volume and claim for its own
+    assert quickly(helm, FEWEST).status == "deployed"
+
+
+class Site:
+    """As much of a site as stage hub needs of one, its control plane's commands run here."""
+
+    def __init__(self, directory: Path, kubeconfig: str, client: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.client, self._admin = client, directory / "admin.conf"
+        self._admin.write_text(kubeconfig)
+        whole = SiteFile.restore(json.dumps(cloud_file()))
+        assert whole.hub
+        self.hub = whole.hub.model_copy(update={"namespace": client.namespace, "chart": str(SHAPED)})
+        self.file = whole.model_copy(update={"hub": self.hub})
+        self.context = cast("Any", SimpleNamespace(site=self.file))
+        given = hub_values.values(self.file, self.hub, Secrets("p", "00", "ab" * 32, "hub", "canary"), {})
+        self.values = merged(without_port(given), {"proxy": {"service": {"nodePorts": {"http": None}}}})
+        monkeypatch.setenv("PATH", str(Path(binary("kubectl")).parent), prepend=os.pathsep)
+        monkeypatch.setattr(remote_node, "ADMIN", str(self._admin))
+        monkeypatch.setattr(stage, "_releases", lambda *_: contextlib.nullcontext(client))  # pyright: ignore
+        monkeypatch.setattr(stage, "run_on", self._run_on)
+        monkeypatch.setattr(stage, "ask_program", self._ask_program)
+
+    def deploy(self, **changed: Any) -> None:
+        """As the stage does it, but for waiting until pods are ready, which never come."""
+        values = merged(self.values, changed)
+        if self.client.release("hub"):
+            stage._take_over(self.context, self.hub, values)
+        assert self.client.deploy("hub", SHAPED, values, 20, wait=False).status == "deployed"
+
+    def apply_homes(self) -> None:
+        stage._apply(self.context, self.hub, hub_values.homes_manifest(self.file, self.hub))
+
+    def differs(self, manifest: str) -> str:
+        return stage._differ(self.context, self.hub, {"it": manifest})["it"]
+
+    def kubectl(self, *words: str) -> str:
+        argv = ["kubectl", "--kubeconfig", str(self._admin), "--namespace", self.hub.namespace, *words]
+        return command.run(argv, timeout=60).stdout
+
+    def secrets(self) -> dict[str, str]:
+        """Those that the chart made at random."""
+        data: dict[str, str] = json.loads(self.kubectl("get", "secret", "hub", "-o", "json"))["data"]
+        return {key: data[f"hub.config.{key}"] for key in ("JupyterHub.cookie_secret", "CryptKeeper.keys")}
+
+    def _ask_program(self, *words: Any, timeout: float) -> dict[str, Any]:
+        assert timeout > 0
+        asked = words[-1]["cluster"]
+        return {
+            "differ": {name: remote_node.differs(each, asked["namespace"]) for name, each in asked["manifests"].items()}
+        }
+
+    def _run_on(self, _context: object, _stage: str, _vm: str, argv: tuple[str, ...], **options: Any) -> str:
+        here = [str(self._admin) if each == ADMIN else each for each in argv]
+        return command.run(here, stdin=options["stdin"], timeout=60).stdout
+
+
+@pytest.fixture
+def site(helm: Helm, kubeconfig: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(tmp_path, kubeconfig, helm, monkeypatch)
+
+
+def test_an_update_of_another_chart_keeps_the_secrets_that_it_made_and_mends_what_was_changed(site: Site) -> None:
+    site.apply_homes()
+    site.deploy()
+    made, puller = (
+        site.secrets(),
+        site.kubectl("get", "configmap", "hook-image-puller", "-o", "jsonpath={.metadata.uid}"),
+    )
+    site.kubectl("patch", "deployment", "hub", "--field-manager=somebody", "--patch", '{"spec": {"replicas": 3}}')
+    site.kubectl("delete", "service", "proxy-public")
+    with pytest.raises(RemoteError, match="conflict"):
+        site.client.deploy("hub", SHAPED, site.values, 20, wait=False)
+    site.deploy(singleuser={"startTimeout": 7})
+    assert site.secrets() == made
+    assert site.kubectl("get", "deployment", "hub", "-o", "jsonpath={.spec.replicas}") == "1"
+    assert site.kubectl("get", "service", "proxy-public", "-o", "name")
+    release = site.client.release("hub")
+    assert release and site.differs(release.manifest) == ""
+    hook = json.loads(site.kubectl("get", "configmap", "hook-image-puller", "-o", "json", "--show-managed-fields"))
+    assert hook["metadata"]["uid"] != puller  # Helm's, made anew for each revision
+    assert hook["data"] == {"revision": str(release.revision)}
+    assert "hook-image-awaiter" not in site.kubectl("get", "serviceaccounts", "-o", "name")
+
+
+def test_a_secret_that_somebody_changed_is_kept_as_it_is(site: Site) -> None:
+    site.deploy()
+    rotated = site.secrets() | {"CryptKeeper.keys": "cm90YXRlZA=="}
+    patch = {"data": {f"hub.config.{key}": value for key, value in rotated.items()}}
+    site.kubectl("patch", "secret", "hub", "--field-manager=somebody", "--patch", json.dumps(patch))
+    site.deploy()
+    assert site.secrets() == rotated
+
+
+def test_the_homes_are_made_once_and_seen_when_they_are_gone(site: Site) -> None:
+    assert "(NotFound)" in site.differs(hub_values.homes_manifest(site.file, site.hub))
+    site.apply_homes()
+    site.apply_homes()
+    assert site.differs(hub_values.homes_manifest(site.file, site.hub)) == ""
+    claim = site.values["singleuser"]["storage"]["static"]["pvcName"]
+    volume = site.kubectl("get", "pvc", claim, "-o", "jsonpath={.spec.volumeName}")
+    site.kubectl("patch", "pv", volume, "--patch", '{"spec": {"persistentVolumeReclaimPolicy": "Delete"}}')
+    assert "Retain" in site.differs(hub_values.homes_manifest(site.file, site.hub))
+    site.apply_homes()
+    assert site.kubectl("get", "pv", volume, "-o", "jsonpath={.spec.persistentVolumeReclaimPolicy}") == "Retain"
 
 
 def test_refusals(helm: Helm, kubeconfig: str) -> None:

@@ -6,6 +6,7 @@ VM that may be lost.
 
 from __future__ import annotations
 
+from chaosjc import names
 from chaosjc.site.model import MONITOR, Machine, SiteFile
 from chaosjc.site.roles import Contents, File, Surroundings, Unit
 from chaosjc.spec.scalars import format_duration
@@ -15,7 +16,47 @@ KEYS = "/etc/etcd-backup"
 
 LATEST = "/var/lib/etcd-backup/latest.db"
 PORT = 2379
-_SERVICE, _TIMER = "etcd-backup.service", "etcd-backup.timer"
+SERVICE = "etcd-backup.service"
+_TIMER = "etcd-backup.timer"
+
+ETCD, DATABASE = "etcd", "hub database"
+"""What there are backups of, as metrics and alerts call it."""
+
+TEXTFILES = "/var/lib/node-metrics"
+"""What the node exporter of a VM that takes backups hands on."""
+
+_SNAPSHOTS = "Snapshots of the cluster's etcd"
+_TRIES, _TAKES = 3, 60.0  # so many in a row may fail; seconds that one may take, with the scrape that sees it
+
+
+def tolerated(site: SiteFile) -> dict[str, float]:
+    """Seconds that the newest backup of each thing may be old, by thing."""
+    cluster = site.kubernetes
+    if cluster is None or not cluster.backup:
+        return {}
+    limit = _TRIES * cluster.backup + _TAKES
+    return dict.fromkeys((ETCD, DATABASE) if site.hub and site.storage else (ETCD,), limit)
+
+
+def told(what: str) -> str:
+    """The command, a line of a unit, that tells Prometheus of a backup that was just taken."""
+    file = f"{TEXTFILES}/backup-{what.replace(' ', '-')}.prom"
+    line = f'{names.BACKUP_TIME.name}{{of=\\"{what}\\"}} %%s'
+    return f"/bin/sh -ec \"mkdir -p {TEXTFILES}; date '+{line}' > {file}.new; mv {file}.new {file}\""
+
+
+def timer(what: str, every: float) -> str:
+    """The timer of a service that takes backups."""
+    return f"""\
+[Unit]
+Description={what}
+[Timer]
+OnActiveSec=5s
+OnUnitInactiveSec={format_duration(every)}
+AccuracySec=1s
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
@@ -25,8 +66,8 @@ def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents
     if cluster is None or not cluster.backup or machine.role != MONITOR:
         return Contents()
     files = (
-        File(f"/etc/systemd/system/{_SERVICE}", _service(site.control_plane), live=True),
-        File(f"/etc/systemd/system/{_TIMER}", _timer(format_duration(cluster.backup)), live=True, restarts=_TIMER),
+        File(f"/etc/systemd/system/{SERVICE}", _service(site.control_plane), live=True),
+        File(f"/etc/systemd/system/{_TIMER}", timer(_SNAPSHOTS, cluster.backup), live=True, restarts=_TIMER),
     )
     return Contents(files, (Unit(_TIMER),))
 
@@ -46,18 +87,6 @@ StateDirectoryMode=0700
 WorkingDirectory=/var/lib/etcd-backup
 ExecStart=/usr/bin/{save}
 ExecStart=/bin/sh -c 'test ! -e latest.db || mv latest.db previous.db; mv new.db latest.db'
+ExecStart={told(ETCD)}
 TimeoutStartSec=30
-"""
-
-
-def _timer(every: str) -> str:
-    return f"""\
-[Unit]
-Description=Snapshots of the cluster's etcd
-[Timer]
-OnActiveSec=5s
-OnUnitInactiveSec={every}
-AccuracySec=1s
-[Install]
-WantedBy=multi-user.target
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from importlib import resources
+from typing import cast
 
 from chaosjc.site import cluster
 from chaosjc.site.model import MONITOR, Machine, SiteFile
@@ -45,6 +46,7 @@ TARGET = "chaosjc-canary.target"
 GLUSTER = "chaosjc-canary-gluster.service"
 HUB = "chaosjc-canary-hub.service"
 _SEEN = 5.0  # seconds, beyond the time between two scrapes, that a long wait is told of: one scrape is sure to see it
+LAST_ACTIVITY_INTERVAL = 60.0  # seconds: chaosjc's own chart sets it, and zero-to-jupyterhub; JupyterHub itself has 300
 _CODE = "/usr/lib/chaosjc"
 _CONFIG = "/etc/chaosjc"
 HUB_TOKEN = f"{_CONFIG}/canary-hub.token"
@@ -146,10 +148,10 @@ def _storage_config(site: SiteFile, storage: Storage, vm: str, volume: str) -> d
 
 def _hub_config(site: SiteFile, hub: Hub) -> dict[str, object]:
     """Every worker is a way in by its NodePort, and has a live server; the balancer is where people come in."""
-    workers = site.workers
-    entries = {each: f"http://{each}:{hub.port}" for each in workers}
+    workers, path = site.workers, hub.base_path.rstrip("/")
+    entries = {each: f"http://{each}:{hub.port}{path}" for each in workers}
     if site.lbaas:
-        entries[FRONT] = f"http://{FRONT}:{site.lbaas.listen}"
+        entries[FRONT] = f"http://{FRONT}:{site.lbaas.listen}{path}"
     login: object = {"user": f"{cluster.CANARY}login", "password_file": HUB_PASSWORD}
     return {
         "entries": entries,
@@ -159,7 +161,16 @@ def _hub_config(site: SiteFile, hub: Hub) -> dict[str, object]:
         "workers": list(workers),
         "login": login if hub.canary.password else "page",
         "every": {"ladder": hub.canary.ladder},
+        "last_activity_interval": _last_activity_interval(hub),
     }
+
+
+def _last_activity_interval(hub: Hub) -> float:
+    """What the file says, else what the chart does: the hub tells it nobody."""
+    said: object = hub.values
+    for key in ("hub", "config", "JupyterHub", "last_activity_interval"):
+        said = cast("dict[str, object]", said).get(key) if isinstance(said, dict) else None
+    return float(said) if isinstance(said, int | float) else LAST_ACTIVITY_INTERVAL
 
 
 def _target() -> str:

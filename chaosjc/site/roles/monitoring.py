@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from chaosjc.site.model import MONITOR, Machine, SiteFile
-from chaosjc.site.roles import Contents, File, Surroundings, Unit, canary, scrapes
+from chaosjc.site.roles import Contents, File, Surroundings, Unit, backup, canary, scrapes
 from chaosjc.site.rules import rule_files
 from chaosjc.spec.scalars import format_duration
 
@@ -21,11 +22,13 @@ NoNewPrivileges=true
 Restart=always
 RestartSec=1"""
 
+_TEXTFILES = f"StateDirectory={backup.TEXTFILES.rpartition('/')[2]}\n"
+
 
 def contents(site: SiteFile, machine: Machine, around: Surroundings) -> Contents:
     """Units of our own, so that the plan owns their every line."""
     del around
-    exporter = Contents((_unit_file(NODE_EXPORTER, _node_exporter()),), (Unit(NODE_EXPORTER),))
+    exporter = Contents((_exporter(site, machine),), (Unit(NODE_EXPORTER),))
     if machine.role != MONITOR:
         return exporter
     config = File(_CONFIG, _scrape_config(site), live=True, reloads=PROMETHEUS)
@@ -51,14 +54,22 @@ def _unit_file(name: str, text: str) -> File:
     return File(f"/etc/systemd/system/{name}", text, restarts=name)
 
 
-def _node_exporter() -> str:
-    collectors = " ".join(f"--collector.{each}" for each in _COLLECTORS)
+def _exporter(site: SiteFile, machine: Machine) -> File:
+    """Of a VM that may take backups it tells their age; a change of that one is no new VM."""
+    if machine.role != MONITOR and machine.name not in site.workers:
+        return _unit_file(NODE_EXPORTER, _node_exporter(_COLLECTORS))
+    text = _node_exporter((*_COLLECTORS, "textfile", f"textfile.directory={backup.TEXTFILES}"), _TEXTFILES)
+    return replace(_unit_file(NODE_EXPORTER, text), live=True)
+
+
+def _node_exporter(options: tuple[str, ...], more: str = "") -> str:
+    collectors = " ".join(f"--collector.{each}" for each in options)
     return f"""\
 [Unit]
 Description=Metrics of this machine
 [Service]
 ExecStart=/usr/bin/prometheus-node-exporter --web.listen-address=:{NODE_PORT} --collector.disable-defaults {collectors}
-{_HARDENED}
+{more}{_HARDENED}
 [Install]
 WantedBy=multi-user.target
 """

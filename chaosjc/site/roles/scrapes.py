@@ -7,7 +7,7 @@ monitor VM by the stages hub and cluster: they are in no user data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from chaosjc.site.model import Machine, SiteFile
 from chaosjc.site.roles.kubernetes import is_node
@@ -22,6 +22,7 @@ KUBELET_PORT = 10250
 SELDOM = 5.0  # seconds at least between two scrapes of what is costly to tell
 
 HUB_SERIES: Mapping[str, frozenset[str]] = {
+    "process_start_time_seconds": frozenset(),
     "jupyterhub_running_servers": frozenset(),
     "jupyterhub_active_users": frozenset({"period"}),
     "jupyterhub_server_spawn_duration_seconds_bucket": frozenset({"status", "le"}),
@@ -62,10 +63,9 @@ def jobs(site: SiteFile) -> Iterator[Job]:
 def _hub(site: SiteFile, hub: Hub) -> Job:
     """Once, through a worker, that by which the canary enters if it is one: all lead to the one hub."""
     entry = hub.canary.front if hub.canary.front in site.workers else site.workers[0]
-    values = cast("Mapping[str, Any]", hub.values.get("hub") or {})
     return {
         "job_name": HUB,
-        "metrics_path": f"{values.get('baseUrl') or '/'}hub/metrics",
+        "metrics_path": f"{hub.base_path}hub/metrics",
         "authorization": {"credentials_file": HUB_TOKEN},
         "static_configs": [{"targets": [f"{entry}:{hub.port}"], "labels": {"entry": entry}}],
     }

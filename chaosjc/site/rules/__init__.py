@@ -1,8 +1,9 @@
 """Recording and alerting rules for the site's Prometheus.
 
-The files here are the same for every site that has what they are about. What `storage.yml` cannot know is written by
+The files here are the same for every site that has what they are about. What they cannot know is written by
 `rule_files` from the site file: which bricks there should be, so that one that vanished with its VM is down and not
-merely silent, how many of each replica set writing needs, and which volumes may lose that: for them nobody is woken.
+merely silent, how many of each replica set writing needs, and which volumes may lose that: for them nobody is woken;
+and what there should be backups of, and how old they may be.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from importlib import resources
 from typing import Any
 
 from chaosjc.site.model import SiteFile
+from chaosjc.site.roles import backup
 from chaosjc.site.sections import Storage
 
-STORAGE, HUB, CONTROLLER = "storage.yml", "hub.yml", "controller.yml"
+STORAGE, HUB, CONTROLLER, BACKUP = "storage.yml", "hub.yml", "controller.yml", "backup.yml"
 RULES: Mapping[str, str] = {
-    name: resources.files(__package__ or "").joinpath(name).read_text("utf-8") for name in (STORAGE, HUB, CONTROLLER)
+    name: resources.files(__package__ or "").joinpath(name).read_text("utf-8")
+    for name in (STORAGE, HUB, CONTROLLER, BACKUP)
 }
 """Text of each rule file, by its name."""
 
-LAYOUT = "storage-layout.yml"
+LAYOUT, BACKUPS = "storage-layout.yml", "backups.yml"
 
 
 def rule_files(site: SiteFile) -> dict[str, str]:
@@ -29,15 +32,25 @@ def rule_files(site: SiteFile) -> dict[str, str]:
     found = {STORAGE: RULES[STORAGE], LAYOUT: _layout(site, site.storage)} if site.storage else {}
     if site.hub:
         found[HUB] = RULES[HUB]
+    if limits := backup.tolerated(site):
+        found |= {BACKUP: RULES[BACKUP], BACKUPS: _backups(limits)}
     if site.monitoring.also:
         found[CONTROLLER] = RULES[CONTROLLER]
     return found
 
 
 def _layout(site: SiteFile, storage: Storage) -> str:
+    return _group("storage-layout", list(_recorded(site, storage)))
+
+
+def _backups(limits: Mapping[str, float]) -> str:
+    rules = [_constant("chaosjc:backup_tolerated_seconds", round(s), {"of": what}) for what, s in limits.items()]
+    return _group("backups", rules)
+
+
+def _group(name: str, rules: list[dict[str, Any]]) -> str:
     """JSON, which is YAML."""
-    rules = list(_recorded(site, storage))
-    return json.dumps({"groups": [{"name": "storage-layout", "interval": "15s", "rules": rules}]}, indent=1) + "\n"
+    return json.dumps({"groups": [{"name": name, "interval": "15s", "rules": rules}]}, indent=1) + "\n"
 
 
 def _recorded(site: SiteFile, storage: Storage) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import FRONT, Lbaas
 from chaosjc.site.stages import balancer_plan
 from chaosjc.site.stages.balancer_plan import STAGE, BalancerFacts
-from chaosjc.site.stages.base import Stage, ports
+from chaosjc.site.stages.base import Stage, external_network, ports
 
 
 class Balancer(Stage[BalancerFacts]):
@@ -42,7 +42,10 @@ class Balancer(Stage[BalancerFacts]):
             found = ()  # nothing was ever made on the VIP
         if patient:
             found = tuple(each for one in found if (each := octavia.wait_settled(one)))
-        facts = BalancerFacts(True, vip, discover.addresses(context.site, ports(context)), found)
+        marked = balancer_plan.front_mark(context.site)
+        floating = tuple(each for each in context.cloud.floating_addresses() if each.description == marked)
+        addresses = discover.addresses(context.site, ports(context))
+        facts = BalancerFacts(True, vip, addresses, found, floating=floating)
         return _with_parts(octavia, facts)
 
     def plan(self, site: SiteFile, facts: BalancerFacts) -> tuple[Change, ...]:
@@ -82,6 +85,8 @@ class _Apply:
         """As planned."""
         if change.kind in ("balancer", "VIP"):
             self._whole(change)
+        elif change.kind == "floating address":
+            self._floating(change)
         elif change.action == "delete":
             self._delete(change)
         else:
@@ -176,6 +181,21 @@ class _Apply:
         if not found:
             raise StageError(f"{STAGE}: network {self._site.name} is gone", hint="deploy the whole site")
         return found[0]
+
+    def _floating(self, change: Change) -> None:
+        cloud = self._context.cloud
+        if change.action == "delete":
+            for each in self._facts.floating:
+                cloud.delete_floating_address(each.id)
+            return
+        port = discover.vip(self._site, discover.ports(self._site, cloud))  # as it is since the changes before
+        if port is None:
+            raise StageError(f"{STAGE}: the port of the VIP is gone", hint="deploy again")
+        if change.action == "update":
+            cloud.point_floating_address(self._facts.floating[0].id, port.id)
+        else:
+            marked = balancer_plan.front_mark(self._site)
+            cloud.create_floating_address(external_network(self._context), port.id, marked)
 
     def _subnet_id(self) -> str:
         if not self._subnet:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from chaosjc.drivers.balancer_values import Balancer, Listener, Member, Monitor, Pool
-from chaosjc.drivers.openstack_values import Port
+from chaosjc.drivers.openstack_values import FloatingAddress, Port
 from chaosjc.site.change import Change
-from chaosjc.site.discover import in_cloud
+from chaosjc.site.discover import in_cloud, mark
 from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import FRONT, HealthMonitor, Lbaas
 
@@ -25,8 +25,8 @@ Part = Listener | Pool | Monitor | Member
 class BalancerFacts:
     """What Octavia has with the site's mark; `asked` is whether it was. The first of `balancers` is the one in use.
 
-    `port` is the VIP's, `addresses` the VMs'. Listeners and pools are all of the balancer's; monitor and members those
-    of its right pool.
+    `port` is the VIP's, `addresses` the VMs', `floating` what leads to the VIP from outside. Listeners and pools are all
+    of the balancer's; monitor and members those of its right pool.
     """
 
     asked: bool = False
@@ -37,6 +37,7 @@ class BalancerFacts:
     pools: tuple[Pool, ...] = ()
     monitor: Monitor | None = None
     members: tuple[Member, ...] = ()
+    floating: tuple[FloatingAddress, ...] = ()
 
     @property
     def balancer(self) -> Balancer | None:
@@ -76,11 +77,17 @@ def plan(site: SiteFile, facts: BalancerFacts) -> tuple[Change, ...]:
     changes = tuple(_balancer(site, site.lbaas, facts))
     if any(each.action in ("create", "replace") for each in changes):
         facts = replace(facts, listeners=(), pools=(), monitor=None, members=())
-    return (*changes, *_parts(site, site.lbaas, facts))
+    return (*changes, *_parts(site, site.lbaas, facts), *_floating(site, facts))
+
+
+def front_mark(site: SiteFile) -> str:
+    """The description of the floating address before the VIP: the site's other one leads to the bastion."""
+    return f"{mark(site)} {FRONT}"
 
 
 def _nothing(site: SiteFile, facts: BalancerFacts) -> Iterator[Change]:
     """The file asks for none any more."""
+    yield from _floating(site, facts)
     for each in facts.balancers:
         yield Change(STAGE, "balancer", each.name, "delete", before=each.id)
     if facts.port:
@@ -103,6 +110,18 @@ def _balancer(site: SiteFile, lbaas: Lbaas, facts: BalancerFacts) -> Iterator[Ch
         yield Change(STAGE, "balancer", name, "update", "disabled", "enabled")
     for each in facts.balancers[1:]:
         yield Change(STAGE, "balancer", each.name, "delete", before=each.id)
+
+
+def _floating(site: SiteFile, facts: BalancerFacts) -> Iterator[Change]:
+    """Another VIP is another port."""
+    lbaas, port = site.lbaas, facts.port
+    if lbaas is None or not lbaas.floating:
+        for each in facts.floating:
+            yield Change(STAGE, "floating address", each.address, "delete")
+    elif not facts.floating:
+        yield Change(STAGE, "floating address", FRONT, "create", after=f"from {site.network.external}")
+    elif port is None or lbaas.vip not in ("", port.address) or facts.floating[0].port_id != port.id:
+        yield Change(STAGE, "floating address", facts.floating[0].address, "update", after=f"to {FRONT}")
 
 
 def _parts(site: SiteFile, lbaas: Lbaas, facts: BalancerFacts) -> Iterator[Change]:

@@ -63,6 +63,20 @@ def ports(context: Context) -> tuple[Port, ...]:
     return context.ask("ports", lambda: discover.ports(context.site, context.cloud))
 
 
+def external_network(context: Context) -> str:
+    """The id of the network by which the site is reached from outside; empty where the file names none."""
+    name, cloud = context.site.network.external, context.cloud
+    if not name:
+        return ""
+    found = cloud.networks(name)
+    if not found:
+        raise StageError(
+            f"no external network {name} in cloud {cloud.name}",
+            hint=f"openstack --os-cloud {cloud.name} network list --external",
+        )
+    return found[0].id
+
+
 def run_on(
     context: Context, stage: str, vm: str, argv: Sequence[str], *, timeout: float, stdin: str | None = None
 ) -> str:

@@ -13,13 +13,14 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.manifests import kubeadm_init, kubeadm_join, manifests
 from chaosjc.site.model import SiteFile
-from chaosjc.site.remote_node import ADMIN, MADE
+from chaosjc.site.remote_node import ADMIN, MADE, OWNED
 from chaosjc.site.roles.kubernetes import KUBELET, SYSCTLS
 from chaosjc.site.stages import cluster_plan
 from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, ports, run_on, vms
 from chaosjc.site.stages.cluster_backup import Backup
 from chaosjc.site.stages.cluster_metrics import Metrics
 from chaosjc.site.stages.cluster_plan import STAGE, ClusterFacts, MemberFact, NodeFact, node_names
+from chaosjc.site.stages.cluster_settings import Settings
 from chaosjc.site.state import write_atomically
 
 ASK = 60.0  # seconds for one question: kubectl reads the API's whole surface first
@@ -72,6 +73,7 @@ class _Apply:
         self._site, self._cluster = context.site, context.site.kubernetes
         self._master = context.site.control_plane
         self._backup, self._metrics = Backup(context, STAGE), Metrics(context, STAGE)
+        self._settings = Settings(context, STAGE)
 
     def run(self) -> None:
         """Raises StageError, which names the VM and what it said."""
@@ -79,6 +81,9 @@ class _Apply:
             self._init()
         elif self._named("control plane", "update"):
             self._fail("its API server does not answer", "sudo journalctl -u kubelet")
+        if self._named("certificates"):
+            self._settings.renew_certificates()
+        self._configure()
         if names := self._named("manifest"):
             self._apply_manifests(names)
         for name in self._named("node", "delete"):
@@ -89,32 +94,57 @@ class _Apply:
             self._run(name, "systemctl", "start", KUBELET)
             self._kubectl("uncordon", name)
         for name in self._named("labels"):
-            words = [f"{key}={value}" for key, value in cluster_plan.labels(self._site, name).items()]
-            self._kubectl("label", "node", name, "--overwrite", *words)
+            self._label(name)
         self._settle()
-        if self._named("kubeconfig") or self._named("control plane"):
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """What others need to know of the control plane."""
+        anew = bool(self._named("control plane"))
+        renewed = anew or bool(self._named("certificates"))
+        if self._named("kubeconfig") or renewed:
             text = self._run(self._master, "cat", ADMIN)
             write_atomically(self._context.state.kubeconfig, text)
-        if self._named("authorities") or self._named("control plane"):
+        if self._named("authorities") or anew:
             self._backup.keep()
-        if self._named("backup key") or self._named("control plane"):
+        if self._named("backup key") or renewed:
             self._backup.give_key()
-        if self._named("token") or self._named("control plane"):
+        if self._named("token") or anew:
             self._metrics.give_token()
 
     def _named(self, kind: str, action: str = "") -> list[str]:
         return [each.name for each in self._changes if each.kind == kind and action in ("", each.action)]
 
     def _init(self) -> None:
+        self._backup.check()
         self._run(self._master, "rm", "-f", MADE)
         self._prepare(self._master)
         address = self._facts.addresses[self._master]
         config = kubeadm_init(self._site, self._cluster, address)
-        restored = self._backup.restore(address)
-        self._context.report(STAGE, self._master, "restored from its snapshot" if restored else "new, and empty")
+        self._context.report(STAGE, self._master, self._backup.restore(address))
         self._run(self._master, "kubeadm", "init", "--config", "/dev/stdin", *_ANYWAY, stdin=config, timeout=INIT)
         self._run(self._master, "touch", MADE)
         self._apply_manifests(list(manifests(self._site)))
+
+    def _configure(self) -> None:
+        """What a cluster lets be changed while it runs."""
+        kubelets = self._named("kubelet settings")
+        if not (kubelets or self._named("settings")):
+            return
+        config = kubeadm_init(self._site, self._cluster, self._facts.addresses[self._master])
+        if self._named("settings"):
+            self._settings.apply(self._cluster, config)
+        if kubelets:
+            self._settings.apply_to_kubelets(kubelets, config)
+
+    def _label(self, name: str) -> None:
+        """The node itself notes which labels are the file's: who takes one out of that wants it gone."""
+        wanted, node = cluster_plan.labels(self._site, name), self._facts.nodes[name]
+        words = [f"{key}={value}" for key, value in wanted.items()]
+        words += [f"{key}-" for key in cluster_plan.unwanted(self._site, name, node)]
+        if words:
+            self._kubectl("label", "node", name, "--overwrite", *words)
+        self._kubectl("annotate", "node", name, "--overwrite", f"{OWNED}={' '.join(wanted)}")
 
     def _prepare(self, name: str) -> None:
         """Without what an attempt that was killed left behind, or a membership that ended."""
@@ -181,7 +211,7 @@ def _look(context: Context, name: str, *, patient: bool) -> MemberFact | None:
         if patient:
             raise
         return None  # stage infra has said so
-    return MemberFact(said["member"], said["begun"])
+    return MemberFact(said["member"], said["begun"], said["kubelet"])
 
 
 def _concerns(context: Context, name: str) -> bool:
@@ -240,6 +270,9 @@ def _facts(
         backup_key=said["state"] != "ready" or not wanted or backup.key_is_given(),
         token=said["state"] != "ready" or Metrics(context, STAGE).token_is_given(),
         addresses=addresses,
+        settings=said.get("settings", ""),
+        ends=said.get("ends"),
+        now=context.clock.time(),
     )
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaosjc.clock import rfc3339
 from chaosjc.drivers.ssh import Unreachable
+from chaosjc.errors import StageError
 from chaosjc.site.context import Context
 from chaosjc.site.model import MONITOR
-from chaosjc.site.roles.backup import KEYS, LATEST
+from chaosjc.site.roles.backup import KEYS, LATEST, SERVICE
 from chaosjc.site.stages.base import run_on
 from chaosjc.site.state import write_atomically
+from chaosjc.spec.scalars import format_duration
 
 STEP = 60.0  # seconds for one
 _PKI = "/etc/kubernetes/pki"
@@ -40,12 +43,13 @@ class Backup:
         write_atomically(self.kept, self._run(self._master, f"tar -C {_PKI} -c {' '.join(_KEPT)} | base64 -w0"))
 
     def give_key(self) -> None:
-        """Give the monitor what it needs to take snapshots."""
+        """Give the monitor what it needs to take snapshots, and have it take the first."""
         names = " ".join(_GIVEN.values())
         packed = self._run(self._master, f"tar -C {_PKI}/etcd -c {names} | base64 -w0")
         moves = "; ".join(f"mv -f {found} {name}" for name, found in _GIVEN.items() if name != found)
         unpack = f"install -d -m 0700 {KEYS}; cd {KEYS}; base64 -d | tar -x; {moves}"
         self._run(MONITOR, unpack, packed)
+        self._run(MONITOR, f"systemctl start --no-block {SERVICE} || true")  # stage backup may be yet to bring it
 
     def key_is_given(self) -> bool:
         """Whether the monitor has the key that this control plane's etcd takes."""
@@ -55,16 +59,33 @@ class Backup:
             return True  # stage infra has said so
         return bool(given) and given == self._run(self._master, f"cat {_PKI}/etcd/healthcheck-client.crt")
 
-    def restore(self, address: str) -> bool:
-        """On a new control plane, before `kubeadm init`: authorities, and etcd's last snapshot. False: no snapshot."""
+    def check(self) -> None:
+        """Raise StageError where a cluster was lost and nothing is left to make it from; before anything is done."""
+        if not self.kept.exists() or not self._wanted or self._run(MONITOR, f"test ! -s {LATEST} || echo there"):
+            return
+        gone = f"{self.kept}.lost"
+        raise StageError(
+            f"{self._stage}: the cluster was lost with {self._master}, and {MONITOR} has no snapshot of its etcd: "
+            "a new one would know no node, no hub and nobody's server",
+            hint=f"put a snapshot back as {MONITOR}:{LATEST}; or begin with an empty cluster, under new authorities: "
+            f"mv {self.kept} {gone}, and deploy again",
+        )
+
+    def restore(self, address: str) -> str:
+        """On a new control plane, before `kubeadm init`: authorities, and etcd's last snapshot. What became of it."""
         if not self.kept.exists():
-            return False
+            return "new, and empty"
         self._run(self._master, f"install -d -m 0755 {_PKI}; base64 -d | tar -C {_PKI} -x", self.kept.read_text())
         snapshot = self._run(MONITOR, f"test ! -s {LATEST} || base64 -w0 {LATEST}")
         if not snapshot:
-            return False
+            return "new, and empty: the site file has no backups"
+        taken, now = map(float, self._run(MONITOR, f"stat -c %Y {LATEST}; date +%s").split())
         self._run(self._master, _restoring(self._master, address), snapshot)
-        return True
+        return f"restored from its snapshot of {rfc3339(taken)}, {format_duration(max(0, now - taken))} old"
+
+    @property
+    def _wanted(self) -> bool:
+        return bool(self._context.site.kubernetes and self._context.site.kubernetes.backup)
 
     def _run(self, vm: str, script: str, stdin: str | None = None) -> str:
         return run_on(self._context, self._stage, vm, ("sh", "-ec", script), stdin=stdin, timeout=STEP)

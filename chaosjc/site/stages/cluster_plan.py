@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chaosjc.clock import rfc3339
 from chaosjc.site.change import Change
 from chaosjc.site.model import MONITOR, SiteFile
+from chaosjc.site.stages import cluster_settings
 
 STAGE = "cluster"
+RENEWED = 60 * 86400.0  # seconds before kubeadm's certificates end; they hold a year
 ControlPlane = Literal["unknown", "absent", "partial", "silent", "ready"]
 
 
 @dataclass(frozen=True)
 class NodeFact:
-    """A Node as the API server has it."""
+    """A Node as the API server has it; `owned` are keys of its labels that the file asks for, or once did."""
 
     ready: bool
     schedulable: bool
     labels: Mapping[str, str]
+    owned: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class MemberFact:
-    """What a VM itself says: whether it was made a member, and whether an attempt left something behind."""
+    """What a VM itself says: whether it was made a member, and whether an attempt left something behind.
+
+    `kubelet` are its kubelet's settings, YAML; empty where it has none yet.
+    """
 
     member: bool
     begun: bool
+    kubelet: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class ClusterFacts:
 
     `kubeconfig` is the administrator's on the control plane, `kept` the one in the site's state; `authorities`: so are
     its certificate authorities. `backup_key`: the monitor has the one with which it takes etcd's snapshots, if it does;
-    `token`: and the one with which it reads kubelets' metrics.
+    `token`: and the one with which it reads kubelets' metrics. `settings` is the YAML that kubeadm keeps; the first of
+    its certificates ends at `ends`.
     """
 
     control_plane: ControlPlane = "unknown"
@@ -51,6 +60,9 @@ class ClusterFacts:
     backup_key: bool = True
     token: bool = True
     addresses: Mapping[str, str] = field(default_factory=dict[str, str])
+    settings: str = ""
+    ends: float | None = None
+    now: float = 0.0
 
 
 def node_names(site: SiteFile) -> tuple[str, ...]:
@@ -61,12 +73,17 @@ def node_names(site: SiteFile) -> tuple[str, ...]:
 
 
 def plan(site: SiteFile, facts: ClusterFacts) -> tuple[Change, ...]:
-    """In the order in which it is done. Nothing where the control plane's VM is not there to be asked."""
+    """In the order in which it is done. Nothing where the control plane's VM is not there to be asked.
+
+    Raises StageError for settings that a cluster has for ever.
+    """
     if facts.control_plane == "unknown":
         return ()
-    if facts.control_plane == "silent":
-        return tuple(_control_plane(site, facts))
-    return (*_control_plane(site, facts), *_nodes(site, facts), *_rest(site, facts))
+    renewal = tuple(_certificates(site, facts))
+    if facts.control_plane == "silent":  # a control plane whose certificates have ended is
+        return renewal or tuple(_control_plane(site, facts))
+    settings = _settings(site, facts) if facts.control_plane == "ready" else ()
+    return (*_control_plane(site, facts), *renewal, *settings, *_nodes(site, facts), *_rest(site, facts))
 
 
 def _control_plane(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
@@ -76,6 +93,26 @@ def _control_plane(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
         yield Change(STAGE, "control plane", name, "create", before, vm=name)
     elif facts.control_plane == "silent":
         yield Change(STAGE, "control plane", name, "update", "does not answer", "answers", vm=name)
+
+
+def _certificates(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    if facts.ends is not None and facts.ends - facts.now < RENEWED:
+        name = site.control_plane
+        yield Change(STAGE, "certificates", f"of {name}", "renew", f"the first ends {rfc3339(facts.ends)}", vm=name)
+
+
+def _settings(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    """Of the control plane, then of each kubelet."""
+    cluster, master = site.kubernetes, site.control_plane
+    if cluster is None:
+        return
+    kubelets = {name: fact.kubelet for name, fact in facts.members.items() if fact.member and name in facts.nodes}
+    cluster_settings.refuse(STAGE, cluster, facts.settings, kubelets.get(master, ""))
+    if found := cluster_settings.control_plane(cluster, master, facts.settings):
+        yield Change(STAGE, "settings", f"of {master}", "update", *found, vm=master)
+    for name, text in kubelets.items():
+        if name in node_names(site) and (found := cluster_settings.kubelet(cluster, text)):
+            yield Change(STAGE, "kubelet settings", name, "update", *found, vm=name)
 
 
 def _nodes(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
@@ -130,9 +167,13 @@ def _labels(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
         node, wanted = facts.nodes.get(name), labels(site, name)
         if node is None:
             continue
-        before = [f"{key}={node.labels.get(key, '(none)')}" for key in wanted if node.labels.get(key) != wanted[key]]
+        keys = [*wanted, *unwanted(site, name, node)]
+        differ = [key for key in keys if node.labels.get(key) != wanted.get(key)]
+        before = [f"{key}={node.labels.get(key, '(none)')}" for key in differ]
+        after = [f"{key}={wanted.get(key, '(none)')}" for key in differ]
+        if not differ and set(node.owned) != set(wanted):
+            before = [f"not noted as the file's: {', '.join(wanted) or 'none'}"]
         if before:
-            after = [f"{key}={value}" for key, value in wanted.items() if node.labels.get(key) != value]
             yield Change(STAGE, "labels", name, "update", ", ".join(before), ", ".join(after), vm=name)
 
 
@@ -141,3 +182,10 @@ def labels(site: SiteFile, node: str) -> dict[str, str]:
     role = next(each.role for each in site.machines if each.name == node)
     asked = site.kubernetes.labels if site.kubernetes else {}
     return {**asked.get(role, {}), **asked.get(node, {})}
+
+
+def unwanted(site: SiteFile, name: str, node: NodeFact) -> list[str]:
+    """Keys of labels that a node has, and the file asks of other nodes alone, or once asked of this one."""
+    asked = site.kubernetes.labels.values() if site.kubernetes else ()
+    known = {*node.owned, *(key for each in asked for key in each)}
+    return sorted((known & node.labels.keys()) - labels(site, name).keys())

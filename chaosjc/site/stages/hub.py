@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chaosjc.drivers import helm
-from chaosjc.drivers.helm import Helm
+from chaosjc.drivers.helm import Helm, Release
 from chaosjc.errors import ChaosJCError, RemoteError, StageError
 from chaosjc.site import discover, endpoints, hub_secrets, hub_values, secrets
 from chaosjc.site.change import Change
@@ -17,11 +17,15 @@ from chaosjc.site.context import Context
 from chaosjc.site.model import MONITOR, SiteFile
 from chaosjc.site.roles import canary, database, scrapes
 from chaosjc.site.sections import Hub as HubSection
+from chaosjc.site.stages import database as hub_database
 from chaosjc.site.stages import tokens
 from chaosjc.site.stages.base import KUBECTL, Stage, ask_program, ports, run_on
 
 STAGE = "hub"
-ASK, DEPLOY = 30.0, 300.0  # seconds for one question, and for the hub to be ready
+ASK = 30.0  # seconds for one question
+ASK_ONE = 3.0  # and for one more object of a release, each compared by itself
+HOMES_CLAIM, RELEASE = "homes", "release"  # what is compared with the cluster
+SILENT = "the API server is silent"
 HOMES = "711 root"  # mode and owner of the folder of all homes: everybody passes, nobody lists
 
 _VERIFIER = "select rolpassword from pg_authid where rolname = 'hub'"
@@ -55,7 +59,7 @@ def given(context: Context, hub: HubSection, known: secrets.Secrets) -> dict[str
 @dataclass(frozen=True)
 class HubFacts:
     """`asked`: there is a cluster to ask. `lacking` are the secrets that the monitor VM does not have. `release` says
-    how what is deployed differs, in words; empty if it does not.
+    how what is deployed differs, in words, and `claim` how that of the homes does; empty if it does not.
 
     `revision` is 0 where nothing is deployed.
     """
@@ -64,16 +68,17 @@ class HubFacts:
     account: bool = False
     lacking: tuple[str, ...] = ()
     homes: str = ""
+    claim: str = ""
     revision: int = 0
     release: str = ""
     values: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Hub(Stage[HubFacts]):
-    """The database's account, the folder of all homes, then the release, which needs both."""
+    """The database's account, the folder of all homes, the claim by which pods have it, then the release."""
 
     name = STAGE
-    requires = ("cluster", "kubelets", "mounts", "database")
+    requires = ("cluster", "kubelets", "mounts", "hub database")
 
     def facts(self, context: Context, *, patient: bool) -> HubFacts:
         """Ask the database, a worker, and the cluster."""
@@ -102,8 +107,10 @@ class Hub(Stage[HubFacts]):
         if facts.homes != HOMES:
             action = "update" if facts.homes else "create"
             changes.append(Change(STAGE, "folder", hub_values.homes(site, site.hub), action, facts.homes, HOMES))
+        action = "update" if facts.revision else "create"
+        if facts.claim:
+            changes.append(Change(STAGE, "claim", hub_values.CLAIM, action, facts.claim))
         if facts.release:
-            action = "update" if facts.revision else "create"
             changes.append(Change(STAGE, "release", site.hub.release, action, facts.release))
         return tuple(changes)
 
@@ -115,6 +122,7 @@ class Hub(Stage[HubFacts]):
             context.report(STAGE, change.name, f"{change.action} {change.kind}")
         kinds = {each.kind for each in changes}
         if "account" in kinds:
+            hub_database.restart_hub(context, hub)
             _psql(context, f"\\set verifier '{known.verifier()}'\n{_CREATE}")
         if "token" in kinds:
             hub_secrets.keep_password(hub.canary.password, context.state.hub_secrets)
@@ -124,25 +132,41 @@ class Hub(Stage[HubFacts]):
         if "folder" in kinds:
             folder = hub_values.homes(context.site, hub)
             _on_worker(context, hub, "install", "--directory", "--mode=0711", "--owner=root", folder)
+        if "claim" in kinds:
+            _apply(context, hub, hub_values.homes_manifest(context.site, hub))
         if "release" in kinds:
             hub_secrets.keep(hub.secrets, context.state.hub_secrets)
             if facts.revision:
                 _take_over(context, hub, facts.values)
             self._deploy(context, hub, facts.values)
+        if "account" in kinds:
+            hub_database.settle(context, hub)
 
     def _ask(self, context: Context, hub: HubSection, known: secrets.Secrets, values: dict[str, Any]) -> HubFacts:
         verifier = _psql(context, _VERIFIER)
         found = _on_worker(context, hub, "sh", "-c", f"stat -c '%a %U' {hub_values.homes(context.site, hub)} || true")
         wanted = given(context, hub, known).items()
         lacking = [name for name, each in wanted if not tokens.is_given(context, STAGE, each.path, each.secret)]
-        release, revision = _release(context, hub, values)
-        account = verifier.strip() == known.verifier()
-        return HubFacts(True, account, tuple(lacking), found.strip(), revision, release, values)
+        with _releases(context, hub) as client:
+            deployed = client.release(hub.release)
+        manifests = {HOMES_CLAIM: hub_values.homes_manifest(context.site, hub)}
+        differ = _differ(context, hub, manifests | ({RELEASE: deployed.manifest} if deployed else {}))
+        claim = "missing" if "(NotFound)" in differ[HOMES_CLAIM] else differ[HOMES_CLAIM]  # the namespace too
+        return HubFacts(
+            asked=True,
+            account=verifier.strip() == known.verifier(),
+            lacking=tuple(lacking),
+            homes=found.strip(),
+            claim=claim,
+            revision=deployed.revision if deployed else 0,
+            release=_differs(hub, deployed, values) or differ.get(RELEASE, ""),
+            values=values,
+        )
 
     def _deploy(self, context: Context, hub: HubSection, values: dict[str, Any]) -> None:
         try:
             with _releases(context, hub) as client:
-                client.deploy(hub.release, hub_values.chart(hub), values, DEPLOY)
+                client.deploy(hub.release, hub_values.chart(hub), values, hub.timeout)
         except ChaosJCError as error:
             hint = f"ssh -F {context.state.ssh_config} {context.site.control_plane} sudo {' '.join(KUBECTL)} "
             hint += f"--namespace {hub.namespace} get pods,events"
@@ -160,29 +184,57 @@ def _releases(context: Context, hub: HubSection) -> Generator[Helm]:
         yield client
 
 
-def _release(context: Context, hub: HubSection, values: dict[str, Any]) -> tuple[str, int]:
-    """How the release differs, in words, and its revision: its values, then what somebody changed in the cluster."""
-    with _releases(context, hub) as client:
-        found = client.release(hub.release)
+def _differs(hub: HubSection, found: Release | None, values: dict[str, Any]) -> str:
+    """How the release is not what chart and values say, in words."""
     if found is None:
-        return "missing", 0
-    if found.digest != helm.digest(hub_values.chart(hub), values):
-        names = helm.altered(values, found.values)
-        if found.status != "deployed":
-            return f"{found.status}: {found.said}", found.revision
-        return f"other values: {', '.join(names)}" if names else "another chart", found.revision
-    request = {"cluster": {"manifests": {hub.release: found.manifest}, "namespace": hub.namespace}}
-    said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=ASK)
-    return said.get("differ", {}).get(hub.release, "the API server is silent"), found.revision
+        return "missing"
+    if found.digest == helm.digest(hub_values.chart(hub), values):
+        return ""
+    if found.status != "deployed":
+        return f"{found.status}: {found.said}"
+    names = helm.altered(values, found.values)
+    return f"other values: {', '.join(names)}" if names else "another chart"
+
+
+def _differ(context: Context, hub: HubSection, manifests: Mapping[str, str]) -> dict[str, str]:
+    """What somebody changed in the cluster of each of these, in words."""
+    request = {"cluster": {"manifests": manifests, "namespace": hub.namespace}}
+    timeout = ASK + ASK_ONE * len(manifests)
+    said = ask_program(context, STAGE, context.site.control_plane, "remote_node.py", request, timeout=timeout)
+    return said.get("differ", dict.fromkeys(manifests, SILENT))
+
+
+def _changed(context: Context, hub: HubSection, manifests: Mapping[str, str]) -> list[str]:
+    """Those that somebody changed, by name. Raises StageError where nobody says so."""
+    differ = _differ(context, hub, manifests)
+    if SILENT in differ.values():
+        raise StageError(f"{STAGE}: {context.site.control_plane}: {SILENT}")
+    return [name for name, words in differ.items() if words]
 
 
 def _take_over(context: Context, hub: HubSection, values: dict[str, Any]) -> None:
-    """Give Helm the fields that somebody else has set meanwhile: it refuses to, and has no switch for it here."""
-    objects = helm.render(hub_values.chart(hub), values, name=hub.release, namespace=hub.namespace)
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    """Give Helm the fields that somebody else has set meanwhile: it refuses to, and has no switch for it here.
+
+    What is applied is what Helm deployed, where the cluster differs from it, and nothing else: a chart rendered anew
+    would bring its hooks, and other secrets. Those that it made at random stay as they are in the cluster, where it
+    looks them up; whoever changed one meant it.
+    """
+    with _releases(context, hub) as client:
+        found = client.release(hub.release)
+    if found is None or not _changed(context, hub, {RELEASE: found.manifest}):
+        return
+    kept = helm.generated(hub_values.chart(hub), values, name=hub.release, namespace=hub.namespace)
+    deployed = {helm.identity(each): each for each in helm.objects(found.manifest)}
+    changed = _changed(context, hub, {name: json.dumps(each) for name, each in deployed.items() if name not in kept})
+    if changed:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [deployed[name] for name in changed]})
+        _apply(context, hub, text, f"--field-manager={helm.manager()}")
+
+
+def _apply(context: Context, hub: HubSection, manifest: str, *options: str) -> None:
+    """Make it so, whoever set its fields."""
     apply = ("--namespace", hub.namespace, "apply", "--server-side", "--force-conflicts", "-f", "-")
-    argv = (*KUBECTL, *apply, f"--field-manager={helm.manager()}")
-    run_on(context, STAGE, context.site.control_plane, argv, stdin=text, timeout=ASK)
+    run_on(context, STAGE, context.site.control_plane, (*KUBECTL, *apply, *options), stdin=manifest, timeout=ASK)
 
 
 def _psql(context: Context, statements: str) -> str:

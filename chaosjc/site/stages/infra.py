@@ -14,7 +14,7 @@ from chaosjc.site.change import Change
 from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.model import BASTION, SiteFile
 from chaosjc.site.stages import infra_plan
-from chaosjc.site.stages.base import Stage
+from chaosjc.site.stages.base import Stage, external_network
 from chaosjc.site.stages.infra_apply import Apply, Rebuild
 from chaosjc.site.stages.infra_plan import InfraFacts, Login
 
@@ -85,7 +85,7 @@ def gather(context: Context) -> InfraFacts:
         servers=servers,
         images=_images(context),
         flavors=_flavors(context),
-        external=_external(context),
+        external=external_network(context),
         keys=context.keyring.public_keys(),
     )
 
@@ -135,19 +135,6 @@ def _flavors(context: Context) -> dict[str, str]:
             hint=f"it has: {', '.join(sorted(found))}",
         )
     return found
-
-
-def _external(context: Context) -> str:
-    name = context.site.network.external
-    if not name:
-        return ""
-    found = context.cloud.networks(name)
-    if not found:
-        raise StageError(
-            f"infra: no external network {name} in cloud {context.cloud.name}",
-            hint=f"openstack --os-cloud {context.cloud.name} network list --external",
-        )
-    return found[0].id
 
 
 def _logins(context: Context, facts: InfraFacts, *, patient: bool) -> dict[str, Login]:

@@ -33,7 +33,6 @@ SPAWNER_TRAITS = {
     "start_timeout": "startTimeout",
     "http_timeout": "httpTimeout",
     "delete_grace_period": "deleteGracePeriod",
-    "environment": "extraEnv",
     "events_enabled": "events",
     "extra_labels": "extraLabels",
     "extra_annotations": "extraAnnotations",
@@ -43,10 +42,6 @@ SPAWNER_TRAITS = {
 """Trait: where its value is, below `hub` and `singleuser`; without a value the trait stays as it is."""
 
 NO_PRIVILEGES = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-# The kubelet makes a home that is missing, as root's and with the mode of its parent. Owner last: a try that was cut
-# short is made again. Parentheses, since KubeSpawner would expand braces, as in {username}.
-OWN_HOME = 'test "$(stat -c %u "$1")" = "$2" || (chmod 0700 "$1" && chown "$2:$3" "$1")'
 
 
 def find(values: dict[str, Any], path: str) -> Any:
@@ -89,9 +84,6 @@ def configure_database(c: Any, db: dict[str, str]) -> None:
     c.JupyterHub.db_url = db["url"]
     if db["type"] == "postgres":
         os.environ["PGPASSWORD"] = db["password"]
-        # The hub waits for its database and does nothing else meanwhile: a host that has vanished must not cost the
-        # kernel's quarter of an hour
-        c.JupyterHub.db_kwargs = {"connect_args": {"connect_timeout": 5, "tcp_user_timeout": 10_000}}
 
 
 def configure_spawner(c: Any) -> None:
@@ -100,54 +92,25 @@ def configure_spawner(c: Any) -> None:
     c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
     c.Spawner.consecutive_failure_limit = VALUES["hub"]["consecutiveFailureLimit"]
     set_traits(c.KubeSpawner, user, SPAWNER_TRAITS)
+    c.KubeSpawner.environment = {name: value for name, value in user["extraEnv"].items() if value is not None}
     c.KubeSpawner.namespace = os.environ["POD_NAMESPACE"]
-    c.KubeSpawner.image = image(user)
+    c.KubeSpawner.image = f"{user['image']['name']}:{user['image']['tag']}"
     c.KubeSpawner.image_pull_secrets = VALUES["imagePullSecrets"]
     c.KubeSpawner.common_labels = {"app": "jupyterhub", "heritage": "jupyterhub", "release": VALUES["release"]}
     c.KubeSpawner.container_security_context = NO_PRIVILEGES
     c.KubeSpawner.automount_service_account_token = False
     c.KubeSpawner.delete_pvc = False
-    c.KubeSpawner.modify_pod_hook = place
     if user["storage"]["type"] == "static":
         configure_homes(c, user)
 
 
-def image(user: dict[str, Any]) -> str:
-    """Of the users' pods."""
-    return f"{user['image']['name']}:{user['image']['tag']}"
-
-
 def configure_homes(c: Any, user: dict[str, Any]) -> None:
-    """Each pod sees one folder of the shared volume, which belongs to its user alone."""
+    """Each pod sees one folder of the shared volume, by the names that zero-to-jupyterhub has for it."""
     storage = user["storage"]
-    home = {"name": "homes", "mountPath": storage["homeMountPath"], "subPath": storage["static"]["subPath"]}
-    c.KubeSpawner.volumes = [{"name": "homes", "persistentVolumeClaim": {"claimName": storage["static"]["pvcName"]}}]
+    home = {"name": "home", "mountPath": storage["homeMountPath"], "subPath": storage["static"]["subPath"]}
+    c.KubeSpawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": storage["static"]["pvcName"]}}]
     c.KubeSpawner.volume_mounts = [home]
     c.KubeSpawner.working_dir = storage["homeMountPath"]
-    c.KubeSpawner.init_containers = [
-        {
-            "name": "own-home",
-            "image": image(user),
-            "imagePullPolicy": user["image"]["pullPolicy"],
-            "command": ["sh", "-c", OWN_HOME, "sh", storage["homeMountPath"], str(user["uid"]), str(user["gid"])],
-            "securityContext": {
-                "runAsUser": 0,
-                "readOnlyRootFilesystem": True,
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
-            },
-            "volumeMounts": [home],
-        }
-    ]
-
-
-def place(spawner: Any, pod: Any) -> Any:
-    """Put a canary's server on the node that it asks for; anyone else's goes where the scheduler says."""
-    node = spawner.user_options.get("node")
-    prefix = VALUES["canary"]["userPrefix"]
-    if node and prefix and spawner.user.name.startswith(prefix):
-        pod.spec.node_selector = {**(pod.spec.node_selector or {}), "kubernetes.io/hostname": str(node)}
-    return pod
 
 
 def configure_services(c: Any) -> None:
@@ -189,16 +152,17 @@ def configure_culler(c: Any, cull: dict[str, Any]) -> None:
 
 
 def configure_rest(c: Any) -> None:
-    """What the deployer knows better: traits by class, then code."""
+    """Traits by class, which the deployer knows better."""
     for name, traits in VALUES["hub"]["config"].items():
         for trait, value in traits.items():
             c[name][trait] = value
-    for _, code in sorted(VALUES["hub"]["extraConfig"].items()):
-        exec(code, {"c": c, "VALUES": VALUES})  # noqa: S102 - the deployer's own
 
 
-config = get_config()  # noqa: F821 - JupyterHub hands it in
-configure_hub(config)
-configure_spawner(config)
-configure_services(config)
-configure_rest(config)
+c = get_config()  # noqa: F821 - JupyterHub hands it in
+configure_hub(c)
+configure_spawner(c)
+configure_services(c)
+configure_rest(c)
+# At the top, as in zero-to-jupyterhub: each sees `c`, and what those before it made
+for _, code in sorted(VALUES["hub"]["extraConfig"].items()):
+    exec(code)  # noqa: S102 - the deployer's own

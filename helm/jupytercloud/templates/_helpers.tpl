@@ -47,7 +47,7 @@ sqlite:///:memory:
 {{- $db := dict "type" .Values.hub.db.type "password" .Values.hub.db.password "url" (include "jupytercloud.dbUrl" .) -}}
 {{- $secrets := dict "secretToken" (include "jupytercloud.secretToken" .) "cookieSecret" (include "jupytercloud.cookieSecret" .) -}}
 {{- dict "release" .Release.Name "hub" (set $hub "db" $db) "singleuser" .Values.singleuser "cull" .Values.cull
-    "canary" .Values.canary "secrets" $secrets "imagePullSecrets" .Values.imagePullSecrets | toPrettyJson }}
+    "secrets" $secrets "imagePullSecrets" .Values.imagePullSecrets | toPrettyJson }}
 {{- end }}
 
 {{- define "jupytercloud.files" -}}

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from chaosjc.drivers.kubernetes import Cluster
+from chaosjc.site.change import Change
+from chaosjc.site.stages.cluster import Cluster as ClusterStage
 from tests.lab.cloud import lab_command, measured, until
 from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number
 from tests.lab.runs import Stage
@@ -127,6 +129,63 @@ class TestLoss:
         assert lost(stage) == kernels
         ladder_succeeded(stage, within=120)
         assert stage.site.run("plan") == []
+
+    def test_a_deleted_monitor_comes_back_with_the_hubs_database(self, stage: Stage) -> None:
+        until(lambda: live(stage), 90, every=1)
+        stage.site.by_hand("worker-001", "sudo systemctl start hub-dump.service")  # else up to half a minute later
+        before, pod = known_to_the_hub(stage), hubs_pod(stage)
+        assert before
+        delete_vm(stage, "monitor")
+        with measured("site deploy after the loss of the monitor"):
+            stage.site.run("deploy")
+        assert before <= known_to_the_hub(stage)
+        assert hubs_pod(stage) != pod, "it has begun anew, with what the dump says"
+        ladder_succeeded(stage, within=120)
+        until(lambda: live(stage), 120, every=1)
+        assert stage.site.run("plan") == []
+        found = {each["what"]: each["held"] for each in stage.site.run("verify")}
+        assert [held for what, held in found.items() if what.startswith("backup of ")] == [True, True]
+
+
+def known_to_the_hub(stage: Stage) -> set[str]:
+    """Users, each with the time at which it was made."""
+    query = "psql --host=/run/postgresql -qAt hub -c 'select name, created from users'"
+    done = stage.site.ssh("monitor", f"sudo runuser -u postgres -- {query}")
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines())
+
+
+def hubs_pod(stage: Stage) -> str:
+    return kubectl(stage, "-n jhub get pods -l component=hub -o jsonpath='{.items[*].metadata.uid}'")
+
+
+@pytest.mark.long
+def test_another_patience_is_applied_to_the_cluster_that_runs(stage: Stage) -> None:
+    text = stage.site.file.read_text()
+    raw: dict[str, Any] = yaml.safe_load(text)
+    raw["kubernetes"] |= {"grace": "16s", "eviction": "12s"}
+    stage.site.file.write_text(yaml.safe_dump(raw, sort_keys=False))
+    try:
+        planned = stage.site.planned()
+        assert {"update settings of master", "update kubelet settings worker-001"} <= planned
+        stage.site.run("deploy")
+        assert stage.site.run("plan") == []
+    finally:
+        stage.site.file.write_text(text)
+    stage.site.run("deploy")
+    assert stage.site.run("plan") == []
+
+
+@pytest.mark.long
+def test_renewed_certificates_are_everybodys(stage: Stage) -> None:
+    context, cluster = stage.site.context(), ClusterStage()
+    ends = cluster.facts(context, patient=True).ends
+    renewal = Change("cluster", "certificates", "of master", "renew", vm="master")
+    cluster.apply(context, cluster.facts(context, patient=True), [renewal])
+    after = cluster.facts(context, patient=True).ends
+    assert ends and after and after > ends
+    stage.site.by_hand("monitor", "sudo systemctl start etcd-backup.service")
+    assert stage.site.run("plan") == []
 
 
 def test_a_lab_that_goes_down_comes_back_with_a_hub_that_spawns(stage: Stage) -> None:

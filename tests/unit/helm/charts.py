@@ -14,6 +14,8 @@ import yaml
 from chaosjc.drivers.helm import render
 
 CHART = Path(__file__).parents[3] / "helm" / "jupytercloud"
+SHAPED = Path(__file__).with_name("shaped")
+"""In the shape of zero-to-jupyterhub, with a Secret that it makes at random and a hook."""
 TOKEN = "0123456789abcdef" * 4
 DATABASE = "postgresql+psycopg2://hub@monitor:5432/hub"
 

@@ -48,7 +48,6 @@ def test_names_are_those_of_zero_to_jupyterhub(values: Object) -> None:
         *(("Deployment", name) for name in ("hub", "proxy")),
         *(("Service", name) for name in ("hub", "proxy-api", "proxy-public")),
         *((kind, "hub") for kind in ("ServiceAccount", "Secret", "ConfigMap", "Role", "RoleBinding")),
-        ("PersistentVolumeClaim", "homes"),
     }
     assert len(found) == len(objects(values))
 
@@ -157,7 +156,7 @@ def test_secrets_are_in_secrets_alone() -> None:
         ({"singleuser": {"startTimeout": 60}}, {"hub"}),
         ({"proxy": {"secretToken": "f" * 64}}, {"hub", "proxy"}),
         ({"proxy": {"service": {"nodePorts": {"http": 30081}}}}, set[str]()),
-        ({"homes": {"capacity": "2Ti"}}, set[str]()),
+        ({"proxy": {"chp": {"extraEnv": {"NODE_OPTIONS": "--max-old-space-size=96"}}}}, {"proxy"}),
     ],
 )
 def test_a_changed_value_restarts_who_reads_it(change: Object, restarted: set[str]) -> None:
@@ -165,30 +164,18 @@ def test_a_changed_value_restarts_who_reads_it(change: Object, restarted: set[st
     assert {name for name in ("hub", "proxy") if template(name, changed) != template(name, LAB)} == restarted
 
 
-def test_homes_are_where_only_the_volume_has_them_and_outlive_the_release() -> None:
-    volume = one("PersistentVolume", "homes-jhub", FEWEST)
-    claim = one("PersistentVolumeClaim", "homes", FEWEST)
-    assert volume["spec"]["hostPath"] == {"path": "/srv/homes/users", "type": "Directory"}
-    assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-    assert volume["spec"]["claimRef"].items() >= {"namespace": "jhub", "name": "homes"}.items()
-    assert claim["spec"]["volumeName"] == "homes-jhub"
-    for each in (volume, claim):
-        assert each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-        assert (each["spec"]["accessModes"], each["spec"]["storageClassName"]) == (["ReadWriteMany"], "")
-
-
-def test_two_hubs_in_one_cluster_share_nothing_but_the_cluster() -> None:
-    wide = [
-        {each["metadata"]["name"] for each in objects(FEWEST, namespace) if each["kind"] == "PersistentVolume"}
-        for namespace in ("jhub", "other")
-    ]
-    assert wide == [{"homes-jhub"}, {"homes-other"}]
+def test_nothing_of_it_is_the_whole_clusters() -> None:
+    assert not {"PersistentVolume", "PersistentVolumeClaim", "ClusterRole"} & {each["kind"] for each in objects(FEWEST)}
     assert all("namespace" not in each["metadata"] for each in objects(FEWEST))
 
 
-def test_homes_may_be_somebody_elses() -> None:
-    for change in ({"homes": {"create": False}}, {"singleuser": {"storage": {"type": "none"}}}):
-        assert not of_kind("PersistentVolume", merged(FEWEST, change))
+def test_the_proxys_environment() -> None:
+    def environment(values: Object) -> dict[str, str]:
+        (container,) = template("proxy", values)["spec"]["containers"]
+        return {each["name"]: each["value"] for each in container["env"] if "value" in each}
+
+    assert environment(LAB) == {"NODE_OPTIONS": "--max-old-space-size=64"}
+    assert environment(FEWEST) == {}
 
 
 def test_front_door() -> None:

@@ -106,6 +106,7 @@ class TestSection:
             ({"monitor": {"failures": 11}}, "less than or equal to 10"),
             ({"monitor": {"path": "hub"}}, "should match pattern"),
             ({"monitor": None}, "should be an object"),
+            ({"floating": True}, "a floating address is one of `network.external`"),
         ],
     )
     def test_what_is_wrong_is_said(self, changed: dict[str, Any], message: str) -> None:
@@ -248,6 +249,37 @@ def test_another_vip_is_another_port(balanced: Balanced) -> None:
     assert balanced.octavia.named("load_balancer", "lab-front").vip_address == "10.66.0.200"
     assert [each.address for each in balanced.cloud.port_table.values() if each.name == "lab-front"] == ["10.66.0.200"]
     assert balanced.plan() == []
+
+
+def test_from_outside_it_is_reached_by_an_address_of_its_own(balanced: Balanced) -> None:
+    cloud, network = balanced.cloud, small_site().network.model_copy(update={"external": "public"})
+
+    def reached(**lbaas: Any) -> SiteFile:
+        return fronted(floating=True, **lbaas).model_copy(update={"network": network})
+
+    def leads_to_the_vip() -> bool:
+        (port,) = [each for each in cloud.port_table.values() if each.name == "lab-front"]
+        (address,) = [each for each in cloud.floating_table.values() if each.description.endswith(FRONT)]
+        return address.port_id == port.id
+
+    balanced.use(reached())
+    assert balanced.deploy()[-1] == "balancer: create floating address front (from public)"
+    assert leads_to_the_vip()
+    assert len(cloud.floating_table) == 2, "the other one leads to the bastion"
+    assert balanced.plan() == []
+    (front,) = [each for each in cloud.floating_table.values() if each.description.endswith(FRONT)]
+    cloud.point_floating_address(front.id, "")
+    assert balanced.plan() == ["balancer: update floating address 192.0.2.10 (to front)"]
+    balanced.use(reached(vip="10.66.0.200"))
+    balanced.deploy()
+    assert leads_to_the_vip()
+    assert balanced.plan() == []
+    balanced.use(fronted().model_copy(update={"network": network}))
+    assert balanced.deploy() == ["balancer: delete floating address 192.0.2.10"]
+    balanced.use(reached())
+    balanced.deploy()
+    Destroy(balanced.context).run()
+    assert cloud.floating_table == {}
 
 
 def test_a_monitor_of_another_type_takes_the_place_of_the_first(balanced: Balanced) -> None:

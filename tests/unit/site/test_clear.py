@@ -174,6 +174,11 @@ def test_without_one_it_may_be_anywhere(tmp_path: Path, prometheus: str | None) 
     assert refused(written(tmp_path, adopted_site.raw(adopted={"prometheus": prometheus}))) == []
 
 
+def test_nor_has_a_variable_one(tmp_path: Path) -> None:
+    told = {"hub_token": "HUSH", "hub": "http://hub/?token=HUSH", "login_url": "http://hub/login", "longest": 3}
+    assert refused(written(tmp_path, adopted_site.raw(vars=told))) == ["vars.hub_token", "vars.hub"]
+
+
 # ------------------------------------------------------------------ who else reads a site file
 
 

@@ -38,15 +38,23 @@ def listed() -> list[Any]:
 
 def facts(case: dict[str, Any]) -> ClusterFacts:
     ready = {"ready": True, "schedulable": True}
+    settings, kubelet = made_with(case.get("made with", {}))
+    names = ("master", "worker-001", "worker-002")
     raw: dict[str, Any] = {
         "control_plane": "ready",
-        "members": {each: {"member": True, "begun": True} for each in ("master", "worker-001", "worker-002")},
+        "members": {each: {"member": True, "begun": True, "kubelet": kubelet} for each in names},
         "nodes": {"master": {**ready, "labels": {}}}
-        | {"worker-001": {**ready, "labels": dict(CORE)}, "worker-002": {**ready, "labels": dict(USER)}},
+        | {
+            "worker-001": {**ready, "labels": dict(CORE), "owned": list(CORE)},
+            "worker-002": {**ready, "labels": dict(USER), "owned": list(USER)},
+        },
         "differ": {"flannel": ""},
         "coredns": True,
         "kubeconfig": "text",
         "kept": "text",
+        "settings": settings,
+        "ends": 365 * 86400.0,
+        "now": 0.0,
     }
     for path, value in case.get("set", {}).items():
         *way, last = path.split(".")
@@ -57,6 +65,15 @@ def facts(case: dict[str, Any]) -> ClusterFacts:
     return TypeAdapter(ClusterFacts).validate_python(raw)
 
 
+def made_with(changed: dict[str, Any]) -> tuple[str, str]:
+    """What kubeadm keeps of a cluster that was made when the file said this, and what its kubelets have."""
+    raw = cloud_file()["kubernetes"]
+    cluster = site(kubernetes=raw | changed).kubernetes
+    assert cluster
+    kept: dict[str, Any] = manifests.cluster_configuration(cluster, "master") | {"clusterName": "kubernetes", "dns": {}}
+    return yaml.safe_dump(kept), yaml.safe_dump(manifests.kubelet_configuration(cluster) | {"syncFrequency": "0s"})
+
+
 def place(raw: dict[str, Any], way: list[str]) -> dict[str, Any]:
     for each in way:
         raw = raw[each]
@@ -65,6 +82,12 @@ def place(raw: dict[str, Any], way: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", listed())
 def test_plan(case: dict[str, Any]) -> None:
+    if "refused" in case:
+        with pytest.raises(StageError) as refused:
+            cluster_plan.plan(site(), facts(case))
+        assert refused.value.message == case["refused"]
+        assert "let the file say what is" in refused.value.hint
+        return
     assert [str(each) for each in cluster_plan.plan(site(), facts(case))] == case["plan"]
 
 

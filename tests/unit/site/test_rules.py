@@ -10,7 +10,7 @@ import yaml
 
 from chaosjc.site.model import Role, SiteFile
 from chaosjc.site.roles.scrapes import HUB_SERIES, KUBELET_SERIES
-from chaosjc.site.rules import CONTROLLER, HUB, LAYOUT, RULES, rule_files
+from chaosjc.site.rules import BACKUP, BACKUPS, CONTROLLER, HUB, LAYOUT, RULES, rule_files
 from chaosjc.site.sections import Monitoring, Storage, Volume
 from tests.sites import cloud_file
 from tests.unit.register import Register
@@ -23,6 +23,7 @@ LAID_OUT = {
     "chaosjc:replica_set_size": frozenset({"volume", "set"}),
     "chaosjc:replica_set_needed": frozenset({"volume", "set"}),
     "chaosjc:volume_sacrificial": frozenset({"volume"}),
+    "chaosjc:backup_tolerated_seconds": frozenset({"of"}),
 }
 PREFIXES = {"volume:": frozenset({"volume"}), "rung:": frozenset({"rung"}), "worker:": frozenset({"worker"})}
 RECORDED = {
@@ -55,6 +56,27 @@ def test_a_site_gets_rules_for_what_it_has() -> None:
     assert HUB in rule_files(whole) and CONTROLLER not in rule_files(whole)
     watching = Monitoring(also={"controller": ("10.0.0.9:9830",)})
     assert set(rule_files(lab_site(storage=None, monitoring=watching))) == {CONTROLLER}
+
+
+@pytest.mark.parametrize(
+    ("gone", "changed", "limits"),
+    [
+        ((), {}, {"etcd": 150, "hub database": 150}),
+        (("hub", "lbaas"), {}, {"etcd": 150}),
+        ((), {"backup": "10m"}, {"etcd": 1860, "hub database": 1860}),
+        ((), {"backup": "0s"}, None),
+    ],
+)
+def test_a_backup_may_be_some_periods_old(
+    gone: tuple[str, ...], changed: dict[str, str], limits: dict[str, int] | None
+) -> None:
+    raw = {name: value for name, value in cloud_file().items() if name not in gone}
+    found = rule_files(SiteFile.restore(json.dumps(raw | {"kubernetes": raw["kubernetes"] | changed})))
+    assert (BACKUP in found) == (BACKUPS in found) == (limits is not None)
+    if limits is not None:
+        [group] = yaml.safe_load(found[BACKUPS])["groups"]
+        wanted = {what: f"vector({seconds})" for what, seconds in limits.items()}
+        assert {rule["labels"]["of"]: rule["expr"] for rule in group["rules"]} == wanted
 
 
 @pytest.mark.parametrize(("replica", "needed"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])

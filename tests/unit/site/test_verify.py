@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -57,6 +58,14 @@ def looked(**expected: object) -> list[tuple[bool, str]]:
     nothing: dict[str, object] = {key: [] for key in ("accounts", "certificates", "files", "units", "mounts", "urls")}
     told = {"ssh_config": "/dev/null", "vms": [{"vm": WORKER, **nothing, **expected}]}
     return [(each["held"], each["why"]) for each in verify.look(told)]
+
+
+def test_a_backup_that_is_too_old_is_no_backup() -> None:
+    query = verify._young("etcd", 150.0, 12.0)
+    assert query["name"] == "backup of etcd is younger than 2m30s"
+    asked = unquote(query["url"].partition("query=")[2])
+    assert asked == 'max(chaosjc_backup_timestamp_seconds{of="etcd"}) > bool time() - 150'
+    assert query["expect"] == ',"1"]'
 
 
 def test_what_is_looked_for_in_an_account(here: Path) -> None:
