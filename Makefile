@@ -85,7 +85,7 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 .PHONY: lab
 lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs meanwhile
 	@.venv/bin/chaosjc lab image build
-	@.venv/bin/pytest -v -p no:randomly --durations=25 -m lab tests
+	@.venv/bin/pytest -v -p no:randomly --durations=25 -m 'lab and not long' tests
 
 .PHONY: lint
 lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter
@@ -112,9 +112,10 @@ dashboards: $(VENV) ## Write dashboards/*.json for Grafana, from the register of
 	@.venv/bin/python -m dashboards
 
 .PHONY: soak
-soak: $(VENV) ## Kill runs again and again: CRASHES=200 of commands, SOAK=20 on a lab of its own; needs root
+soak: $(VENV) ## What takes hours: CRASHES=200 killed runs of commands, SOAK=20 on a lab, and its `long` tests; needs root
 	@CRASHES=$(or $(CRASHES),200) .venv/bin/pytest -q -s -p no:randomly tests/contract/test_crash_everywhere.py
 	@SOAK=$(or $(SOAK),20) .venv/bin/pytest -v -s -p no:randomly -m lab tests/lab/storage/test_soak.py
+	@.venv/bin/pytest -v -s -p no:randomly -m long tests/lab
 
 .PHONY: lock
 lock: $(TOOLS) ## Resolve the dependencies again and write locks/*.txt; UPGRADE=1 takes the newest of all

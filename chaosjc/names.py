@@ -196,6 +196,11 @@ HUB_OLDEST = Metric(
     "Age of the oldest attempt that is due and not answered; 0 if none.",
     ("rung", "entry"),
 )
+HUB_ROUTES_EVERY = Metric(
+    "chaosjc_hub_last_activity_interval_seconds",
+    "gauge",
+    "The hub's last_activity_interval as the site sets it: after so long a proxy that began anew has its routes again.",
+)
 HUB_STOOD_STILL = Metric(
     "chaosjc_hub_stood_still_seconds_total",
     "counter",
@@ -204,7 +209,8 @@ HUB_STOOD_STILL = Metric(
 LIVE_OK = Metric(
     "chaosjc_hub_live_ok",
     "gauge",
-    "1 while the last good answer of the live server's kernel is no older than two periods of its cells.",
+    "1 while the last good answer of the live server's kernel is no older than two periods of its cells; absent while "
+    "the server runs on another node, or on nobody knows which.",
     ("worker",),
 )
 LIVE_AGE = Metric(
@@ -255,6 +261,18 @@ LIVE_LOST_KERNELS = Metric(
 LIVE_LOST_SERVERS = Metric(
     "chaosjc_hub_live_lost_servers_total", "counter", "Live servers that the hub does not list any more.", ("worker",)
 )
+LIVE_ELSEWHERE = Metric(
+    "chaosjc_hub_live_elsewhere_total",
+    "counter",
+    "Times that the user of a live server that was lost with its worker had a cell executed on whichever there was.",
+    ("worker",),
+)
+LIVE_ELSEWHERE_SECONDS = Metric(
+    "chaosjc_hub_live_elsewhere_seconds",
+    "gauge",
+    "How long that took the last time, from the first cell that was missed, or lasts already; 0 before the first.",
+    ("worker",),
+)
 
 # ------------------------------------------------------------------ controller: what runs by itself, and what is owed
 SCHEDULE_NEXT = Metric(
@@ -263,8 +281,15 @@ SCHEDULE_NEXT = Metric(
 SCHEDULE_DUE = Metric(
     "chaosjc_schedule_due_total",
     "counter",
-    "Times that an entry fell due, by what became of it: begun, ended, prepare-failed, busy (another was under way).",
+    "Times that an entry fell due, by what became of it: begun, ended, prepare-failed, busy (another was under way), "
+    "refused (halted, in debt, forbidden by the calendar, or files that cannot be read).",
     ("schedule", "entry", "outcome"),
+)
+SCHEDULE_IN_VAIN = Metric(
+    "chaosjc_schedule_in_vain",
+    "gauge",
+    "Times in a row, up to now, that an entry fell due and came to neither PASS nor FAIL.",
+    ("schedule", "entry"),
 )
 RUNS = Metric("chaosjc_runs_total", "counter", "Runs that were closed, by verdict.", ("verdict",))
 EXPERIMENT_RUNS = Metric(
@@ -317,6 +342,9 @@ FAULTS_ACTIVE = Metric(
 UNDO_DEBTS = Metric("chaosjc_undo_debts", "gauge", "Steps of closed runs that nobody has seen whole again.")
 HALTED = Metric("chaosjc_halted", "gauge", "1 while the kill switch is pressed.")
 
+# ------------------------------------------------------------------ what takes backups
+BACKUP_TIME = Metric("chaosjc_backup_timestamp_seconds", "gauge", "When the newest backup was taken.", ("of",))
+
 METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 """All of them, in the order above."""
 
@@ -326,5 +354,5 @@ SITE_METRICS = tuple(each for each in METRICS if each.name.startswith(("chaosjc_
 HUB_METRICS = tuple(each for each in METRICS if each.name.startswith("chaosjc_hub_"))
 """Those of the hub's canary."""
 
-CONTROLLER_METRICS = tuple(each for each in METRICS if each not in SITE_METRICS + HUB_METRICS)
+CONTROLLER_METRICS = tuple(each for each in METRICS if each not in (*SITE_METRICS, *HUB_METRICS, BACKUP_TIME))
 """Those of a controller."""

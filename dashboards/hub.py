@@ -202,6 +202,18 @@ def _live() -> list[Any]:
                 f"{worker} kernels": f"sum by (worker) ({gained(names.LIVE_LOST_KERNELS)})",
                 f"{worker} servers": f"sum by (worker) ({gained(names.LIVE_LOST_SERVERS)})",
             },
+            width=6,
+        ),
+        lines(
+            "Start anew without its worker",
+            "How long the user of a server that was lost with its worker was without any, or is; steps where one could "
+            "start on another worker. Grows for minutes: the hub still believes in the lost server, or has no room.",
+            "s",
+            {
+                worker: f"max by (worker) ({of(names.LIVE_ELSEWHERE_SECONDS)})",
+                f"{worker} (starts)": f"sum by (worker) ({gained(names.LIVE_ELSEWHERE)})",
+            },
+            width=6,
         ),
         lines(
             "Cells that failed, by reason",
@@ -260,7 +272,13 @@ def _hub() -> list[Any]:
             "Event loop of the hub",
             "p99 of an interval that should be 0.05 s. Over 0.1 s the hub is short of processor, or blocked: give it "
             "more, look at its database. All else waits for it.",
-            "s", {"p99": f"histogram_quantile(0.99, {loop})"},
+            "s", {"p99": f"histogram_quantile(0.99, {loop})"}, width=6,
+        ),
+        lines(
+            "Age of the hub's process",
+            "Falls to 0 where the hub was restarted: by its probes, a deploy, or a fault. One that falls again and "
+            "again does not get up: read its log.",
+            "s", {"age": "time() - max(process_start_time_seconds{job=\"jupyterhub\"})"}, width=6,
         ),
         lines(
             "Time of requests, slowest handlers",
@@ -276,9 +294,14 @@ def _hub() -> list[Any]:
         ),
         lines(
             "Check of the proxy's routes",
-            "How long the hub takes for it, on average; each `last_activity_interval`. Routes that a new proxy lacks "
-            "come back with the next one.",
-            "s", {"average": f"{checking} / ({checks} > 0)"}, width=6,
+            "How long the hub takes for it, on average, and after how long it does so again: routes that a new proxy "
+            "lacks come back with the next one.",
+            "s",
+            {
+                "average": f"{checking} / ({checks} > 0)",
+                "last_activity_interval": f"max({of(names.HUB_ROUTES_EVERY)})",
+            },
+            log=True, width=6,
         ),
     ]  # fmt: skip
 

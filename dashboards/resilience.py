@@ -211,10 +211,18 @@ def _schedule() -> list[Any]:
         ),
         lines(
             "What became of what fell due",
-            "`busy`: another was under way. `prepare-failed`: the site could not be made whole first, see `chaosjc "
-            "site verify`. `begun` without `ended`: it runs, or its controller died.",
+            "`busy`: another was under way. `refused`: a halt, a debt, the calendar, or a file that cannot be read. "
+            "`prepare-failed`: the site could not be made whole first, see `chaosjc site verify`. `begun` without "
+            "`ended`: it runs, or its controller died.",
             "none",
             {"{{schedule}}/{{entry}} {{outcome}}": f"sum by (schedule, entry, outcome) ({of(names.SCHEDULE_DUE)})"},
+        ),
+        lines(
+            "In vain, by entry",
+            "Times in a row that it came to neither PASS nor FAIL: refused, not prepared, not judged. At 3 there is a "
+            "ticket; the controller's log says why.",
+            "none",
+            {"{{schedule}}/{{entry}}": f"max by (schedule, entry) ({of(names.SCHEDULE_IN_VAIN)})"},
         ),
         lines(
             "Time left of each fault",
@@ -224,6 +232,5 @@ def _schedule() -> list[Any]:
                 "{{fault}} {{target}}":
                     f"max by (fault, target) ({of(names.FAULTS_ACTIVE)}) - time()"
             },
-            width=24,
         ),
     ]  # fmt: skip

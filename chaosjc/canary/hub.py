@@ -39,7 +39,7 @@ class Canary:
         self._hub, self._config, self._pace = hub, config, figures.pace
         self._probes = Probes(hub.session, config, token, figures)
         self._ladder = Ladder(hub, config, figures)
-        self._live = [LiveServer(hub, config, each, found, figures.pace) for each, found in figures.live.items()]
+        self._live = [LiveServer(hub, config, each, figures) for each in figures.live]
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -59,9 +59,10 @@ class Login:
 class Config:
     """One hub.
 
-    `entries` are the ways in, name → URL up to the hub's base path. Proxy, hub health and API are probed through each;
-    logins, servers and kernels go through `front`, by default the first: name one that no experiment breaks, the load
-    balancer or a worker that is left alone. `workers` get a live server each. Without `login` its page is enough.
+    `entries` are the ways in, name → URL up to the hub's base path. Proxy (at its root), hub health and API are probed
+    through each; logins, servers and kernels go through `front`, by default the first: name one that no experiment
+    breaks, the load balancer or a worker that is left alone. `workers` get a live server each; the entry of a worker's
+    name is the way in through it. Without `login` its page is enough.
     """
 
     entries: Mapping[str, str]
@@ -75,6 +76,7 @@ class Config:
     kernel: str = "python3"
     every: Every = field(default_factory=Every)
     limits: Limits = field(default_factory=Limits)
+    last_activity_interval: float = 0.0  # seconds, as the hub has it; 0 where nobody knows
 
     @property
     def way(self) -> str:
@@ -115,6 +117,8 @@ def _value(name: str, value: Any) -> Any:
         return {str(entry): str(url).rstrip("/") for entry, url in value.items()}
     if name == "workers":
         return tuple(map(str, value))
+    if name == "last_activity_interval":
+        return float(value)
     if name == "login":
         return None if value == "page" else _made(Login, value)
     return _made({"every": Every, "limits": Limits}[name], value) if name in {"every", "limits"} else value
@@ -129,6 +133,8 @@ def _check(config: Config) -> None:
         for each in fields(group):
             if not float(getattr(group, each.name)) > 0:
                 raise ValueError(f"{each.name} must be more than 0 seconds")
+    if config.last_activity_interval < 0:
+        raise ValueError("last_activity_interval must not be negative")
     for name, url in config.entries.items():
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
             raise ValueError(f"entry {name}: not a URL: {url!r}")

@@ -49,6 +49,7 @@ class Figures:
     pace: Pace
     began: float
     every_cell: float
+    last_activity_interval: float = 0.0
 
 
 def figures_of(config: Config, pace: Pace, now: float) -> Figures:
@@ -59,7 +60,7 @@ def figures_of(config: Config, pace: Pace, now: float) -> Figures:
     whole = sum(float(getattr(limits, rung)) for rung in LADDER)
     rungs |= {(rung, config.way): _tally(whole, every.ladder) for rung in LADDER}
     live = {worker: Live(_tally(limits.live, every.cell), Life()) for worker in config.workers}
-    return Figures(rungs, live, pace, now, every.cell)
+    return Figures(rungs, live, pace, now, every.cell, config.last_activity_interval)
 
 
 def _tally(limit: float, every: float) -> Tally:
@@ -71,7 +72,7 @@ def families(figures: Figures, now: float) -> list[Family]:
     with ExitStack() as held:
         for tally in (*figures.rungs.values(), *(each.tally for each in figures.live.values())):
             held.enter_context(tally.lock)
-        return [*_ladder(figures.rungs, now), *_live(figures, now), _stood_still(figures.pace)]
+        return [*_ladder(figures.rungs, now), *_live(figures, now), *_itself(figures)]
 
 
 def _ladder(rungs: Tallies, now: float) -> Iterator[Family]:
@@ -90,7 +91,8 @@ def _ladder(rungs: Tallies, now: float) -> Iterator[Family]:
 def _live(figures: Figures, now: float) -> Iterator[Family]:
     cells: dict[Key, Tally] = {(worker,): each.tally for worker, each in figures.live.items()}
     lives: dict[Key, Life] = {(worker,): each.life for worker, each in figures.live.items()}
-    ages = {key: now - (tally.answered or figures.began) for key, tally in cells.items()}
+    there = {key: cells[key] for key, life in lives.items() if not life.astray}  # of another worker nothing is known
+    ages = {key: now - (tally.answered or figures.began) for key, tally in there.items()}
     late = LATE * figures.every_cell
     yield family(names.LIVE_OK, ((key, cells[key].answered is not None and age <= late) for key, age in ages.items()))
     yield family(names.LIVE_AGE, ages.items())
@@ -99,14 +101,18 @@ def _live(figures: Figures, now: float) -> Iterator[Family]:
     yield _reasons(names.LIVE_FAILURES, cells)
     yield _each(names.LIVE_OUTAGES, cells, lambda tally: tally.outages.count())
     yield _each(names.LIVE_OUTAGE_SECONDS, cells, lambda tally: tally.outages.seconds(now))
-    yield _each(names.LIVE_OUTAGE_AGE, cells, lambda tally: tally.outages.age(now))
+    yield _each(names.LIVE_OUTAGE_AGE, there, lambda tally: tally.outages.age(now))
     yield family(names.LIVE_LOST_CONNECTIONS, ((key, life.lost_connections) for key, life in lives.items()))
     yield family(names.LIVE_LOST_KERNELS, ((key, life.lost_kernels) for key, life in lives.items()))
     yield family(names.LIVE_LOST_SERVERS, ((key, life.lost_servers) for key, life in lives.items()))
+    yield family(names.LIVE_ELSEWHERE, ((key, life.moves) for key, life in lives.items()))
+    yield family(names.LIVE_ELSEWHERE_SECONDS, ((key, life.move(now)) for key, life in lives.items()))
 
 
-def _stood_still(pace: Pace) -> Family:
-    return family(names.HUB_STOOD_STILL, [((), pace.stood_still)])
+def _itself(figures: Figures) -> Iterator[Family]:
+    yield family(names.HUB_STOOD_STILL, [((), figures.pace.stood_still)])
+    if figures.last_activity_interval:
+        yield family(names.HUB_ROUTES_EVERY, [((), figures.last_activity_interval)])
 
 
 def _each(metric: names.Metric, tallies: Tallies, value: Callable[[Tally], float]) -> Family:

@@ -1,7 +1,7 @@
 """The rungs that cost a server: spawn, kernel, cell, home, stop; one climb at a time, each rung with its own limit.
 
 A rung that the climb did not get to failed for a user: it counts as `unreached`. A climb that the hub throttles counts
-as throttled and as nothing else.
+as throttled and as nothing else; the server that it may leave is stopped before the next one is asked for.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Ladder:
         self.user = f"{config.prefix}ladder"
         self._kernel = ""
         self._channels: Channels | None = None
-        self._climbed = True
+        self._climbed, self._owed = True, False
 
     async def run(self) -> None:
         """Until cancelled; what fell due during a climb is left out.
@@ -62,6 +62,11 @@ class Ladder:
 
     async def climb(self, due: float) -> float:
         """Once, from when it was due; how many seconds the hub wants to be left alone."""
+        if self._owed:
+            wait = await self._leave(reached=False)
+            if wait:
+                return wait
+            due = due if self._owed else time.monotonic()  # a hub that is away is an outage since it was due
         steps: dict[str, Callable[[], Awaitable[None]]] = {
             "spawn": self._spawn,
             "kernel": self._start_kernel,
@@ -79,8 +84,8 @@ class Ladder:
             LOG.warning("%s: %s", left[0], failure.message)
             self._miss(due, left[1:] if "spawn" in left else left[1:-1])
         except Throttled as throttled:
-            if "spawn" in left:
-                return throttled.wait
+            self._owed = self._owed or "spawn" not in left
+            return throttled.wait
         finally:
             await self._disconnect()
         return await self._leave(reached="spawn" not in left)
@@ -93,7 +98,9 @@ class Ladder:
                     await self._measure("stop", time.monotonic(), self._stop)
                 else:
                     await self._stop()
+                self._owed = False
             except Throttled as throttled:
+                self._owed = True
                 return throttled.wait
         return 0.0
 

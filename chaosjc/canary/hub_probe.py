@@ -74,7 +74,7 @@ class Probes:
 
     def _cheap(self, entry: str, url: str) -> list[tuple[Key, Attempt]]:
         return [
-            (("proxy", entry), lambda: self._proxy(url + self._config.proxy)),
+            (("proxy", entry), lambda: self._proxy(urljoin(url, self._config.proxy))),
             (("hub", entry), lambda: self._hub(f"{url}/hub/health")),
             (("api", entry), lambda: self._api(f"{url}/hub/api/user")),
         ]

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from chaosjc.drivers import command as local
 from chaosjc.drivers.command import Completed
@@ -16,6 +16,7 @@ from chaosjc.faults.fault import Fault, FaultEntry, Way
 from chaosjc.faults.held import ACT
 from chaosjc.faults.target import Chosen, TargetChoice
 from chaosjc.faults.world import Answer, World
+from chaosjc.journal import clear
 from chaosjc.journal.events import StepPlan, Target
 from chaosjc.spec.scalars import Duration
 
@@ -37,6 +38,11 @@ class CommandFault(FaultEntry):
     """A VM of the site to run all three on, over SSH; else they run here."""
     timeout: Duration = 30.0
     """Of each of the three."""
+
+    @field_validator("inject", "undo", "verify")
+    @classmethod
+    def _no_secrets(cls, argv: Argv) -> Argv:
+        return clear.refuse_argv(argv)
 
     @model_validator(mode="after")
     def _reversible(self) -> Self:

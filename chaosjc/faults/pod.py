@@ -25,15 +25,18 @@ from chaosjc.faults.pods import PodChoice
 from chaosjc.faults.target import Choice, Chosen, Wants
 from chaosjc.faults.world import Answer, World
 from chaosjc.journal.events import StepPlan, Target
-from chaosjc.site.cluster import Pod
+from chaosjc.site.cluster import SERVER, USER, USER_PODS, Pod
 from chaosjc.spec.scalars import Duration, format_duration
 
 ACT = 15.0  # seconds in which the API takes up a request, or never, and tells of it
 LOOK_EVERY = 0.2  # seconds
-FRONT_DOOR, PORT = "proxy-public", "http"
-"""The service that users come through, as zero-to-jupyterhub calls it."""
-ELSEWHERE = range(300, 400)
+FRONT_DOOR, PORT, PROXY = "proxy-public", "http", "proxy"
+"""The service that users come through, and the component behind it, as zero-to-jupyterhub calls them."""
+HUB = "hub"
+FOUND = 302
 """The hub answers so for a user without a server: it leads him to a page of its own."""
+WITNESSES = 3
+"""Users who are asked for at most when it is to be told whether a proxy knows its routes."""
 
 
 class Delete(FaultEntry):
@@ -229,7 +232,8 @@ def _another(cluster: Cluster, step: StepPlan, owner: str) -> Answer:
 def _noticed(cluster: Cluster, step: StepPlan) -> Answer:
     """A user's pod is the hub's. Without its token, two things tell that it knows: a new pod, or its front door.
 
-    While the hub believes in the server, its proxy leads to a pod that is not there; then to the hub itself.
+    While the hub believes in the server, its proxy leads to a pod that is not there; then to the hub itself. A proxy
+    that began anew leads everybody there until the hub has told it its routes.
     """
     namespace, user = str(step.options["namespace"]), str(step.options["user"])
     try:
@@ -238,15 +242,42 @@ def _noticed(cluster: Cluster, step: StepPlan) -> Answer:
         pass
     else:
         return Answer("whole", "it was started again") if again.ready else Answer("broken", "it is being started again")
-    server = str(step.options["server"])
-    path = "/".join(quote(each, safe="@~") for each in (user, server, "api") if each)
     try:
-        status = cluster.ask_service(namespace, FRONT_DOOR, PORT, f"/user/{path}")
+        door = _door(cluster, namespace, user, str(step.options["server"]))
+        if door != HUB:
+            return Answer("broken", f"the hub still leads {user} to it: {door}")
+        if _forgot(cluster, namespace):
+            return Answer("broken", "the proxy does not know its routes yet")
     except NotFound:
         return Answer("whole", f"the pod is gone; whether the hub knows cannot be told without a service {FRONT_DOOR}")
-    if status in ELSEWHERE:
-        return Answer("whole", f"the hub knows that {user} has no server")
-    return Answer("broken", f"the hub still leads {user} to it: HTTP {status}")
+    return Answer("whole", f"the hub knows that {user} has no server")
+
+
+def _door(cluster: Cluster, namespace: str, user: str, server: str) -> str:
+    """What the front door has for a user: HUB where it leads him to the hub's own page, else its status.
+
+    Below which path the hub is, it tells itself: beside that it sends everybody to it, whatever it knows of his server.
+    """
+    names, base, status = [each for each in (user, server) if each], "/", 0
+    path = "/".join(quote(each, safe="@~") for each in names)
+    for _ in range(2):
+        status, leads = cluster.ask_service(namespace, FRONT_DOOR, PORT, f"{base}user/{path}/api")
+        below, hub, rest = leads.rpartition(f"hub/user/{'/'.join(names)}/")
+        if status != FOUND or not hub or rest != "api":
+            break
+        if below == base:
+            return HUB
+        base = below
+    return f"HTTP {status}"
+
+
+def _forgot(cluster: Cluster, namespace: str) -> bool:
+    """Whether the proxy leads to the hub also those whose server is Ready, and was there before it."""
+    pods = ready(cluster.pods(namespace))
+    began = max((pod.created for pod in pods if pod.component == PROXY), default=0.0)
+    older = [pod.annotations for pod in pods if pod.component == USER_PODS and pod.created < began]
+    doors = [_door(cluster, namespace, each[USER], each.get(SERVER, "")) for each in older[:WITNESSES] if USER in each]
+    return bool(doors) and all(door == HUB for door in doors)
 
 
 def _prepare(step: StepPlan, world: World) -> None:

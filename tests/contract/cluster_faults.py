@@ -12,7 +12,7 @@ import pytest
 
 from chaosjc.clock import SystemClock
 from chaosjc.drivers.kubernetes import Cluster
-from chaosjc.drivers.kubernetes_values import Node, Owner, Workload
+from chaosjc.drivers.kubernetes_values import Json, Node, Owner, Pod, Workload
 from chaosjc.errors import FaultError
 from chaosjc.faults.fault import Fault
 from chaosjc.faults.node import MARK, again
@@ -21,7 +21,7 @@ from chaosjc.faults.target import Chosen
 from chaosjc.faults.world import World
 from chaosjc.journal.events import Context, StepPlan, Target
 from chaosjc.site import cluster as site
-from tests.contract.cluster import ClusterContract, tell_ready, until
+from tests.contract.cluster import ClusterContract, deployment, send, tell_ready, until
 
 
 class ClusterWorld(World):
@@ -41,6 +41,27 @@ def planned(name: str, entry: dict[str, Any], chosen: Chosen) -> tuple[Fault, St
     fault = FAULTS[name]
     (step,) = fault.plan(fault.entry.model_validate({"duration": 1.0, **entry}), chosen, "f1")
     return fault, step
+
+
+def daemon_set(namespace: str, name: str, nodes: dict[str, str]) -> Json:
+    """On nodes with these labels, whatever ails them."""
+    made = deployment(namespace, name, 1)
+    template = made["spec"]["template"]
+    template["spec"] |= {"nodeSelector": nodes, "tolerations": [{"operator": "Exists"}]}
+    spec = {"selector": made["spec"]["selector"], "template": template}
+    return made | {"kind": "DaemonSet", "spec": spec}
+
+
+def placed(cluster: Cluster, namespace: str, node: str) -> Pod | None:
+    """The daemon's pod there, once there is one; given to the node and Ready, by nobody else."""
+    pods = [pod for pod in cluster.pods(namespace) if not pod.deleting]
+    for pod in pods:
+        if not pod.node:
+            target = {"apiVersion": "v1", "kind": "Node", "name": node}
+            body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
+            send(cluster, "POST", f"/api/v1/namespaces/{namespace}/pods/{pod.name}/binding", body, "application/json")
+        tell_ready(cluster, pod)
+    return cluster.pod(namespace, pods[0].name) if pods else None
 
 
 def all_ready(cluster: Cluster, hub: Workload) -> bool:
@@ -67,6 +88,16 @@ class ClusterFaultContract(ClusterContract):
         return planned("pod.delete", {"target": {"component": "hub"}}, chosen)
 
     @pytest.fixture
+    def daemon(self, cluster: Cluster, namespace: str, node: Node) -> tuple[Fault, StepPlan]:
+        cluster.apply([daemon_set(namespace, "kube-proxy", dict(node.labels))])
+        found: Pod = until(lambda: placed(cluster, namespace, node.name))
+        owner = cluster.top_owner(found)
+        assert owner is not None and owner.kind == "DaemonSet"
+        pod = site.Pod(namespace, found.name, found.uid, "kube-proxy", node=found.node, owner=owner)
+        chosen = Chosen((Target(id=found.uid, name=found.name, kind="pod"),), (), (), 1, pods=(pod,))
+        return planned("pod.delete", {"target": {"labels": dict(found.labels), "node": node.name}}, chosen)
+
+    @pytest.fixture
     def scale(self, cluster: Cluster, hub: Workload) -> tuple[Fault, StepPlan]:
         until(lambda: all_ready(cluster, hub))
         found = site.Workload(hub.kind, hub.namespace, hub.name, hub.uid, "hub", 2)
@@ -91,6 +122,22 @@ class ClusterFaultContract(ClusterContract):
         assert fault.verify(step, world).outcome == "whole"
         with pytest.raises(FaultError, match="is gone"):
             fault.inject(step, world)
+
+    def test_a_daemons_pod_is_made_up_for_on_its_own_node(
+        self, cluster: Cluster, node: Node, world: ClusterWorld, daemon: tuple[Fault, StepPlan]
+    ) -> None:
+        fault, step = daemon
+        namespace = str(step.options["namespace"])
+        assert fault.verify(step, world).outcome == "whole"
+        fault.inject(step, world)
+        fault.undo(step, world)
+        assert fault.verify(step, world).why == f"no other pod is Ready on {node.name}"
+        again: Pod = until(lambda: placed(cluster, namespace, node.name))
+        assert again.uid != step.target.id and again.node == node.name
+        assert fault.verify(step, world).outcome == "whole"
+        cluster.delete_pod(namespace, again.name, uid=again.uid, grace=0)
+        cluster.delete_node(node.name)
+        assert fault.verify(step, world).outcome == "gone"
 
     def test_a_service_is_scaled_to_nothing_and_back(
         self, cluster: Cluster, hub: Workload, world: ClusterWorld, scale: tuple[Fault, StepPlan]

@@ -37,6 +37,9 @@ class Spawner(SimpleLocalProcessSpawner):
             self.cmd = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1"]
         return await super().start()
 
+    def get_env(self):
+        return super().get_env() | {"CHAOSJC_NODE": (self.user_options or {}).get("node", "wherever there is room")}
+
     def get_args(self):
         return super().get_args() if self.user.name.startswith("canary-") else [str(self.port)]
 

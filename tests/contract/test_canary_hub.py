@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chaosjc.canary.hub_config import Every
 from tests.contract.hub_environment import programs
 from tests.contract.hub_process import PASSWORD, Canary, Hub, Throttling, canary
 from tests.contract.prometheus_process import wait_for
@@ -87,6 +89,16 @@ def restarted(hub: Hub) -> float:
 
 def settled(seen: dict[str, float], before: dict[str, float], rung: str) -> bool:
     return is_live(seen) and seen[f"outages_total{{{rung}}}"] > before[f"outages_total{{{rung}}}"]
+
+
+def test_cheap_rungs_are_probed_as_often_as_was_asked_for(live: Canary) -> None:
+    """Each ten times a second, and answered; but while the canary itself stood still."""
+    began, before = time.monotonic(), live.scrape()
+    time.sleep(5)
+    after = live.scrape()
+    ran = time.monotonic() - began - grown(before, after, "stood_still_seconds_total")
+    answered = {rung: grown(before, after, f"successes_total{{{rung}}}") for rung in ("proxy", "hub", "api")}
+    assert {rung: count for rung, count in answered.items() if count / (ran / Every().probe) < 0.9} == {}
 
 
 def test_a_frozen_hub_is_an_outage_of_hub_api_and_login_and_of_nothing_else(hub: Hub, live: Canary) -> None:
@@ -187,6 +199,27 @@ def test_a_canary_that_is_told_to_go_leaves_no_server(hub: Hub) -> None:
         one.stop()
         assert one.process.returncode == 0
     wait_for(lambda: f"{OTHER}live-worker-002" not in hub.servers(), 20)
+
+
+def test_who_lost_the_worker_too_starts_once_wherever_there_is_room(hub: Hub) -> None:
+    worker, user = "worker-002", f"{OTHER}live-worker-002"
+    with contextlib.ExitStack() as while_it_is_there:
+        way_in = while_it_is_there.enter_context(Throttling(retry_after=1))  # all that it is asked for here is health
+        more: dict[str, object] = {"entries": {"front": hub.url, worker: way_in.url}, "front": "front"}
+        more |= {"workers": [worker], "every": {"ladder": NEVER, "cell": 0.2}, "limits": {"live": 1.0}}
+        with canary(hub.directory, hub.url, prefix=OTHER, **more) as one:
+            before = one.wait(lambda seen: seen[f"live_ok{{{worker}}}"] == 1, 60)
+            spawned = len(hub.spawned())
+            while_it_is_there.close()
+            one.wait(lambda seen: seen["failures_total{proxy,refused}"] > 0)
+            for pid in hub.processes(user):
+                os.kill(pid, signal.SIGKILL)
+            lost = f"live_lost_servers_total{{{worker}}}"
+            after = one.wait(lambda seen: seen[lost] == 1 and seen[f"live_ok{{{worker}}}"] == 1, 90)
+    assert hub.spawned()[spawned:] == [(user, {}), (user, {"node": worker})]
+    moves, lasted = (f"live_elsewhere{part}{{{worker}}}" for part in ("_total", "_seconds"))
+    assert (before[moves], before[lasted], after[moves]) == (0, 0, 1)
+    assert 0 < after[lasted] < after[f"live_outage_seconds_total{{{worker}}}"], "it was home later still"
 
 
 def test_a_throttled_spawn_is_no_failure_and_is_asked_for_again_no_sooner_than_was_said(tmp_path: Path) -> None:

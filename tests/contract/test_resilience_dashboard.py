@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from chaosjc.controller.admission import Admission
 from chaosjc.controller.claims import Claim, Claims
 from chaosjc.controller.controller import Controller, Due
 from chaosjc.controller.exporter import Exporter as RunsExporter
@@ -53,7 +54,7 @@ def told(there: Path, journal: Path) -> str:
     claims = Claims(there / "claims.jsonl")
     claims.add(Claim("s", "e0", "2026-12-01T12:00:00+00:00", "ended", 0))
     one = schedule({"cron": "0 * * * *"})
-    controller = Controller(claims, _nothing, lambda: datetime.datetime.now(datetime.UTC))
+    controller = Controller(claims, _nothing, lambda: datetime.datetime.now(datetime.UTC), Admission(journal))
     registry = CollectorRegistry()
     registry.register(
         RunsExporter(controller, [Due(Loaded(there / "s.yaml", one, None), one.entries[0])], claims, journal)

@@ -338,18 +338,38 @@ def test_what_is_observed_is_shown_and_changes_nothing(world: World) -> None:
 
 def test_its_past_is_asked_for_as_that_of_a_hypothesis_is(world: World) -> None:
     loaded, wishes = world.session(world.experiment(more=OBSERVE.format(there=world.there)))
-    asked: dict[str, tuple[float, float]] = {}
+    asked: dict[str, list[tuple[float, float]]] = {"h1": [], "o1": [], "o2": []}
 
     def backfill(check: CheckPlan, start: float, end: float) -> tuple[Reading, ...]:
-        asked[check.id] = start, end
+        asked[check.id].append((start, end))
         return ()
 
     with open_session(wishes, loaded, print) as session:
         run = session.run(session.plan(loaded[0], 1), world.entries.append)
         run._parts = dataclasses.replace(run._parts, backfill=backfill)
         run.execute()
-    assert list(asked) == ["h1", "o1", "o2"]
-    assert asked["o1"][0] < world.at("admitted") - 1 and asked["o1"][1] > world.at("settling")
+    assert {id: len(spans) for id, spans in asked.items()} == {"h1": 2, "o1": 2, "o2": 2}
+    during, before = asked["o1"]
+    assert during[0] < world.at("admitted") - 1 and during[1] > world.at("settling")
+    assert before[0] == world.at("planned") - 60 and before[1] < world.at("planned"), "of the time before the run"
+
+
+def test_the_time_before_a_run_begins_when_the_run_before_has_recovered(world: World) -> None:
+    world.run()
+    recovered = world.at("settling")
+    world.entries.clear()
+    asked = list[tuple[float, float]]()
+
+    def backfill(check: CheckPlan, start: float, end: float) -> tuple[Reading, ...]:
+        asked.append((start, end))
+        return ()
+
+    loaded, wishes = world.session(world.experiment())
+    with open_session(wishes, loaded, print) as session:
+        run = session.run(session.plan(loaded[0], 1), world.entries.append)
+        run._parts = dataclasses.replace(run._parts, backfill=backfill)
+        run.execute()
+    assert asked[1][0] == recovered
 
 
 class TestRecoveryKnowsBefore:
@@ -481,6 +501,25 @@ class TestAdmission:
 
     def test_without_one_it_is_admitted(self, world: World) -> None:
         assert self.run_with(world, lambda: storage.site(storage.volume())).verdict == "PASS"
+
+    def test_what_its_watchdog_could_not_undo_is_not_broken(self, world: World) -> None:
+        """A process of its own, which finds no way to the host before anything is broken on it."""
+        loaded, wishes = world.session(world.experiment())
+        with open_session(wishes, loaded, print) as session:
+            plan = session.plan(loaded[0], 1)
+            (step,) = plan.planned.steps
+            elsewhere = step.model_copy(update={"options": {**step.options, "host": "worker-001"}})
+            plan = dataclasses.replace(plan, planned=plan.planned.model_copy(update={"steps": (elsewhere,)}))
+            judged = session.run(plan, world.entries.append).execute()
+        assert (judged.verdict, judged.code) == ("NOT-STARTED", "watchdog")
+        assert judged.reason.startswith("the watchdog is not ready: this needs a site")
+        assert "intent" not in world.types and world.whole
+
+    def test_nor_is_anything_without_one(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.executable", "/bin/false")
+        judged = world.run()
+        assert (judged.verdict, judged.code) == ("NOT-STARTED", "watchdog")
+        assert "intent" not in world.types and world.whole
 
     def test_a_site_that_cannot_be_looked_at_is_not_broken(self, world: World) -> None:
         def look() -> Topology:

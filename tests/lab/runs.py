@@ -14,7 +14,9 @@ import pytest
 
 from chaosjc.drivers import command
 from chaosjc.errors import CommandTimeout
+from chaosjc.journal.store import Store
 from chaosjc.site.context import in_parallel
+from tests.journals import check, recompute
 from tests.lab.cloud import until
 from tests.lab.site import ROOT, DeployedSite
 
@@ -34,7 +36,7 @@ class Stage:
         except CommandTimeout as late:
             pytest.fail(f"{late.message}\n{late.stderr[-3000:]}\n{self.site.told()}")
         assert done.returncode == expect, done.stdout[-3000:] + done.stderr
-        return json.loads(done.stdout)
+        return self._judged_anew(json.loads(done.stdout))
 
     def argv(self, experiment: str, *arguments: str) -> list[str]:
         where = ["--site", str(self.site.file), "--state", str(self.site.state), "--json", "--seed", "1"]
@@ -62,7 +64,13 @@ class Stage:
 
     def wait_closed(self) -> dict[str, Any]:
         until(lambda: self.last()["state"] == "closed", 120, every=0.3)
-        return self.last()
+        return self._judged_anew(self.last())
+
+    def _judged_anew(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Its verdict follows from its journal alone."""
+        with Store(self.site.state / "journal.db") as store:
+            check(store, [run["run"]])
+        return run
 
     def owes(self) -> bool:
         """Whether a run has not put everything back."""
@@ -77,12 +85,18 @@ class Stage:
     def recover(self, expect: int = 0) -> None:
         done = command.run([*CHAOSJC, "recover", "--state", str(self.site.state)], cwd=ROOT, check=False, timeout=400)
         assert done.returncode == expect, done.stdout + done.stderr
+        recompute(self.site.state)
 
     def status(self) -> dict[str, str]:
         return {server.name: server.status for server in self.site.context().cloud.servers()}
 
+    def assert_put_back(self) -> None:
+        """Every server runs, and a deploy has nothing to do."""
+        assert set(self.status().values()) == {"ACTIVE"}
+        assert self.site.run("plan") == []
+
     def assert_whole(self) -> None:
-        """Every server runs, and the site is what its file says."""
+        """Every server runs, and the site is what its file says, to the eyes of `verify` too."""
         assert set(self.status().values()) == {"ACTIVE"}
         planned, verified = in_parallel(self.site.run, ["plan", "verify"])
         assert planned == []

@@ -119,7 +119,7 @@ class TestPutBack:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 5
         assert stage.last()["verdict"] == "ABORTED"
-        stage.assert_whole()
+        stage.assert_put_back()
 
     def test_a_halt_undoes_within_a_second_and_binds_until_resumed(self, stage: Stage) -> None:
         process = command.spawn(stage.argv("worker-vm-frozen"), log=stage.site.state / "halted.log", cwd=ROOT)
@@ -129,8 +129,8 @@ class TestPutBack:
         assert process.wait(60) == 5
         assert (stage.last()["verdict"], stage.last()["code"]) == ("ABORTED", "halt")
         assert stage.run("worker-vm-stopped", 4)["code"] == "halted"
-        command.run([*CHAOSJC, "resume", *state], cwd=ROOT)
-        stage.assert_whole()
+        command.run([*CHAOSJC, "resume", "--reason", "over", *state], cwd=ROOT)
+        stage.assert_put_back()
 
     @pytest.mark.parametrize(
         "point", ["inject:0.2", "intent:after", "injected:before", "injected:after", "undo-claimed:after"]
@@ -138,7 +138,7 @@ class TestPutBack:
     def test_a_killed_run_is_undone_by_its_watchdog(self, stage: Stage, point: str) -> None:
         stage.crash(short("worker-vm-stopped", stage), point)
         assert stage.wait_closed()["verdict"] == "ABORTED"
-        stage.assert_whole()
+        stage.assert_put_back()
 
     @pytest.mark.parametrize(
         ("experiment", "point"),
@@ -157,7 +157,7 @@ class TestPutBack:
         stage.recover()
         assert stage.last()["verdict"] == "ABORTED"
         time.sleep(1)
-        stage.assert_whole()
+        stage.assert_put_back()
 
 
 def short(experiment: str, stage: Stage) -> Path:

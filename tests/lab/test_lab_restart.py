@@ -64,7 +64,7 @@ def until_settled(cloud: Cloud, server: Any) -> Any:
     return cloud.api.compute.get_server(server.id)
 
 
-@pytest.mark.parametrize("delay", [0.15, 0.4, 0.7, 1.1, 1.6])
+@pytest.mark.parametrize("delay", [0.15, 0.7, 1.6])
 def test_a_spawn_cut_in_the_middle_does_not_hang(lab: Lab, cloud: Cloud, delay: float) -> None:
     name = f"spawn-{delay:g}"
     request = cloud.request(name)

@@ -22,9 +22,10 @@ def written(path: Path, **more: object) -> Path:
 
 def test_what_a_deployment_writes_is_read(tmp_path: Path) -> None:
     more = {"workers": ["worker-001"], "every": {"ladder": 5}, "limits": {"spawn": 90}, "login": "page"}
-    config = read(written(tmp_path / "c.json", **more))
+    config = read(written(tmp_path / "c.json", last_activity_interval=60, **more))
     assert (config.entries["balancer"], config.way) == ("http://hub.example/jupyter", "balancer")
     assert (config.every.ladder, config.every.probe, config.limits.spawn) == (5, 0.1, 90)
+    assert config.last_activity_interval == 60
     assert (config.workers, config.login) == (("worker-001",), None)
 
 
@@ -51,6 +52,8 @@ def test_a_user_that_logs_in_and_a_front_are_read(tmp_path: Path) -> None:
         {"prefix": ""},
         {"prefix": "a"},
         {"entrys": {}},
+        {"last_activity_interval": -1},
+        {"last_activity_interval": "often"},
     ],
 )
 def test_what_is_wrong_is_said_with_the_file_and_the_keys(tmp_path: Path, wrong: dict[str, object]) -> None:

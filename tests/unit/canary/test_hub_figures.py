@@ -10,7 +10,7 @@ from chaosjc.canary.hub_figures import RUNGS, Figures, families, figures_of
 from chaosjc.canary.hub_http import REASONS
 from chaosjc.canary.hub_pace import Pace
 
-CONFIG = Config({"lb": "http://lb", "w1": "http://w1"}, "/token", 9815, workers=("w1", "w2"))
+CONFIG = Config({"lb": "http://lb", "w1": "http://w1"}, "/token", 9815, workers=("w1", "w2"), last_activity_interval=30)
 REGISTER = {each.name: each for each in names.HUB_METRICS}
 
 
@@ -64,6 +64,37 @@ def test_a_live_server_is_live_while_its_last_answer_is_fresh() -> None:
         found = told(figures, now)
         assert value(found, "chaosjc_hub_live_ok", worker="w1") == ok
         assert value(found, "chaosjc_hub_live_age_seconds", worker="w1") == age
+
+
+def test_of_a_worker_whose_server_runs_elsewhere_nothing_is_told() -> None:
+    """Absent, and neither 1 nor 0: nobody knows how users of that worker fare."""
+    figures = begun()
+    for each in figures.live.values():
+        each.tally.good(109.0, 109.5)
+    figures.live["w1"].life.has_kernel("k", "secret", astray=True)
+    found = told(figures)
+    for name in ("live_ok", "live_age_seconds", "live_outage_age_seconds"):
+        assert [each.labels["worker"] for each in found[f"chaosjc_hub_{name}"].samples] == ["w2"]
+    figures.live["w1"].life.lost_server()
+    assert value(told(figures), "chaosjc_hub_live_ok", worker="w1") == 1
+
+
+def test_the_time_without_a_server_grows_until_one_could_start_elsewhere() -> None:
+    figures = begun()
+    life, name = figures.live["w1"].life, "chaosjc_hub_live_elsewhere_seconds"
+    life.has_server("first")
+    life.away = True
+    life.lost_server(100.0)
+    assert [value(told(figures, now), name, worker="w1") for now in (105.0, 110.0)] == [5, 10]
+    life.moved(112.0)
+    assert value(told(figures, 200.0), name, worker="w1") == 12
+    assert value(told(figures, 200.0), "chaosjc_hub_live_elsewhere_total", worker="w1") == 1
+
+
+def test_an_interval_that_nobody_knows_is_not_told() -> None:
+    found = told(figures_of(Config({"lb": "http://lb"}, "/token", 9815), Pace(), 100.0))
+    assert "chaosjc_hub_last_activity_interval_seconds" not in found
+    assert value(told(begun()), "chaosjc_hub_last_activity_interval_seconds") == 30
 
 
 def test_one_that_never_answered_is_not_live_and_as_old_as_the_canary() -> None:

@@ -64,3 +64,47 @@ def test_it_has_begun_once_it_was_whole() -> None:
     life = alive()
     life.lost_server()
     assert life.began
+
+
+def test_what_becomes_of_a_server_that_is_astray_counts_for_nobody() -> None:
+    life = Life()
+    life.has_server("2026-01-01")
+    life.has_kernel("k1", "secret", astray=True)
+    life.has_connection()
+    life.lost_connection()
+    life.lost_kernel()
+    life.lost_server()
+    assert (lost(life), life.astray, life.step) == ((0, 0, 0), False, "server")
+
+
+def moved(life: Life, since: float, at: float) -> None:
+    life.lost_server(since)
+    assert (life.step, life.move(at - 1), life.moves) == ("elsewhere", at - 1 - since, 0)
+    life.moved(at)
+    assert (life.step, life.moves) == ("elsewhere", 1), "what it has there must go first"
+    life.came_home()
+
+
+def test_a_server_that_was_lost_with_its_worker_starts_elsewhere_once_and_then_at_home() -> None:
+    life = alive()
+    assert life.move(90.0) == 0
+    life.away = True
+    moved(life, 100.0, 130.0)
+    assert (life.step, life.move(999.0)) == ("server", 30)
+    life.moved(999.0)
+    assert (life.moves, life.move(999.0)) == (1, 30), "a second cell there is not a second move"
+
+
+def test_a_server_that_was_lost_alone_starts_at_home() -> None:
+    life = alive()
+    life.away = True
+    life.has_connection()
+    life.lost_server(100.0)
+    assert (life.step, life.move(999.0)) == ("server", 0)
+
+
+def test_one_that_was_on_another_worker_is_not_lost_with_its_own() -> None:
+    life = alive()
+    life.astray = life.away = True
+    life.lost_server(100.0)
+    assert life.step == "server"

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import cast
 
 import aiohttp
@@ -9,7 +12,7 @@ import pytest
 
 from chaosjc.canary.hub_config import Config
 from chaosjc.canary.hub_figures import Figures, figures_of
-from chaosjc.canary.hub_http import Failure
+from chaosjc.canary.hub_http import Failure, Throttled
 from chaosjc.canary.hub_pace import Pace
 from chaosjc.canary.hub_probe import LONG, LOOKS, Probes, form
 
@@ -68,6 +71,64 @@ def test_at_the_front_there_are_looks_between_two_probes() -> None:
     count, figures = asked("w1")
     assert (count, figures.rungs["hub", "w1"].successes) == (1, 1)
     assert asked("lb", rung="api")[0] == 1
+
+
+class Web:
+    """A session that remembers what it was asked for, and answers 200."""
+
+    def __init__(self) -> None:
+        self.asked = list[str]()
+
+    @contextlib.asynccontextmanager
+    async def request(self, method: str, url: str, **more: object) -> AsyncGenerator[SimpleNamespace]:
+        del method, more
+        self.asked.append(url)
+
+        async def read() -> bytes:
+            return b'{"name": "canary"}'
+
+        yield SimpleNamespace(status=200, headers={}, read=read)
+
+
+def test_below_a_base_path_the_proxy_is_asked_at_its_root_and_the_hub_below() -> None:
+    web, config = Web(), Config({"w1": "http://w1:30080/jupyter"}, "/token", 9815)
+    probes = Probes(cast("aiohttp.ClientSession", web), config, "t", figures_of(config, Pace(), 0.0))
+
+    async def run() -> None:
+        for _, attempt in probes._cheap("w1", config.entries["w1"]):
+            await attempt()
+
+    asyncio.run(run())
+    root = "http://w1:30080"
+    assert web.asked == [f"{root}/_chp_healthz", f"{root}/jupyter/hub/health", f"{root}/jupyter/hub/api/user"]
+
+
+def test_a_rung_that_the_hub_has_throttled_is_left_alone_until_then() -> None:
+    """That one alone, and no look is made at it either."""
+    figures = figures_of(CONFIG, Pace(), time.monotonic())
+    probes = Probes(cast("aiohttp.ClientSession", None), CONFIG, "t", figures)
+    asked = list[str]()
+
+    def attempt(rung: str, wait: float = 0.0) -> Callable[[], Awaitable[None]]:
+        async def once() -> None:
+            asked.append(rung)
+            if wait:
+                raise Throttled(wait)
+
+        return once
+
+    async def run(wait: float) -> None:
+        attempts = {("hub", "lb"): attempt("hub", wait), ("api", "lb"): attempt("api")}
+        async with asyncio.TaskGroup() as tasks:
+            probes._due(tasks, attempts, time.monotonic() - CONFIG.every.probe)
+
+    asyncio.run(run(60.0))
+    assert (asked.count("hub"), figures.rungs["hub", "lb"].throttled) == (1, 1)
+    asyncio.run(run(0.0))
+    assert (asked.count("hub"), asked.count("api")) == (1, 2)
+    figures.rungs["hub", "lb"].pause(time.monotonic() - 1)
+    asyncio.run(run(0.0))
+    assert asked.count("hub") == 1 + LOOKS
 
 
 def test_who_is_short_of_breath_is_not_looked_at_more_often() -> None:

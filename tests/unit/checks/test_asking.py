@@ -12,7 +12,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from chaosjc.checks.registry import ask
+from chaosjc.checks import promql, registry
+from chaosjc.checks.registry import ask, backfill, lag
 from chaosjc.checks.sources import Deadline, Sources, bounded
 from chaosjc.checks.vm import EXPORTER, Ways, vm_state
 from chaosjc.drivers import http as http_driver
@@ -279,3 +280,30 @@ def test_a_deadline_runs_out() -> None:
     clock.sleep(1)
     with pytest.raises(RemoteError, match="within 3 s"):
         deadline.left()
+
+
+# ------------------------------------------------------------------ mistakes of our own
+
+
+def mistaken(*_: object) -> Any:
+    raise IndexError("list index out of range")
+
+
+OURS = "internal error: IndexError: list index out of range"
+
+
+def test_a_mistake_in_an_answer_is_a_reading_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks goes on asking."""
+    monkeypatch.setitem(registry.KINDS, "http", registry.Kind(mistaken, frozenset()))  # type: ignore[arg-type]
+    assert ask(plan("http", **GET), Sources(clock=FakeClock(NOW))) == (Reading(time=NOW, why=OURS),)
+
+
+def test_a_mistake_in_what_is_past_is_a_reading_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is over has its verdict all the same."""
+    monkeypatch.setattr(promql, "backfill", mistaken)
+    assert backfill(plan("promql"), Sources(), 1.0, 2.0) == (Reading(time=2.0, why=OURS),)
+
+
+def test_a_mistake_in_a_lag_is_as_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promql, "lag", mistaken)
+    assert lag([plan("promql").model_copy(update={"every": 3.0})], Sources()) == 6.0

@@ -176,29 +176,83 @@ def test_a_user_s_pod_that_still_ends_is_not_noticed() -> None:
     assert fault.verify(step, world).why == "pod jupyter-canary-1 has not ended yet"
 
 
+LEADS = "broken: the hub still leads canary-1 to it: HTTP {}"
+NOTICED = "whole: the hub knows that canary-1 has no server"
+
+
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "leads", "told"),
     [
-        (503, "broken: the hub still leads canary-1 to it: HTTP 503"),
-        (200, "broken: the hub still leads canary-1 to it: HTTP 200"),
-        (302, "whole: the hub knows that canary-1 has no server"),
+        (503, "", LEADS.format(503)),
+        (200, "", LEADS.format(200)),
+        (302, "/hub/user/canary-1/api", NOTICED),
+        (302, "http://10.1.2.3/hub/user/canary-1/api", NOTICED),
+        (302, "/user/canary-1/lab", LEADS.format(302)),
+        (302, "/hub/user/canary-10/api", LEADS.format(302)),
+        (302, "/hub/login", LEADS.format(302)),
+        (307, "/hub/user/canary-1/api", LEADS.format(307)),
     ],
 )
-def test_the_front_door_tells_whether_the_hub_has_noticed(status: int, told: str) -> None:
+def test_the_front_door_tells_whether_the_hub_has_noticed(status: int, leads: str, told: str) -> None:
     asked: list[str] = []
 
-    def door(path: str) -> int:
+    def door(path: str) -> tuple[int, str]:
         asked.append(path)
-        return status
+        return status, leads
 
     verdict, _, _ = ended("a canary's", front_door=door)
     assert verdict() == told
     assert asked == ["/user/canary-1/api"]
 
 
+def below_jupyter(*served: str) -> Callable[[str], tuple[int, str]]:
+    """The front door of a hub below /jupyter/: beside that, its proxy leads everybody to it."""
+
+    def door(path: str) -> tuple[int, str]:
+        inside = path.removeprefix("/jupyter")
+        known = path != inside and any(inside.startswith(f"/user/{user}/") for user in served)
+        return (503, "") if known else (302, f"/jupyter/hub{inside}")
+
+    return door
+
+
+def test_a_hub_below_a_path_is_asked_there() -> None:
+    verdict, world, _ = ended("a canary's", front_door=below_jupyter("canary-1"))
+    assert verdict() == LEADS.format(503)
+    world.made.front_door = below_jupyter()
+    assert verdict() == NOTICED
+
+
+def test_a_door_that_leads_ever_deeper_is_not_followed() -> None:
+    def door(path: str) -> tuple[int, str]:
+        return 302, f"/deeper{path}".replace("/user", "/hub/user")
+
+    verdict, _, _ = ended("a canary's", front_door=door)
+    assert verdict() == LEADS.format(302)
+
+
+def test_a_proxy_that_began_anew_has_not_been_told_its_routes() -> None:
+    """It leads those to the hub too whose servers were there before it; one that began later has its route."""
+    verdict, world, _ = ended("a canary's")
+    (name,) = [each for each in world.made.pods() if each.startswith("proxy")]
+    world.made.objects["Pod", "jhub", name]["status"] = running()
+    for user, born in (
+        ("ada", "2026-01-01T00:00:00Z"),
+        ("bob", "2026-01-03T00:00:00Z"),
+        (name, "2026-01-02T00:00:00Z"),
+    ):
+        pod = world.made.objects["Pod", "jhub", user if user == name else f"jupyter-{user}"]
+        pod["metadata"]["creationTimestamp"] = born
+    lost = {"canary-1", "ada"}
+    world.made.front_door = lambda path: (302, f"/hub{path}") if path.split("/")[2] in lost else (200, "")
+    assert verdict() == "broken: the proxy does not know its routes yet"
+    lost.remove("ada")
+    assert verdict() == NOTICED
+
+
 def test_a_server_that_was_started_again_tells_it_too() -> None:
-    def door(_: str) -> int:
-        return 503
+    def door(_: str) -> tuple[int, str]:
+        return 503, ""
 
     verdict, world, _ = ended("a canary's", front_door=door)
     world.made.user("canary-1", "worker-002")
