@@ -172,8 +172,8 @@ def open_session(
         if site and site.kubernetes and any("kubernetes" in needs(each.experiment) for each in experiments):
             _connect(world, tell)
         sources = Sources(
-            prometheus=Prometheus.connect(url) if url else None,
-            http=Http.connect(),
+            prometheus=stack.enter_context(contextlib.closing(Prometheus.connect(url))) if url else None,
+            http=stack.enter_context(contextlib.closing(Http.connect())),
             ssh=world.ssh if site else None,
             cloud=world.cloud if site else None,
             gluster=discover.pool(site, world.ssh, _found(site, world)) if site else None,
