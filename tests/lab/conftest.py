@@ -44,7 +44,7 @@ class Building:
 def node_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Building | None]:
     """The image of Kubernetes' nodes, in the making where a test needs it: the first time on a machine, for minutes.
 
-    Whatever else wants the processor goes first.
+    `make test` has begun it before, and this waits for that. Whatever else wants the processor goes first.
     """
     if not any(item.path.parent == LAST[-1] for item in request.session.items):
         yield None

@@ -132,9 +132,7 @@ class TestPutBack:
         command.run([*CHAOSJC, "resume", "--reason", "over", *state], cwd=ROOT)
         stage.assert_put_back()
 
-    @pytest.mark.parametrize(
-        "point", ["inject:0.2", "intent:after", "injected:before", "injected:after", "undo-claimed:after"]
-    )
+    @pytest.mark.parametrize("point", ["inject:0.2", "injected:before", "undo-claimed:after"])
     def test_a_killed_run_is_undone_by_its_watchdog(self, stage: Stage, point: str) -> None:
         stage.crash(short("worker-vm-stopped", stage), point)
         assert stage.wait_closed()["verdict"] == "ABORTED"
@@ -143,7 +141,6 @@ class TestPutBack:
     @pytest.mark.parametrize(
         ("experiment", "point"),
         [
-            ("worker-vm-frozen", "inject:0.1"),
             ("worker-vm-frozen", "injected:after"),
             ("worker-vm-deleted", "inject:0.1"),
             ("worker-vm-deleted", "injected:before"),

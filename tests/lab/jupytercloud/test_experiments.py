@@ -110,6 +110,7 @@ def test_the_network_pods_of_a_worker_are_killed_and_nobody_notices(stage: Stage
     assert {each[:2] for each in before} == {each[:2] for each in pods()}
 
 
+@pytest.mark.long
 def test_a_frozen_hub_is_away_until_it_is_thawed(stage: Stage) -> None:
     run = stage.run("hub-pod-frozen", 0)
     assert run["verdict"] == "PASS"

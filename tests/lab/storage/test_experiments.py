@@ -134,7 +134,9 @@ def unmounted(storage: Stage, worker: str) -> Generator[None]:
         storage.site.run("deploy")
 
 
-@pytest.mark.parametrize("experiment", ["brick-vm-stopped", "brick-vm-frozen", "brick-partitioned"])
+@pytest.mark.parametrize(
+    "experiment", [pytest.param("brick-vm-stopped", marks=pytest.mark.long), "brick-vm-frozen", "brick-partitioned"]
+)
 def test_a_broken_brick_costs_a_stall_and_no_write(storage: Stage, experiment: str) -> None:
     saw = seen(storage, experiment, 0)
     assert saw.run["verdict"] == "PASS"
