@@ -25,8 +25,8 @@ Part = Listener | Pool | Monitor | Member
 class BalancerFacts:
     """What Octavia has with the site's mark; `asked` is whether it was. The first of `balancers` is the one in use.
 
-    `port` is the VIP's, `addresses` the VMs', `floating` what leads to the VIP from outside. Listeners and pools are all
-    of the balancer's; monitor and members those of its right pool.
+    `port` is the VIP's, `addresses` the VMs', `floating` what leads to the VIP from outside. Listeners and pools are
+    all of the balancer's; monitor and members those of its right pool.
     """
 
     asked: bool = False
