@@ -118,6 +118,7 @@ def test_a_frozen_hub_is_away_until_it_is_thawed(stage: Stage) -> None:
     assert 7 < away < 15, f"frozen for 10 s, it was away for {away}"
 
 
+@pytest.mark.long
 def test_a_drained_worker_has_its_users_back(stage: Stage) -> None:
     run = stage.run("worker-drained", 0)
     assert run["verdict"] == "PASS"

@@ -17,6 +17,7 @@ from tests.lab.storage.settled import settled
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 TARGET, PEER = "brick-002", "worker-001"
 BRICK = "/scratch/scratch"
+MEASURED = ("brick.kill", "net.partition")  # by an experiment each, beside a writer, in every run of the tests
 PID = f"$(pgrep -f -- '[-]-brick-name {BRICK} ' | head -1)"
 
 
@@ -69,7 +70,9 @@ def experiment(stage: Stage, name: str, fault: Fault, **more: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.long if each in MEASURED else ()) for each in FAULTS]
+)
 def test_a_fault_is_there_and_then_it_is_not(storage: Stage, name: str) -> None:
     run = storage.run(str(experiment(storage, name, FAULTS[name])), 0)
     assert run["verdict"] == "PASS"
