@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from chaosjc.lab import host
 from chaosjc.lab.environment import BOUND
 
-BUILD = ("lab", "image", "build", "--kubernetes")
+CHAOSJC = (sys.executable, "-m", "chaosjc.cli.main")
+BUILD = (*BOUND, "nice", "-n", "19", *CHAOSJC, "lab", "image", "build", "--kubernetes")
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests|\d+ [a-z]+).* in [0-9.]+s")
 
 
@@ -53,8 +54,7 @@ def _building(*, needed: bool) -> Generator[None]:
     if not needed:
         yield
         return
-    argv = [*BOUND, "nice", "-n", "19", sys.executable, "-m", "chaosjc.cli.main", *BUILD]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as builder:
+    with subprocess.Popen(BUILD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as builder:
         try:
             yield
         finally:

@@ -13,19 +13,9 @@ from chaosjc.drivers import command
 from chaosjc.errors import Fenced
 from chaosjc.journal.events import Admitted, Halted, Intent, Planned, RecoveryPlan, Resumed
 from chaosjc.journal.store import Store
+from tests.contract.test_command_line import GOOD
 
 ROOT = Path(__file__).parents[2]
-GOOD = """\
-apiVersion: chaosjc/v1
-kind: Experiment
-name: good
-hypotheses:
-  - {command: ["true"], every: 200ms}
-faults:
-  - {fault: command, inject: ["true"], undo: ["true"], verify: ["true"], duration: 100ms}
-baseline: 1s
-settle: 1s
-"""
 pytestmark = pytest.mark.timeout(180)
 INTENT = """
 import sys

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from chaosjc.drivers import command
-from chaosjc.lab.environment import BOUND
 from chaosjc.lab.layout import Lab
 from tests.lab.cloud import Cloud, lab_command, measured
-from tests.lab.runs import CHAOSJC
+from tests.suites import BUILD
 
 RANGE = "10.231.71.0/24"
 HERE = Path(__file__).parent
@@ -50,8 +49,7 @@ def node_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield None
         return
     log = tmp_path_factory.mktemp("image") / "log"
-    argv = [*BOUND, "nice", "-n", "19", *CHAOSJC, "lab", "image", "build", "--kubernetes"]
-    process = command.spawn(argv, log=log)
+    process = command.spawn(BUILD, log=log)
     yield Building(process, log)
     process.terminate()
     process.wait()

@@ -95,13 +95,13 @@ def _run(act: Act, common: tuple[str, ...], calm: Callable[[], object]) -> int:
 
     On two busy cores a write waits for over a second now and then, and one who promises less is not in a steady state.
     """
-    code = NOT_STARTED
-    for _ in range(2):
+
+    def once() -> int:
         calm()
-        code = chaosjc("run", act.experiment, *common, *act.arguments, "--html", str(REPORTS))
-        if code != NOT_STARTED or act.expected == NOT_STARTED:
-            break
-    return code
+        return chaosjc("run", act.experiment, *common, *act.arguments, "--html", str(REPORTS))
+
+    code = once()
+    return once() if code == NOT_STARTED != act.expected else code
 
 
 def conclude(journal: Path, wrong: list[str]) -> int:

@@ -15,7 +15,7 @@ from chaosjc.site.context import Context
 from chaosjc.site.discover import in_cloud, mark
 from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import FRONT, Lbaas
-from chaosjc.site.stages import balancer_plan
+from chaosjc.site.stages import balancer_plan, floating
 from chaosjc.site.stages.balancer_plan import STAGE, BalancerFacts
 from chaosjc.site.stages.base import Stage, external_network, ports
 
@@ -43,9 +43,9 @@ class Balancer(Stage[BalancerFacts]):
         if patient:
             found = tuple(each for one in found if (each := octavia.wait_settled(one)))
         marked = balancer_plan.front_mark(context.site)
-        floating = tuple(each for each in context.cloud.floating_addresses() if each.description == marked)
+        outside = tuple(each for each in context.cloud.floating_addresses() if each.description == marked)
         addresses = discover.addresses(context.site, ports(context))
-        facts = BalancerFacts(True, vip, addresses, found, floating=floating)
+        facts = BalancerFacts(True, vip, addresses, found, floating=outside)
         return _with_parts(octavia, facts)
 
     def plan(self, site: SiteFile, facts: BalancerFacts) -> tuple[Change, ...]:
@@ -85,7 +85,7 @@ class _Apply:
         """As planned."""
         if change.kind in ("balancer", "VIP"):
             self._whole(change)
-        elif change.kind == "floating address":
+        elif change.kind == floating.KIND:
             self._floating(change)
         elif change.action == "delete":
             self._delete(change)
@@ -184,18 +184,14 @@ class _Apply:
 
     def _floating(self, change: Change) -> None:
         cloud = self._context.cloud
-        if change.action == "delete":
-            for each in self._facts.floating:
-                cloud.delete_floating_address(each.id)
-            return
         port = discover.vip(self._site, discover.ports(self._site, cloud))  # as it is since the changes before
-        if port is None:
+        if port is None and change.action != "delete":
             raise StageError(f"{STAGE}: the port of the VIP is gone", hint="deploy again")
-        if change.action == "update":
-            cloud.point_floating_address(self._facts.floating[0].id, port.id)
-        else:
+        port_id = port.id if port else ""
+        if change.action == "create":
             marked = balancer_plan.front_mark(self._site)
-            cloud.create_floating_address(external_network(self._context), port.id, marked)
+            cloud.create_floating_address(external_network(self._context), port_id, marked)
+        floating.apply(cloud, change, self._facts.floating, port_id)
 
     def _subnet_id(self) -> str:
         if not self._subnet:

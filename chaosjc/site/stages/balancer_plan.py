@@ -11,6 +11,7 @@ from chaosjc.site.change import Change
 from chaosjc.site.discover import in_cloud, mark
 from chaosjc.site.model import SiteFile
 from chaosjc.site.sections import FRONT, HealthMonitor, Lbaas
+from chaosjc.site.stages import floating
 
 STAGE = "balancer"
 PROTOCOL = "TCP"
@@ -115,13 +116,9 @@ def _balancer(site: SiteFile, lbaas: Lbaas, facts: BalancerFacts) -> Iterator[Ch
 def _floating(site: SiteFile, facts: BalancerFacts) -> Iterator[Change]:
     """Another VIP is another port."""
     lbaas, port = site.lbaas, facts.port
-    if lbaas is None or not lbaas.floating:
-        for each in facts.floating:
-            yield Change(STAGE, "floating address", each.address, "delete")
-    elif not facts.floating:
-        yield Change(STAGE, "floating address", FRONT, "create", after=f"from {site.network.external}")
-    elif port is None or lbaas.vip not in ("", port.address) or facts.floating[0].port_id != port.id:
-        yield Change(STAGE, "floating address", facts.floating[0].address, "update", after=f"to {FRONT}")
+    external = site.network.external if lbaas and lbaas.floating else ""
+    port_id = port.id if port and lbaas and lbaas.vip in ("", port.address) else ""
+    return floating.plan(STAGE, FRONT, external, port_id, facts.floating)
 
 
 def _parts(site: SiteFile, lbaas: Lbaas, facts: BalancerFacts) -> Iterator[Change]:

@@ -14,7 +14,7 @@ from chaosjc.site.context import Context, in_parallel
 from chaosjc.site.discover import in_cloud, mark
 from chaosjc.site.model import BASTION, Machine
 from chaosjc.site.roles import Surroundings, userdata
-from chaosjc.site.stages import infra_plan, volumes
+from chaosjc.site.stages import floating, infra_plan, volumes
 from chaosjc.site.stages.infra_plan import STAGE, InfraFacts
 
 BOOT = 120.0  # seconds from a server's creation to its first SSH session, at most
@@ -231,16 +231,12 @@ class Apply:
         )
 
     def _floating(self) -> None:
-        for change in self._of("floating address"):
+        for change in self._of(floating.KIND):
             ports = {each.name: each.id for each in self._cloud.ports(self._network_id())}
             port_id = ports.get(in_cloud(self._site, BASTION), "")
             if change.action == "create":
                 self._cloud.create_floating_address(self._facts.external, port_id, mark(self._site))
-            for each in self._facts.floating:
-                if change.action == "update":
-                    self._cloud.point_floating_address(each.id, port_id)
-                elif change.action == "delete":
-                    self._cloud.delete_floating_address(each.id)
+            floating.apply(self._cloud, change, self._facts.floating, port_id)
 
     def _wait_or_replace(self, vm: str) -> None:
         """A VM that a reboot did not mend is given up, where nothing on it would be missed."""

@@ -22,6 +22,7 @@ from chaosjc.site.keys import PublicKeys
 from chaosjc.site.model import BASTION, Machine, Rule, SiteFile
 from chaosjc.site.roles import Surroundings, userdata
 from chaosjc.site.sections import FRONT
+from chaosjc.site.stages import floating
 
 STAGE = "infra"
 Login = Literal["ok", "starting", "silent", "refused", "without sudo"]
@@ -236,10 +237,5 @@ def wanted_digest(site: SiteFile, facts: InfraFacts, machine: Machine) -> str:
 
 def _floating(site: SiteFile, facts: InfraFacts) -> Iterator[Change]:
     port = facts.port(site, BASTION)
-    if not site.network.external:
-        for each in facts.floating:
-            yield Change(STAGE, "floating address", each.address, "delete")
-    elif not facts.floating:
-        yield Change(STAGE, "floating address", BASTION, "create", after=f"from {site.network.external}", vm=BASTION)
-    elif port is None or facts.floating[0].port_id != port.id:
-        yield Change(STAGE, "floating address", facts.floating[0].address, "update", after="to bastion", vm=BASTION)
+    port_id = port.id if port else ""
+    return floating.plan(STAGE, BASTION, site.network.external, port_id, facts.floating, BASTION)
