@@ -20,31 +20,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
+from benchmarks.figures import Promises, say
 from chaosjc.drivers import command
 from chaosjc.lab.layout import Lab
 from tests.lab.cloud import Cloud, lab_command
 
-T = TypeVar("T")
 RANGE = "10.231.77.0/24"
 MEBIBYTE = 1 << 20
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def timed(label: str, target: float, act: Callable[[], T]) -> T:
-    """Do it and print how long it took."""
-    began = time.monotonic()
-    done = act()
-    took = time.monotonic() - began
-    say(f"{label:48} {took:6.1f} s   target {target:5.0f} s   ratio {took / target:.2f}")
-    return done
 
 
 def cold(lab: Lab, key: Path) -> Cloud:
@@ -63,33 +47,33 @@ def boot_many(cloud: Cloud, count: int) -> None:
         cloud.wait_for_ssh(server)
 
 
-def memory(lab: Lab) -> None:
-    """Of each process of the control plane, ten seconds after it did something."""
+def memory(lab: Lab) -> float:
+    """MB of the whole control plane, ten seconds after it did something; that of each of its processes is told."""
     time.sleep(10)
     control = json.loads(lab_command(lab, "status", "--json"))["control"]
     for process in control:
         say(f"memory of {process['role']:38} {process['memory_mb']:6d} MiB")
-    total = sum(process["memory_mb"] for process in control) * MEBIBYTE / 1e6
-    say(f"{'memory of the control plane':48} {total:6.0f} MB  target   700 MB  ratio {total / 700:.2f}")
+    return sum(process["memory_mb"] for process in control) * MEBIBYTE / 1e6
 
 
-def main(root: Path) -> None:
+def main(root: Path) -> int:
     """Everything in one go, on one lab with a cache of its own, which OpenStack's packages go to as well."""
     os.environ["XDG_CACHE_HOME"] = str(root / "cache")
-    lab = Lab.of("bench", root)
+    lab, promises = Lab.of("bench", root), Promises()
     key = root / "key"
     command.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
     try:
-        cloud = timed("cold: from nothing to 4 servers that answer SSH", 240, lambda: cold(lab, key))
+        cloud = promises.timed("cold: from nothing to 4 servers that answer SSH", 240, lambda: cold(lab, key))
         for number in range(3):
-            timed("one server, create to SSH", 6, lambda number=number: cloud.boot(f"one-{number}"))
-        timed("8 servers at once, create to SSH", 30, lambda: boot_many(cloud, 8))
+            promises.timed("one server, create to SSH", 6, lambda number=number: cloud.boot(f"one-{number}"))
+        promises.timed("8 servers at once, create to SSH", 30, lambda: boot_many(cloud, 8))
         cloud.delete(*cloud.api.compute.servers())
-        memory(lab)
-        timed("lab down, no servers", 20, lambda: lab_command(lab, "down"))
-        timed("lab up again: the control plane, warm", 8, lambda: lab_command(lab, "up"))
+        promises.measured("memory of the control plane", memory(lab), 700, "MB")
+        promises.timed("lab down, no servers", 20, lambda: lab_command(lab, "down"))
+        promises.timed("lab up again: the control plane, warm", 8, lambda: lab_command(lab, "up"))
     finally:
-        timed("lab reset", 20, lambda: lab_command(lab, "reset"))
+        promises.timed("lab reset", 20, lambda: lab_command(lab, "reset"))
+    return promises.exit_code()
 
 
 if __name__ == "__main__":
@@ -97,6 +81,7 @@ if __name__ == "__main__":
     directory = Path(tempfile.mkdtemp(prefix="chaosjc-bench-", dir="/var/tmp"))
     directory.chmod(0o711)
     try:
-        main(directory)
+        code = main(directory)
     finally:
         shutil.rmtree(directory)
+    sys.exit(code)

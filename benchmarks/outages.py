@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.figures import busy, say, told
+from benchmarks.figures import Promises, busy, say
 from benchmarks.outage_server import KINDS, Kind, Outage
 from chaosjc.canary.hub_config import Limits
 from chaosjc.canary.hub_figures import CHEAP, CHEAPEST
@@ -201,8 +201,9 @@ def reports(
     ]
 
 
-def main(scale: Scale) -> None:
-    """Plant, watch, tell."""
+def main(scale: Scale) -> int:
+    """Plant, watch, tell; the exit code."""
+    promises = Promises()
     with tempfile.TemporaryDirectory() as directory:
         found, stood_still = observed(scale, 7, Path(directory))
     say(f"{len(found)} outages of {SHORTEST:g} to {scale.longest:g} s; {busy()}")
@@ -216,9 +217,10 @@ def main(scale: Scale) -> None:
     missed = sum(each.probed == 0 for each in found)
     say(f"probes every 15 s saw nothing of {missed} of {len(found)} outages")
     ours, theirs = (quantile([abs(error) for error in errors], 0.99) for errors in (canaries, blackbox))
-    say(told("p99 error of the canary's outages", 1000 * ours, 1000 * TARGET, "ms"))
+    promises.measured("p99 error of the canary's outages", 1000 * ours, 1000 * TARGET, "ms")
     say(f"the error of probes every 15 s is {theirs / ours:.0f} times as large at p99")
+    return promises.exit_code()
 
 
 if __name__ == "__main__":
-    main(QUICK if "--quick" in sys.argv else FULL)
+    sys.exit(main(QUICK if "--quick" in sys.argv else FULL))

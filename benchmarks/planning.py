@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import busy, say, told
+from benchmarks.figures import Promises, busy, say
 from chaosjc.drivers import command
 from chaosjc.drivers.kubernetes_values import Owner
 from chaosjc.engine import blast, experiment, guards
@@ -185,20 +185,21 @@ def measured(targets: int) -> dict[str, float | str]:
     }
 
 
-def main() -> None:
-    """Rounds in processes of their own; the median counts."""
+def main() -> int:
+    """Rounds in processes of their own; the median counts. The exit code."""
     argv = [sys.executable, "-m", "benchmarks.planning", "--once"]
     rounds = [json.loads(command.run(argv, timeout=600).stdout) for _ in range(ROUNDS)]
-    first = rounds[0]
+    first, promises = rounds[0], Promises()
     say(f"planning over {first['targets']:,} targets, {first['steps']:,} steps; {busy()}")
     say(f"guards that refuse: {first['refused']}")
     for what, key in (("planning, median of 5 rounds", "seconds"), ("of that, time of the processor", "processor")):
-        say(told(what, statistics.median(each[key] for each in rounds), SECONDS, "s"))
-    say(told("its peak of memory", max(each["megabytes"] for each in rounds), MEGABYTES, "MB"))
+        promises.measured(what, statistics.median(each[key] for each in rounds), SECONDS, "s")
+    promises.measured("its peak of memory", max(each["megabytes"] for each in rounds), MEGABYTES, "MB")
+    return promises.exit_code()
 
 
 if __name__ == "__main__":
     if "--once" in sys.argv:
         say(json.dumps(measured(TARGETS)))
     else:
-        main()
+        sys.exit(main())

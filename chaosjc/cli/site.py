@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Deploy a JupyterCloud on an OpenStack cloud, and keep it as its file says."
 )
+
+NOTHING = "nothing to do: the site is what its file says"
 
 _out, _err = Console(), Console(stderr=True)
 
@@ -74,12 +76,19 @@ def discover(  # noqa: PLR0913, PLR0917 - one parameter an option
 @app.command()
 def plan(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
     """Show what deploy would change, and change nothing."""
+    from chaosjc.cli import changes as printed
     from chaosjc.site import deploy as deploying
 
     context = _open(site, state, only, whole=not only)
     with _err.status("looking at the site"):
         changes = deploying.plan(context)
-    _print_changes(changes, "to do", as_json=as_json)
+    if as_json:
+        _print_json([each.to_dict() for each in changes])
+    elif changes:
+        _out.print(Safe(printed.listed(changes)))
+        _err.print(Safe(f"{printed.counted(changes)}; chaosjc site deploy {site} makes them"))
+    else:
+        _out.print(NOTHING)
 
 
 @app.command()
@@ -91,7 +100,7 @@ def deploy(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_
     context = _open(site, state, only, whole=not only)
     with _err.status("deploying"):
         changes = deploying.deploy(context)
-    _print_changes(changes, "done", as_json=as_json)
+    _print_done(changes, as_json=as_json)
     _err.print(Safe(f"{site} deployed in {time.monotonic() - began:.1f} s; log: {context.state.log}"))
 
 
@@ -156,7 +165,7 @@ def destroy(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fal
     context = _open(site, state)
     with _err.status("deleting"):
         changes = deploying.destroy(context)
-    _print_changes(changes, "done", as_json=as_json)
+    _print_done(changes, as_json=as_json)
 
 
 def _print_front(front: Front | None) -> None:
@@ -198,18 +207,14 @@ def _report(stage: str, subject: str, text: str) -> None:
     _err.print(Safe(Text.assemble((f"{stage:>10}", "dim"), f"  {subject}: {text}")))
 
 
-def _print_changes(changes: Iterable[Change], title: str, *, as_json: bool) -> None:
-    listed = list(changes)
+def _print_done(changes: Sequence[Change], *, as_json: bool) -> None:
+    """Each was told when it was made."""
+    from chaosjc.cli import changes as printed
+
     if as_json:
-        _print_json([each.to_dict() for each in listed])
-    elif not listed:
-        _out.print("nothing to do: the site is what its file says")
+        _print_json([each.to_dict() for each in changes])
     else:
-        table = _table("stage", "action", "what", "now", "planned")
-        table.title = title
-        for each in listed:
-            table.add_row(each.stage, each.action, f"{each.kind} {each.name}", each.before, each.after)
-        _out.print(Safe(table))
+        _out.print(Safe(printed.counted(changes)) if changes else NOTHING)
 
 
 def _table(*columns: str) -> Table:

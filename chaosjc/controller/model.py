@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from chaosjc.engine import experiment as experiments
 from chaosjc.engine.experiment import Name
 from chaosjc.errors import SpecError
+from chaosjc.journal import clear
 from chaosjc.site import model as sites
 from chaosjc.site.calendar import Calendar
 from chaosjc.site.model import SiteFile
@@ -47,6 +48,12 @@ class Entry(Model):
     prepare: Literal["nothing", "deploy"] = "nothing"
     """`deploy`: deploy and verify the site first, and begin only where both succeed."""
     vars: dict[str, str | int | float | bool] = Field(default_factory=dict[str, str | int | float | bool])
+
+    @field_validator("vars")
+    @classmethod
+    def _no_secrets(cls, values: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+        clear.refuse_variables(values)
+        return values
 
 
 class Cron(Entry):

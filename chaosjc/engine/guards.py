@@ -73,7 +73,8 @@ def halted(facts: Facts) -> Refused | None:
     halt = facts.view.halted
     if halt is None:
         return None
-    return Refused(guard="halted", code="halted", reason=f"halted by {halt.who}: {halt.why}; `chaosjc resume` ends it")
+    reason = f"halted by {halt.who}: {halt.why}; `chaosjc resume --reason TEXT` ends it"
+    return Refused(guard="halted", code="halted", reason=reason)
 
 
 def undo_debt(facts: Facts) -> Refused | None:

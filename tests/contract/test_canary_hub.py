@@ -203,6 +203,7 @@ def test_a_canary_that_is_told_to_go_leaves_no_server(hub: Hub) -> None:
 
 def test_who_lost_the_worker_too_starts_once_wherever_there_is_room(hub: Hub) -> None:
     worker, user = "worker-002", f"{OTHER}live-worker-002"
+    moves, lasted = (f"live_elsewhere{part}{{{worker}}}" for part in ("_total", "_seconds"))
     with contextlib.ExitStack() as while_it_is_there:
         way_in = while_it_is_there.enter_context(Throttling(retry_after=1))  # all that it is asked for here is health
         more: dict[str, object] = {"entries": {"front": hub.url, worker: way_in.url}, "front": "front"}
@@ -214,11 +215,9 @@ def test_who_lost_the_worker_too_starts_once_wherever_there_is_room(hub: Hub) ->
             one.wait(lambda seen: seen["failures_total{proxy,refused}"] > 0)
             for pid in hub.processes(user):
                 os.kill(pid, signal.SIGKILL)
-            lost = f"live_lost_servers_total{{{worker}}}"
-            after = one.wait(lambda seen: seen[lost] == 1 and seen[f"live_ok{{{worker}}}"] == 1, 90)
+            after = one.wait(lambda seen: seen[moves] == 1 and seen[f"live_ok{{{worker}}}"] == 1, 90)
     assert hub.spawned()[spawned:] == [(user, {}), (user, {"node": worker})]
-    moves, lasted = (f"live_elsewhere{part}{{{worker}}}" for part in ("_total", "_seconds"))
-    assert (before[moves], before[lasted], after[moves]) == (0, 0, 1)
+    assert (before[moves], before[lasted], after[f"live_lost_servers_total{{{worker}}}"]) == (0, 0, 1)
     assert 0 < after[lasted] < after[f"live_outage_seconds_total{{{worker}}}"], "it was home later still"
 
 

@@ -41,3 +41,8 @@ def ladder_succeeded(stage: Stage, within: float, since: float | None = None, ru
 
     with asking(stage) as prometheus:
         until(lambda: climbed(prometheus), within, every=0.5)
+
+
+def reached(stage: Stage) -> bool:
+    """Whether the monitor VM has started again."""
+    return stage.site.ssh("monitor", "systemctl is-active prometheus").stdout == "active\n"

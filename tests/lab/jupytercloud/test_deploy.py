@@ -13,7 +13,7 @@ from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.site.change import Change
 from chaosjc.site.stages.cluster import Cluster as ClusterStage
 from tests.lab.cloud import lab_command, measured, until
-from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number
+from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number, reached
 from tests.lab.runs import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -202,8 +202,3 @@ def test_a_lab_that_goes_down_comes_back_with_a_hub_that_spawns(stage: Stage) ->
         ladder_succeeded(stage, within=60, since=began)
         until(lambda: live(stage, began), 60)
     assert stage.site.run("plan") == []
-
-
-def reached(stage: Stage) -> bool:
-    """Whether the monitor VM has started again."""
-    return stage.site.ssh("monitor", "systemctl is-active prometheus").stdout == "active\n"

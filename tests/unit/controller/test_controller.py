@@ -222,7 +222,7 @@ def died(world: World) -> None:
 @pytest.mark.parametrize(
     ("happened", "why"),
     [
-        (halted, "halted by ada: exams; `chaosjc resume` ends it"),
+        (halted, "halted by ada: exams; `chaosjc resume --reason TEXT` ends it"),
         (in_debt, "run debtor left a debt; run `chaosjc recover`"),
         (died, "run dead left a debt; run `chaosjc recover`"),
     ],

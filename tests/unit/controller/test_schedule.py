@@ -165,3 +165,9 @@ def test_each_firing_draws_its_own_targets() -> None:
     seeds = [each.seed for each in firings(schedule({"cron": "0 * * * *"}), utc("2026-12-01"), utc("2026-12-03"))]
     assert len(set(seeds)) == len(seeds) == 48
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_secret_among_an_entrys_variables_is_refused_with_the_file() -> None:
+    with pytest.raises(ValueError, match=r"\$api_token would be kept in the journal"):
+        schedule({"cron": "0 9 * * *", "vars": {"api_token": "s3cret"}})
+    assert schedule({"cron": "0 9 * * *", "vars": {"api_token": "/etc/chaosjc/token"}}).entries
