@@ -83,9 +83,9 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 	@.venv/bin/pytest -q -n 3 --dist loadgroup -m 'not lab' tests/contract
 
 .PHONY: lab
-lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs meanwhile
+lab: $(VENV) ## End to end on labs of its own; needs root; the first time it builds Kubernetes' programs meanwhile
 	@.venv/bin/chaosjc lab image build
-	@.venv/bin/pytest -v -p no:randomly --durations=25 -m 'lab and not long' tests
+	@.venv/bin/pytest -v -p no:randomly -n 2 --dist loadgroup --durations=25 -m 'lab and not long' tests
 
 .PHONY: lint
 lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter

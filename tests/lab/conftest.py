@@ -23,8 +23,14 @@ LAST = (HERE, HERE / "storage", HERE / "jupytercloud")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In that order; tests of other directories stay before them."""
+    """In that order; tests of other directories stay before them.
+
+    Under `-n 2` single machines have a lab of their own beside that of the sites: they mostly wait.
+    """
     items.sort(key=lambda item: LAST.index(item.path.parent) if item.path.parent in LAST else -1)
+    for item in items:
+        if item.path.parent in LAST:
+            item.add_marker(pytest.mark.xdist_group("machines" if item.path.parent == HERE else "sites"))
 
 
 @dataclass(frozen=True)
