@@ -1,8 +1,11 @@
 """`make test`: run suites in order, cheap ones first, and end with a table of their minutes.
 
-A failing suite does not keep the next from running. What the lab builds the first time on a machine, for minutes, is
-begun at once: there, everybody would have to share the processors with it. Where the lab cannot run its suite is
-skipped, with the reasons; under CI=true that is a failure.
+`machines+sites` are two at the same time, each with a lab of its own: they mostly wait. A failing suite does not keep
+the next from running. What the lab builds the first time on a machine, for minutes, is begun at once: there, everybody
+would have to share the processors with it. Where the lab cannot run its suites are skipped, with the reasons; under
+CI=true that is a failure.
+
+Ctrl-C reaches each suite once: it puts away what it has started, and no other begins.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess  # noqa: TID251 - streams what the suites say, which chaosjc itself never needs
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chaosjc.lab import host
@@ -21,6 +26,8 @@ from chaosjc.lab.environment import BOUND
 
 CHAOSJC = (sys.executable, "-m", "chaosjc.cli.main")
 BUILD = (*BOUND, "nice", "-n", "19", *CHAOSJC, "lab", "image", "build", "--kubernetes")
+ON_A_LAB = frozenset({"machines", "sites"})
+BESIDE = "+"
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests|\d+ [a-z]+).* in [0-9.]+s")
 
 
@@ -34,13 +41,72 @@ class Outcome:
     summary: str = ""
 
 
-def main(suites: list[str]) -> int:
-    reasons = host.lacking(host.report()) if "lab" in suites else []
-    with _building(needed="lab" in suites and not reasons):
-        outcomes = [_skip(suite, reasons) if suite == "lab" and reasons else _run(suite) for suite in suites]
+class Suites:
+    """The processes that run now; all get the first of any signals that should end us."""
+
+    def __init__(self) -> None:
+        self._running: list[subprocess.Popen[str]] = []
+        self.stopped = False
+
+    def stop(self, *_: object) -> None:
+        """As Ctrl-C does in a terminal; a second would interrupt what puts things away."""
+        if not self.stopped:
+            self.stopped = True
+            say("\nstopping: each suite puts away what it has started")
+            for process in self._running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGINT)
+
+    def run(self, together: Sequence[str]) -> list[Outcome]:
+        """Side by side; returns when the last has ended."""
+        say(f"\n──── {' and '.join(together)}")
+        with ThreadPoolExecutor(len(together)) as pool:
+            prefixes = [f"{suite}: " if len(together) > 1 else "" for suite in together]
+            return list(pool.map(self._one, together, prefixes))
+
+    def _one(self, suite: str, prefix: str) -> Outcome:
+        began, summary = time.monotonic(), ""
+        with self._process(["make", "--no-print-directory", suite]) as process:
+            for line in process.stdout or ():
+                say(prefix + line.rstrip("\n"))
+                summary = line.strip() if PYTEST_SUMMARY.match(line) else summary
+        return Outcome(suite, "failed" if process.returncode else "passed", time.monotonic() - began, summary)
+
+    @contextlib.contextmanager
+    def _process(self, argv: Sequence[str]) -> Generator[subprocess.Popen[str]]:
+        """In a session of its own, so that a terminal's Ctrl-C reaches it through us, and once."""
+        with subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            self._running.append(process)
+            if self.stopped:  # while it was being started
+                os.killpg(process.pid, signal.SIGINT)
+            yield process
+            process.wait()
+            self._running.remove(process)
+
+
+def main(words: list[str]) -> int:
+    """Each word is a suite, or some that run side by side; the exit code."""
+    steps = [word.split(BESIDE) for word in words]
+    reasons = host.lacking(host.report()) if any(ON_A_LAB & set(step) for step in steps) else []
+    suites = Suites()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, suites.stop)
+    outcomes: list[Outcome] = []
+    with _building(needed=any(ON_A_LAB & set(step) for step in steps) and not reasons):
+        for step in steps:
+            if suites.stopped:
+                break
+            skipped = [suite for suite in step if suite in ON_A_LAB and reasons]
+            outcomes += [_skip(suite, reasons) for suite in skipped] or suites.run(step)
     _print_table(outcomes)
-    in_ci = os.environ.get("CI") == "true"
-    return exit_code(outcomes, skipping_fails=in_ci)
+    return 1 if suites.stopped else exit_code(outcomes, skipping_fails=os.environ.get("CI") == "true")
 
 
 def exit_code(outcomes: list[Outcome], *, skipping_fails: bool) -> int:
@@ -61,40 +127,25 @@ def _building(*, needed: bool) -> Generator[None]:
             builder.terminate()
 
 
-def _run(suite: str) -> Outcome:
-    _say(f"\n──── {suite}")
-    began, summary = time.monotonic(), ""
-    with subprocess.Popen(
-        ["make", "--no-print-directory", suite],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        for line in process.stdout or ():
-            _say(line.rstrip("\n"))
-            summary = line.strip() if PYTEST_SUMMARY.match(line) else summary
-    return Outcome(suite, "failed" if process.returncode else "passed", time.monotonic() - began, summary)
-
-
 def _skip(suite: str, reasons: list[host.Probe]) -> Outcome:
-    _say(f"\n──── {suite}: skipped, since the lab cannot run here")
+    say(f"\n──── {suite}: skipped, since the lab cannot run here")
     for probe in reasons:
-        _say(f"  {probe.name}: {probe.found} ({probe.todo})")
+        say(f"  {probe.name}: {probe.found} ({probe.todo})")
     return Outcome(suite, "skipped")
 
 
 def _print_table(outcomes: list[Outcome]) -> None:
-    _say(f"\n{'suite':10} {'minutes':>8}  result")
+    say(f"\n{'suite':10} {'minutes':>8}  result")
     for outcome in outcomes:
-        _say(f"{outcome.suite:10} {outcome.seconds / 60:8.1f}  {outcome.result}")
-    _say("")
+        say(f"{outcome.suite:10} {outcome.seconds / 60:8.1f}  {outcome.result}")
+    say("")
     for outcome in outcomes:
         if outcome.summary:
-            _say(f"{outcome.suite}: {outcome.summary}")
+            say(f"{outcome.suite}: {outcome.summary}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """At once, and whole, whichever thread says it."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""One lab for all end-to-end tests of a session, under its own name and state."""
+"""One lab for all end-to-end tests of a session, under its own name and state; another session has another."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ from tests.suites import BUILD
 
 RANGE = "10.231.71.0/24"
 HERE = Path(__file__).parent
-LAST = (HERE, HERE / "storage", HERE / "jupytercloud")
+ORDER = ("machines", "storage", "jupytercloud")
 """One whole site at a time; and Kubernetes' programs may still be built while the first of these are tested."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In that order; tests of other directories stay before them.
-
-    Under `-n 2` single machines have a lab of their own beside that of the sites: they mostly wait.
-    """
-    items.sort(key=lambda item: LAST.index(item.path.parent) if item.path.parent in LAST else -1)
-    for item in items:
-        if item.path.parent in LAST:
-            item.add_marker(pytest.mark.xdist_group("machines" if item.path.parent == HERE else "sites"))
+    """Tests of the directories here in that order; those of others stay before them."""
+    items.sort(key=lambda item: ORDER.index(item.path.parent.name) if item.path.parent.parent == HERE else -1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ def node_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
     `make test` has begun it before, and this waits for that. Whatever else wants the processor goes first.
     """
-    if not any(item.path.parent == LAST[-1] for item in request.session.items):
+    if not any(item.path.parent == HERE / ORDER[-1] for item in request.session.items):
         yield None
         return
     log = tmp_path_factory.mktemp("image") / "log"

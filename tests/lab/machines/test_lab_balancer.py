@@ -20,7 +20,7 @@ from chaosjc.lab.layout import Lab
 from chaosjc.lab.machine.balancer import Balancer
 from chaosjc.lab.machine.network import Names
 from tests.lab.cloud import MARKS, Cloud, connects, lab_command, until
-from tests.lab.test_lab_restart import kill
+from tests.lab.machines.test_lab_restart import kill
 
 pytestmark = MARKS
 PORT = 8080

@@ -1,0 +1,1 @@
+"""Single machines of the lab, the cloud itself, and the smallest site."""
