@@ -59,11 +59,11 @@ class Shell:
         return f"$ chaosjc {words}\n{self._clean(done.stderr + done.stdout)}{code}"
 
     def during(self, words: str, act: Callable[[], str]) -> tuple[str, str]:
-        """Do this once that run has broken something; what the run printed until it ended, and what the act did."""
+        """Act once that run has seen what it broke; all that the run printed, and what came of the act."""
         log = self._state / f"run-{time.monotonic_ns()}.log"
         process = command.spawn(self._argv(words), log=log, env=self._environment, cwd=ROOT)
         until = time.monotonic() + PATIENCE
-        while " injected " not in log.read_text():
+        while " violated " not in log.read_text():
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(log.read_text())
             time.sleep(0.1)

@@ -12,6 +12,9 @@ from chaosjc.site.cluster import CANARY, USER_PODS, ClusterView, Pod
 
 BY_AUTHOR = "what a command breaks, its author knows"
 NO_ANSWER = "the site does not tell"
+BEHIND = "users behind storage"
+PEOPLE = ("users", BEHIND)
+"""Kinds whose names are people's."""
 NAMED = 50
 """So many of a kind have their names in a journal, which is kept for years."""
 
@@ -26,7 +29,7 @@ class Reach:
 
 
 def reach(facts: Facts) -> list[Reach]:
-    """Users, pods and replica sets; members of the balancer where there are any to lose."""
+    """Users, pods and replica sets; members of the balancer, and users who may wait, where there are any."""
     topology, steps = facts.topology, facts.planned.steps
     author = BY_AUTHOR if any(step.target.kind == "command" for step in steps) else ""
     cluster = author or ("" if topology.cluster is not None else NO_ANSWER)
@@ -37,8 +40,8 @@ def reach(facts: Facts) -> list[Reach]:
         _reach("pods", pods, cluster),
         _reach("replica sets", [radius.set.name for radius in facts.radii if radius.touched], storage),
     ]
-    members = blast.members(steps, topology)
-    return [*found, _reach("balancer members", members)] if members else found
+    others = [_reach("balancer members", blast.members(steps, topology)), _reach(BEHIND, _behind(facts))]
+    return [*found, *(each for each in others if each.hit)]
 
 
 def recorded(facts: Facts) -> tuple[Reached, ...]:
@@ -49,11 +52,18 @@ def recorded(facts: Facts) -> tuple[Reached, ...]:
         Reached(
             kind=each.kind,
             count=len(each.hit),
-            names=() if each.kind == "users" else tuple(name for name in each.hit if name not in private)[:NAMED],
+            names=() if each.kind in PEOPLE else tuple(name for name in each.hit if name not in private)[:NAMED],
             unknown=each.unknown,
         )
         for each in reach(facts)
     )
+
+
+def _behind(facts: Facts) -> Iterable[str]:
+    """Who has a server, where a brick with homes is taken down: nobody loses his, and whoever writes may wait."""
+    touched = {radius.volume.name for radius in facts.radii if radius.touched}
+    hub, cluster = facts.site.hub if facts.site else None, facts.topology.cluster
+    return cluster.users if hub and cluster and hub.homes in touched else ()
 
 
 def _private(pod: Pod) -> bool:

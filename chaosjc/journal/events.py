@@ -105,7 +105,7 @@ class Context(_Record):
 class Reached(_Record):
     """One kind of thing that the plan reaches, and how many; `names` of those that bear no person's, some of many."""
 
-    kind: str  # users, pods, replica sets, balancer members
+    kind: str  # users, pods, replica sets, balancer members, users behind storage
     count: int = 0
     names: tuple[str, ...] = ()
     unknown: str = ""  # why nobody can say

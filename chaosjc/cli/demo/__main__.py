@@ -60,7 +60,8 @@ The lab stays. In a shell of your own:
     chaosjc lab shell worker-001                             # root on a machine
     chaosjc site discover {site}            # bricks, nodes, pods, users
     chaosjc run experiments/user-pod-killed.yaml --site {site}
-    chaosjc schedule preview schedules/jupytercloud.yaml     # what `chaosjc serve` would run by itself this week
+    chaosjc schedule preview schedules/jupytercloud.yaml     # what would run by itself this week
+    chaosjc serve schedules/jupytercloud.yaml                # and what runs it; metrics on port 9830
 
 The hub at http://127.0.0.1:8000 (any name, password lab), and Prometheus at http://127.0.0.1:9090:
 

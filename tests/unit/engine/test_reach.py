@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+
+import pytest
 
 from chaosjc.drivers.kubernetes_values import Owner
 from chaosjc.engine.guards import Facts
-from chaosjc.engine.reach import BY_AUTHOR, NAMED, NO_ANSWER, Reach, reach, recorded
+from chaosjc.engine.reach import BEHIND, BY_AUTHOR, NAMED, NO_ANSWER, PEOPLE, Reach, reach, recorded
 from chaosjc.journal.events import Planned, Reached, StepPlan, Target
 from chaosjc.journal.store import View
 from chaosjc.site.cluster import Pod
+from chaosjc.site.model import SiteFile
 from chaosjc.site.topology import Topology
+from tests.sites import cloud_file
 from tests.unit.engine.fakes import RUN, planned, step
 from tests.unit.engine.storage import breaks, clustered, fronted, site, user_pod, volume
 
@@ -45,6 +50,21 @@ def test_of_a_deployment_its_pods() -> None:
 def test_of_bricks_the_sets_that_lose_one() -> None:
     topology = site(volume("homes"), volume("scratch", vms=("brick-004", "brick-005", "brick-006")))
     assert told(topology, breaks("brick-002"))["replica sets"].hit == ("homes/0",)
+
+
+JUPYTERCLOUD = SiteFile.model_validate_json(json.dumps(cloud_file()))
+
+
+@pytest.mark.parametrize(("broken", "waiting"), [("homes", ("ada", "grace")), ("scratch", ())])
+def test_of_a_brick_with_homes_everybody_who_works(broken: str, waiting: tuple[str, ...]) -> None:
+    """Whose own server is hit is told apart; a canary is nobody."""
+    around = site(volume("homes"), volume("scratch", vms=("brick-004", "brick-005", "brick-006")))
+    pods = (user_pod("ada"), user_pod("grace", vm="worker-002"), user_pod("canary-1"))
+    around = dataclasses.replace(around, cluster=clustered(*pods).cluster)
+    steps = planned(breaks("brick-002" if broken == "homes" else "brick-005"))
+    facts = Facts(RUN, steps, View(halted=None, runs=()), topology=around, site=JUPYTERCLOUD)
+    assert {each.kind: each.hit for each in reach(facts)}.get(BEHIND, ()) == waiting
+    assert [each.names for each in recorded(facts) if each.kind in PEOPLE] == [()] * (2 if waiting else 1)
 
 
 def test_a_member_that_takes_no_more_loses_no_pod() -> None:
