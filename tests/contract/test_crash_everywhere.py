@@ -69,3 +69,9 @@ def test_every_kind_of_event_is_died_at_both_before_and_after(seed: int) -> None
     assert {"", "watchdog"} < {each.watchdog for each in drawn}
     assert any(each.recovers for each in drawn)
     assert crashes.draw(WRITTEN, seed, 40) == drawn, "a seed repeats them"
+
+
+def test_a_soak_dies_at_every_single_event() -> None:
+    """A whole run writes some forty of them, most of them samples."""
+    written = Written((*WRITTEN.run, *["sample"] * 30), WRITTEN.successor)
+    assert {each.point for each in crashes.draw(written, 1, 200)} >= set(crashes._points(written.run))
