@@ -200,7 +200,7 @@ class Machine:
         for directory in (disk, self.root):
             directory.mkdir(exist_ok=True)
         if not disks.is_mounted(disk):
-            run(["mount", "-o", "loop,noatime", str(self.directory / "disk.img"), str(disk)])
+            run(["mount", "-o", "noatime", str(disks.attach_loop(self.directory / "disk.img")), str(disk)])
         for part in ("upper", "work", "native"):
             (disk / part).mkdir(exist_ok=True)
         (disk / "upper").chmod(0o755)

@@ -67,6 +67,14 @@ def test_a_data_disk_fills_up_alone(cloud: Cloud, server: Any) -> None:
     cloud.ssh(server, "sudo touch /root/fine; sudo rm /data/big")
 
 
+def test_no_disk_has_a_cache_that_a_flush_would_empty(machine: Machine) -> None:
+    """Else each fsync of a machine waits for the host's disk."""
+    loops = disks.loop_devices(machine.directory)
+    assert {file.name for file in loops.values()} == {"disk.img", "ephemeral0.img"}
+    caches = {Path("/sys/block", device.name, "queue/write_cache").read_text() for device in loops}
+    assert caches == {"write through\n"}
+
+
 def act(cloud: Cloud, server: Any, request: Callable[[str], object], status: str) -> float:
     """Ask nova and wait; seconds."""
     began = time.monotonic()
