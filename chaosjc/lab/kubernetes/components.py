@@ -36,8 +36,8 @@ class Build:
     """Programs of one Go module, built in one main module of our own.
 
     `packages` are paths below `module`. `variables` are set by the linker. `staging` is the published version of what
-    the module replaces by folders that its zip lacks; without it such replacements are dropped. `emptied` is a package
-    that is built as an empty one. With `local` the module is a directory of ours.
+    the module replaces by folders that its zip lacks; without it such replacements are dropped. `emptied` are packages
+    that are built as empty ones. With `local` the module is a directory of ours.
     """
 
     module: str
@@ -45,7 +45,7 @@ class Build:
     packages: Mapping[str, str]  # program → package
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     staging: str = ""
-    emptied: str = ""
+    emptied: tuple[str, ...] = ()
     local: str = ""  # below RECIPES
 
 
@@ -123,7 +123,15 @@ COMPONENTS = (
     Component(
         "coredns",
         COREDNS,
-        (Build("github.com/coredns/coredns", COREDNS, {"coredns": ""}),),
+        (
+            Build(
+                "github.com/coredns/coredns",
+                COREDNS,
+                {"coredns": ""},
+                # What speaks to other clouds and to tracers is half of it, and in no Corefile of a cluster
+                emptied=tuple(f"plugin/{name}" for name in ("azure", "clouddns", "route53", "trace")),
+            ),
+        ),
         (
             _published(
                 "coredns/coredns",
@@ -164,7 +172,7 @@ COMPONENTS = (
                 FLANNEL,
                 {"flanneld": ""},
                 variables={"github.com/flannel-io/flannel/pkg/version.Version": FLANNEL},
-                emptied="pkg/backend/udp",  # is C, and nobody's choice where there is vxlan
+                emptied=("pkg/backend/udp",),  # is C, and nobody's choice where there is vxlan
             ),
         ),
         (

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,16 +122,17 @@ def _prepare(what: Build, module: _Module, main: Path) -> None:
         trim(module.Zip, what.emptied, main / TRIMMED)
 
 
-def trim(archive: Path, emptied: str, to: Path) -> None:
-    """Unpack a module, with nothing in one of its packages."""
+def trim(archive: Path, emptied: Sequence[str], to: Path) -> None:
+    """Unpack a module, with nothing in some of its packages."""
+    left_out = tuple(f"{package}/" for package in emptied)
     with zipfile.ZipFile(archive) as file:
         for name in file.namelist():
             below = name.partition("@")[2].partition("/")[2]  # MODULE@VERSION/PATH
-            if below.startswith(f"{emptied}/"):
+            if below.startswith(left_out):
                 continue
             path = to / below
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.read(name))
-    package = to / emptied
-    package.mkdir(parents=True)
-    (package / "emptied.go").write_text(f"package {package.name}\n", encoding="utf-8")
+    for package in (to / each for each in emptied):
+        package.mkdir(parents=True)
+        (package / "emptied.go").write_text(f"package {package.name}\n", encoding="utf-8")

@@ -55,19 +55,20 @@ def test_replacements_by_neighbouring_folders_go_and_so_does_the_toolchain() -> 
 
 
 def test_a_module_with_an_emptied_package_is_taken_from_its_trimmed_copy() -> None:
-    text = main_module("module a.b/c\n", Build("a.b/c", "v1.0.0", {}, emptied="pkg/udp"))
+    text = main_module("module a.b/c\n", Build("a.b/c", "v1.0.0", {}, emptied=("pkg/udp",)))
     assert text.endswith("require a.b/c v1.0.0\nreplace a.b/c => ./trimmed\n")
 
 
-def test_a_trimmed_copy_has_all_but_the_emptied_package(tmp_path: Path) -> None:
+def test_a_trimmed_copy_has_all_but_the_emptied_packages(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
-        for name in ("go.mod", "main.go", "pkg/udp/proxy.c", "pkg/udp/udp.go", "pkg/udp_not/x.go"):
+        for name in ("go.mod", "main.go", "pkg/udp/proxy.c", "pkg/udp/udp.go", "pkg/udp_not/x.go", "pkg/aws/x.go"):
             archive.writestr(f"a.b/c@v1.0.0/{name}", name)
-    trim(tmp_path / "m.zip", "pkg/udp", tmp_path / "out")
+    trim(tmp_path / "m.zip", ("pkg/udp", "pkg/aws"), tmp_path / "out")
     files = {str(path.relative_to(tmp_path / "out")): path.read_text() for path in (tmp_path / "out").rglob("*.*")}
     assert files == {
         "go.mod": "go.mod",
         "main.go": "main.go",
+        "pkg/aws/emptied.go": "package aws\n",
         "pkg/udp/emptied.go": "package udp\n",
         "pkg/udp_not/x.go": "pkg/udp_not/x.go",
     }
