@@ -72,7 +72,7 @@ demo: setup ## The whole story on this machine: a cloud in a box, a site on it, 
 
 .PHONY: test
 test: setup ## Every suite: lint, unit, contract, and end to end on labs of its own; prints the minutes of each
-	@.venv/bin/python tests/suites.py lint unit contract machines+sites
+	@.venv/bin/python tests/suites.py lint unit contract storage machines+jupytercloud
 
 .PHONY: unit
 unit: $(VENV) ## The inner loop: unit tests alone, in seconds, without root
@@ -84,17 +84,21 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 
 .PHONY: lab
 lab: $(VENV) ## End to end on labs of its own; needs root; the first time it builds Kubernetes' programs meanwhile
-	@.venv/bin/python tests/suites.py machines+sites
+	@.venv/bin/python tests/suites.py storage machines+jupytercloud
 
-LAB := .venv/bin/chaosjc lab image build && .venv/bin/pytest -v -p no:randomly --durations=20 -m 'lab and not long'
+ON_LAB := .venv/bin/chaosjc lab image build && .venv/bin/pytest -v -p no:randomly --durations=25 -m 'lab and not long'
+
+.PHONY: storage
+storage: $(VENV) ## Of those: a site whose workers mount a GlusterFS volume
+	@$(ON_LAB) tests/lab/storage
 
 .PHONY: machines
 machines: $(VENV) ## Of those: the cloud in a box, its machines, and the smallest site
-	@$(LAB) tests/lab/machines
+	@$(ON_LAB) tests/lab/machines
 
-.PHONY: sites
-sites: $(VENV) ## Of those: a site with storage, then a whole JupyterCloud
-	@$(LAB) tests/lab/storage tests/lab/jupytercloud
+.PHONY: jupytercloud
+jupytercloud: $(VENV) ## Of those: a whole JupyterCloud
+	@$(ON_LAB) tests/lab/jupytercloud
 
 .PHONY: lint
 lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter

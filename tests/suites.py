@@ -1,9 +1,9 @@
 """`make test`: run suites in order, cheap ones first, and end with a table of their minutes.
 
-`machines+sites` are two at the same time, each with a lab of its own: they mostly wait. A failing suite does not keep
-the next from running. What the lab builds the first time on a machine, for minutes, is begun at once: there, everybody
-would have to share the processors with it. Where the lab cannot run its suites are skipped, with the reasons; under
-CI=true that is a failure.
+`machines+jupytercloud` are two at the same time, each with a lab of its own: they mostly wait, as `storage` does not,
+whose bricks want all there is. A failing suite does not keep the next from running. What the lab builds the first time
+on a machine, for minutes, is begun at once: there, everybody would have to share the processors with it. Where the lab
+cannot run its suites are skipped, with the reasons; under CI=true that is a failure.
 
 Ctrl-C reaches each suite once: it puts away what it has started, and no other begins.
 """
@@ -26,7 +26,7 @@ from chaosjc.lab.environment import BOUND
 
 CHAOSJC = (sys.executable, "-m", "chaosjc.cli.main")
 BUILD = (*BOUND, "nice", "-n", "19", *CHAOSJC, "lab", "image", "build", "--kubernetes")
-ON_A_LAB = frozenset({"machines", "sites"})
+ON_A_LAB = frozenset({"storage", "machines", "jupytercloud"})
 BESIDE = "+"
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests|\d+ [a-z]+).* in [0-9.]+s")
 
@@ -74,14 +74,17 @@ class Suites:
 
     @contextlib.contextmanager
     def _process(self, argv: Sequence[str]) -> Generator[subprocess.Popen[str]]:
-        """In a session of its own, so that a terminal's Ctrl-C reaches it through us, and once."""
+        """In a group of its own, so that a terminal's Ctrl-C reaches it through us, and once.
+
+        But in our session: among its processes alone niceness counts, where the kernel shares out time by session.
+        """
         with subprocess.Popen(
             argv,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            process_group=0,
         ) as process:
             self._running.append(process)
             if self.stopped:  # while it was being started

@@ -30,6 +30,7 @@ def adopted(stage: Stage, tmp_path: Path) -> Stage:
     return Stage(replace(stage.site, file=file, state=tmp_path / "state"))
 
 
+@pytest.mark.long
 def test_an_experiment_on_a_cluster_that_others_made(stage: Stage, adopted: Stage) -> None:
     settle(stage)
     document = yaml.safe_load(adopted.site.file.read_text())

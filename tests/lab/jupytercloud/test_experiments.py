@@ -125,6 +125,7 @@ def test_a_drained_worker_has_its_users_back(stage: Stage) -> None:
     assert run["faults"][0]["targets"][0]["outcome"] == "whole"
 
 
+@pytest.mark.long
 def test_a_worker_is_taken_out_of_the_balancer_and_nobody_notices(stage: Stage) -> None:
     run = stage.run("lb-member-disabled", 0)
     assert run["verdict"] == "PASS"

@@ -85,7 +85,9 @@ def test_it_is_shown_and_verified_and_changed_by_nobody(adopted: DeployedSite) -
         assert "others deployed this site" in refused.stderr
 
 
-@pytest.mark.parametrize("experiment", ["brick-process-killed", "worker-vm-frozen"])
+@pytest.mark.parametrize(
+    "experiment", ["brick-process-killed", pytest.param("worker-vm-frozen", marks=pytest.mark.long)]
+)
 def test_an_experiment_on_it(adopted: DeployedSite, experiment: str) -> None:
     stage = Stage(adopted)
     run = stage.run(experiment, 0)
