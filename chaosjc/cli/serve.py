@@ -31,6 +31,7 @@ def serve(
 
     from prometheus_client import CollectorRegistry
 
+    from chaosjc.cli.say import say
     from chaosjc.cli.state import halts, journal_of, remember
     from chaosjc.clock import SystemClock, rfc3339
     from chaosjc.controller import daemon
@@ -47,7 +48,7 @@ def serve(
     clock = SystemClock()
 
     def tell(line: str) -> None:
-        typer.echo(f"{rfc3339(clock.time())} {line}")
+        say(f"{rfc3339(clock.time())} {line}")
 
     loaded = load(files)
     name, where = _site_of(loaded, state)
