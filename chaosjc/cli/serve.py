@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chaosjc.cli.say import say
 from chaosjc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,11 +29,8 @@ def serve(
 ) -> None:
     """Run what falls due, one thing at a time, until it is told to end; what is under way then is put back first."""
     import datetime
-    import functools
-
     from prometheus_client import CollectorRegistry
 
-    from chaosjc.cli.say import say
     from chaosjc.cli.state import halts, journal_of, remember
     from chaosjc.clock import SystemClock, rfc3339
     from chaosjc.controller import daemon
