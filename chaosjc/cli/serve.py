@@ -29,6 +29,7 @@ def serve(
 ) -> None:
     """Run what falls due, one thing at a time, until it is told to end; what is under way then is put back first."""
     import datetime
+
     from prometheus_client import CollectorRegistry
 
     from chaosjc.cli.state import halts, journal_of, remember
