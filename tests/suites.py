@@ -18,7 +18,7 @@ import subprocess  # noqa: TID251 - streams what the suites say, which chaosjc i
 import sys
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from chaosjc.lab import host
@@ -28,6 +28,8 @@ CHAOSJC = (sys.executable, "-m", "chaosjc.cli.main")
 BUILD = (*BOUND, "nice", "-n", "19", *CHAOSJC, "lab", "image", "build", "--kubernetes")
 ON_A_LAB = frozenset({"storage", "machines", "jupytercloud"})
 BESIDE = "+"
+AWAKE = 0.2
+"""Seconds: a signal may reach another thread, and Python's handlers run in the main one, once that is awake."""
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests|\d+ [a-z]+).* in [0-9.]+s")
 
 
@@ -62,7 +64,10 @@ class Suites:
         say(f"\n──── {' and '.join(together)}")
         with ThreadPoolExecutor(len(together)) as pool:
             prefixes = [f"{suite}: " if len(together) > 1 else "" for suite in together]
-            return list(pool.map(self._one, together, prefixes))
+            running = [pool.submit(self._one, *each) for each in zip(together, prefixes, strict=True)]
+            while wait(running, timeout=AWAKE).not_done:
+                pass
+            return [each.result() for each in running]
 
     def _one(self, suite: str, prefix: str) -> Outcome:
         began, summary = time.monotonic(), ""
