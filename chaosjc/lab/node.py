@@ -23,7 +23,7 @@ from chaosjc.lab.machine.machine import SEED
 
 NAME = "chaosjc-node"
 _SEED_SCRIPT = image.RECIPES / "node" / "seed.sh"
-_PROGRAMS = ("kubelet", "kubeadm", "kubectl", "crictl", "etcdctl", "etcdutl")
+_PROGRAMS = ("kubelet", "kubeadm", "kubectl", "etcdctl", "etcdutl")
 _BLOBS = "io.containerd.content.v1.content/blobs"
 _WORTH_A_HOLE = 1 << 20  # bytes
 

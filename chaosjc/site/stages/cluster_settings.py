@@ -114,7 +114,7 @@ class Settings:
             if self._context.clock.monotonic() > end:
                 raise StageError(
                     f"{self._stage}: {self._master}: no control plane that {what} after {BACK:.0f} s",
-                    hint=f"ssh -F {self._context.state.ssh_config} {self._master} sudo crictl ps -a",
+                    hint=f"ssh -F {self._context.state.ssh_config} {self._master} sudo ctr -n k8s.io tasks list",
                 )
             self._context.clock.sleep(0.5)
 

@@ -9,10 +9,10 @@ from chaosjc.lab.kubernetes.components import COMPONENTS, GO_WHEEL, PROGRAMS, RE
 
 def test_the_node_has_every_program_once() -> None:
     kubernetes = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
-    assert set(PROGRAMS) == kubernetes | {"kubelet", "kubeadm", "kubectl", "crictl", "etcd", "etcdctl", "etcdutl"} | {
+    assert set(PROGRAMS) == kubernetes | {"kubelet", "kubeadm", "kubectl", "etcd", "etcdctl", "etcdutl"} | {
         *("coredns", "flanneld", "pause")
     }
-    assert len(PROGRAMS) == 14
+    assert len(PROGRAMS) == 13
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
