@@ -71,8 +71,8 @@ demo: setup ## The whole story on this machine: a cloud in a box, a site on it, 
 	@$(DEMO)
 
 .PHONY: test
-test: setup ## Every suite: lint, unit, contract, and end to end on labs of its own; prints the minutes of each
-	@.venv/bin/python tests/suites.py lint unit contract storage machines+jupytercloud
+test: setup ## Every suite: lint, unit, contract, and end to end on a lab of its own; prints the minutes of each
+	@.venv/bin/python tests/suites.py lint unit contract lab
 
 .PHONY: unit
 unit: $(VENV) ## The inner loop: unit tests alone, in seconds, without root
@@ -83,22 +83,9 @@ contract: $(VENV) ## The same tests against our fakes and the real thing, as far
 	@.venv/bin/pytest -q -n 3 --dist loadgroup -m 'not lab' tests/contract
 
 .PHONY: lab
-lab: $(VENV) ## End to end on labs of its own; needs root; the first time it builds Kubernetes' programs meanwhile
-	@.venv/bin/python tests/suites.py storage machines+jupytercloud
-
-ON_LAB := .venv/bin/chaosjc lab image build && .venv/bin/pytest -v -p no:randomly --durations=25 -m 'lab and not long'
-
-.PHONY: storage
-storage: $(VENV) ## Of those: a site whose workers mount a GlusterFS volume
-	@$(ON_LAB) tests/lab/storage
-
-.PHONY: machines
-machines: $(VENV) ## Of those: the cloud in a box, its machines, and the smallest site
-	@$(ON_LAB) tests/lab/machines
-
-.PHONY: jupytercloud
-jupytercloud: $(VENV) ## Of those: a whole JupyterCloud
-	@$(ON_LAB) tests/lab/jupytercloud
+lab: $(VENV) ## End to end on a lab of its own; needs root; the first time it builds Kubernetes' programs meanwhile
+	@.venv/bin/chaosjc lab image build
+	@.venv/bin/pytest -v -p no:randomly --durations=25 -m 'lab and not long' tests/lab
 
 .PHONY: lint
 lint: $(VENV) ## Style, types and layers: ruff, pyright, import-linter

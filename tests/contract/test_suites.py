@@ -1,4 +1,4 @@
-"""`make test` as a person stops it: each suite puts away what it has started, once, and no other begins."""
+"""`make test` as a person stops it: a suite puts away what it has started, once, and no other begins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.contract.prometheus_process import wait_for
 
 SUITES = Path(__file__).parents[1] / "suites.py"
 MAKEFILE = """\
-one two three: ; @{python} suite.py $@
+one two: ; @{python} suite.py $@
 bad: ; @echo 1 failed, 2 passed in 0.1s; exit 1
 """
 SUITE = """\
@@ -39,18 +39,18 @@ def there(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_one_puts_all_away_and_begins_no_other(there: Path, number: signal.Signals) -> None:
     log = there / "log"
-    suites = command.spawn([sys.executable, str(SUITES), "one+two", "three"], log=log, cwd=there)
-    wait_for(lambda: {"one: one began", "two: two began"} <= set(log.read_text().splitlines()))
+    suites = command.spawn([sys.executable, str(SUITES), "one", "two"], log=log, cwd=there)
+    wait_for(lambda: "one began" in log.read_text())
     suites.send_signal(number)
     suites.send_signal(signal.SIGINT)  # an impatient person
     assert suites.wait(10) == 1
     said = log.read_text()
-    assert [said.count(f"{name} put away") for name in ("one", "two")] == [1, 1]
-    assert "three" not in said
+    assert said.count("one put away") == 1
+    assert "two" not in said
 
 
 def test_a_failed_one_is_told_and_the_next_begins(there: Path) -> None:
     done = command.run([sys.executable, str(SUITES), "bad", "bad"], cwd=there, check=False, timeout=20)
     assert done.returncode == 1
-    assert done.stdout.count("bad: 1 failed, 2 passed in 0.1s") == 2
+    assert done.stdout.count("bad: 1 failed, 2 passed in 0.1s") == 2, "in the table"
     assert len([line for line in done.stdout.splitlines() if line.split()[::2] == ["bad", "failed"]]) == 2

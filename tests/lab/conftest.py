@@ -1,4 +1,4 @@
-"""One lab for all end-to-end tests of a session, under its own name and state; another session has another."""
+"""One lab for all end-to-end tests of a session, under its own name and state."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ from tests.suites import BUILD
 
 RANGE = "10.231.71.0/24"
 HERE = Path(__file__).parent
+ORDER = ("machines", "storage", "jupytercloud")
+"""One whole site at a time; and the first mostly wait, while Kubernetes' programs may still be built."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the directories here in that order; those of others stay before them."""
+    items.sort(key=lambda item: ORDER.index(item.path.parent.name) if item.path.parent.parent == HERE else -1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ def node_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
     `make test` has begun it before, and this waits for that. Whatever else wants the processor goes first.
     """
-    if not any(item.path.parent == HERE / "jupytercloud" for item in request.session.items):
+    if not any(item.path.parent == HERE / ORDER[-1] for item in request.session.items):
         yield None
         return
     log = tmp_path_factory.mktemp("image") / "log"

@@ -130,6 +130,7 @@ class TestLoss:
         ladder_succeeded(stage, within=120)
         assert stage.site.run("plan") == []
 
+    @pytest.mark.long
     def test_a_deleted_monitor_comes_back_with_the_hubs_database(self, stage: Stage) -> None:
         until(lambda: live(stage), 90, every=1)
         stage.site.by_hand("worker-001", "sudo systemctl start hub-dump.service")  # else up to half a minute later

@@ -73,6 +73,7 @@ class TestVerdicts:
         assert after[other] == before[other]
         stage.assert_whole()
 
+    @pytest.mark.long
     def test_a_slow_boot_planted_by_hand_fails_and_without_it_passes(self, stage: Stage) -> None:
         unit = "/etc/systemd/system/slow-boot.service"
         command.run(["ssh", "-F", str(stage.site.state / "ssh/config"), "worker-001", f"sudo tee {unit}"], stdin=PLANT)
@@ -132,7 +133,9 @@ class TestPutBack:
         command.run([*CHAOSJC, "resume", "--reason", "over", *state], cwd=ROOT)
         stage.assert_put_back()
 
-    @pytest.mark.parametrize("point", ["inject:0.2", "injected:before", "undo-claimed:after"])
+    @pytest.mark.parametrize(
+        "point", ["inject:0.2", "injected:before", pytest.param("undo-claimed:after", marks=pytest.mark.long)]
+    )
     def test_a_killed_run_is_undone_by_its_watchdog(self, stage: Stage, point: str) -> None:
         stage.crash(short("worker-vm-stopped", stage), point)
         assert stage.wait_closed()["verdict"] == "ABORTED"
@@ -143,8 +146,8 @@ class TestPutBack:
         [
             ("worker-vm-frozen", "injected:after"),
             ("worker-vm-deleted", "inject:0.1"),
-            ("worker-vm-deleted", "injected:before"),
-            ("worker-vm-stopped", "undo:0.3"),
+            pytest.param("worker-vm-deleted", "injected:before", marks=pytest.mark.long),
+            pytest.param("worker-vm-stopped", "undo:0.3", marks=pytest.mark.long),
         ],
     )
     def test_a_killed_run_with_a_killed_watchdog_is_undone_by_recover(
