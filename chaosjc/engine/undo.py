@@ -106,7 +106,7 @@ def _undo(undoer: Undoer, step: StepState, epoch: int) -> bool:
 def _verify(undoer: Undoer, step: StepState, epoch: int) -> None:
     """Look until the target is whole; an uncertain inject must stay undone until it can no longer take effect."""
     uncertain = _may_still_strike(undoer, step)
-    answer = _until_settled(undoer, step)
+    answer = _until_settled(undoer, step, missed=uncertain)
     if answer.outcome in ("whole", "gone") and uncertain:
         answer = _stays(undoer, step)
     undoer.store.append(Verified(step=step.plan.id, epoch=epoch, outcome=answer.outcome, why=answer.why), undoer.run)
@@ -119,11 +119,16 @@ def _look(undoer: Undoer, step: StepState) -> Answer:
         return Answer("unknown", f"{type(error).__name__}: {error}")
 
 
-def _until_settled(undoer: Undoer, step: StepState) -> Answer:
+def _until_settled(undoer: Undoer, step: StepState, *, missed: bool = False) -> Answer:
+    """Look until it is whole, or its time is over; `missed` says that it may have struck since it was undone.
+
+    What is still broken then, once it cannot strike any more, is not waited for: another undo may be what it needs.
+    """
     end = undoer.clock.monotonic() + step.plan.undo_timeout
     while True:
+        late, struck = undoer.clock.monotonic() >= end, missed and not _may_still_strike(undoer, step)
         answer = _look(undoer, step)
-        if answer.outcome in ("whole", "gone") or undoer.clock.monotonic() >= end:
+        if answer.outcome in ("whole", "gone") or late or (struck and answer.outcome == "broken"):
             return answer
         undoer.clock.sleep(LOOK_EVERY)
 

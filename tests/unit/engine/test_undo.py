@@ -162,6 +162,33 @@ class TestUncertain:
         assert finish(undoer(store, switches, clock))
         assert switches.calls.count("undo f1.a") == 2
 
+    def test_one_that_struck_behind_the_undo_is_undone_again_once_it_cannot_strike_any_more(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        """Nova shuts a server down that was still ACTIVE when it was looked at: nothing but another start mends it."""
+        began, undone = clock.time(), 0
+        switches = Switches()
+        plan = step("a", inject_timeout=90, strikes_within=15, undo_timeout=120)
+
+        def strike(_: str) -> None:
+            nonlocal undone
+            undone += 1
+            if undone == 1:  # behind the undo, which finds nothing to do
+                switches.answers = [Answer("broken", "Nova says SHUTOFF")] * 31
+
+        switches.on_undo = strike
+        store.append_all([planned(plan), Admitted(), Intent(step="f1.a", owner="run")], RUN)
+        assert finish(undoer(store, switches, clock))
+        assert undone == 2
+        assert clock.time() < began + 20, "not after all the time that it may take to be whole"
+
+    def test_what_cannot_be_looked_at_is_waited_for(self, store: Store, clock: FakeClock) -> None:
+        switches = Switches(answers=[Answer("unknown", "no answer")] * 60)
+        plan = step("a", inject_timeout=90, strikes_within=15, undo_timeout=120)
+        store.append_all([planned(plan), Admitted(), Intent(step="f1.a", owner="run")], RUN)
+        assert finish(undoer(store, switches, clock))
+        assert switches.calls.count("undo f1.a") == 1
+
     def test_a_look_from_before_it_struck_is_not_believed(self, store: Store, clock: FakeClock) -> None:
         """It strikes, and is answered, just after a look that found all whole."""
         switches = begun(store, "a", injected=False)
