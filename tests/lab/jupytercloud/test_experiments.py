@@ -97,6 +97,7 @@ def test_a_control_plane_that_was_away_for_long_is_seen_again_without_a_restart_
     print(f"\nno server could be started for {max(each['max'] for each in starts['phases'].values()):.1f} s")
 
 
+@pytest.mark.long
 def test_the_network_pods_of_a_worker_are_killed_and_nobody_notices(stage: Stage, kubernetes: Cluster) -> None:
     def pods() -> set[tuple[str, str, str]]:
         found = [pod for pod in kubernetes.pods("kube-system") if pod.component in ("cni", "kube-proxy")]

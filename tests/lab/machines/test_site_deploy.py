@@ -213,6 +213,7 @@ def test_a_vm_that_lost_its_ssh_comes_back_by_a_reboot(site: DeployedSite) -> No
     assert all(each["held"] for each in site.run("verify"))
 
 
+@pytest.mark.long
 def test_files_by_which_one_gets_in_are_mended_by_a_new_vm_or_a_boot(site: DeployedSite, context: Context) -> None:
     ssh, monitor = "/etc/ssh", vm(context, "monitor").uuid
     leading_in = ("auth_principals/chaosjc", "chaosjc_users.pub", "sshd_config.d/00-chaosjc.conf")
