@@ -12,18 +12,16 @@ memory          of the whole lab once it is idle: resident of the control plane,
 
 from __future__ import annotations
 
-import argparse
 import json
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import on_a_lab
 from benchmarks.figures import Promises, busy, say
 from chaosjc.lab.layout import Lab
-from tests.lab.cloud import lab_command, until
-from tests.lab.jupytercloud.hub import cell_executed, ladder_succeeded, reached
+from tests.lab.cloud import lab_command
+from tests.lab.jupytercloud.hub import cell_executed, up_again
 from tests.lab.runs import Stage
 from tests.lab.site import DeployedSite, standing
 
@@ -50,14 +48,6 @@ def memory(lab: Lab) -> float:
     return sum(parts.values())
 
 
-def up(stage: Stage) -> None:
-    """Until a canary's server was started after it."""
-    began = time.time()  # Prometheus remembers what it scraped before
-    lab_command(stage.site.lab, "up")
-    until(lambda: reached(stage), 60)
-    ladder_succeeded(stage, within=240, since=began, rung="spawn")
-
-
 def main(root: Path) -> int:
     """Everything in one go."""
     lab, promises = Lab.of("bench-cloud", root), Promises()
@@ -69,18 +59,11 @@ def main(root: Path) -> int:
             promises.timed("no servers to the first executed cell", FIRST_CELL, lambda: deploy(stage))
             promises.measured("idle memory of the whole lab", memory(lab), MEMORY, "MiB")
             promises.timed("lab down with a JupyterCloud on it", DOWN, lambda: lab_command(lab, "down"))
-            promises.timed("lab up to a hub that starts servers", SPAWN, lambda: up(stage))
+            promises.timed("lab up to a hub that starts servers", SPAWN, lambda: up_again(stage, within=240))
     finally:
         lab_command(lab, "reset")
     return promises.exit_code()
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-bench-", dir="/var/tmp"))
-    directory.chmod(0o711)
-    try:
-        code = main(directory)
-    finally:
-        shutil.rmtree(directory)
-    sys.exit(code)
+    sys.exit(on_a_lab.run(__doc__, main))

@@ -13,15 +13,13 @@ the control plane    from `lab up` until it has ended, after a `lab down`: datab
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import on_a_lab
 from benchmarks.figures import Promises, say
 from chaosjc.drivers import command
 from chaosjc.lab.layout import Lab
@@ -77,11 +75,4 @@ def main(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="chaosjc-bench-", dir="/var/tmp"))
-    directory.chmod(0o711)
-    try:
-        code = main(directory)
-    finally:
-        shutil.rmtree(directory)
-    sys.exit(code)
+    sys.exit(on_a_lab.run(__doc__, main))

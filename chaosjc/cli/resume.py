@@ -80,6 +80,6 @@ def _print(resumed: list[dict[str, str]], everything: Halted | None, *, nothing_
     for each in resumed:
         say(f"resumed: {each['state']} (halted by {each['who']}: {each['why']})")
     if everything:
-        say(f"resumed: whatever else is run from here (halted by {everything.who}: {everything.why})")
+        say(f"resumed: whatever else is run from here ({everything.told})")
     if nothing_else and not (resumed or everything):
         typer.echo("nothing was halted")

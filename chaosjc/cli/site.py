@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Deploy a JupyterCloud on an OpenStack cloud, and keep it as its file says."
 )
-
-NOTHING = "nothing to do: the site is what its file says"
 
 _out, _err = Console(), Console(stderr=True)
 
@@ -82,25 +80,22 @@ def plan(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_js
     context = _open(site, state, only, whole=not only)
     with _err.status("looking at the site"):
         changes = deploying.plan(context)
-    if as_json:
-        _print_json([each.to_dict() for each in changes])
-    elif changes:
-        _out.print(Safe(printed.listed(changes)))
+    _print_changes(changes, printed.listed, as_json=as_json)
+    if changes and not as_json:
         _err.print(Safe(f"{printed.counted(changes)}; chaosjc site deploy {site} makes them"))
-    else:
-        _out.print(NOTHING)
 
 
 @app.command()
 def deploy(site: SiteOption, state: StateOption = "", only: OnlyOption = [], as_json: JsonOption = False) -> None:  # noqa: B006
     """Make the site what its file says; a second call does nothing."""
+    from chaosjc.cli import changes as printed
     from chaosjc.site import deploy as deploying
 
     began = time.monotonic()
     context = _open(site, state, only, whole=not only)
     with _err.status("deploying"):
         changes = deploying.deploy(context)
-    _print_done(changes, as_json=as_json)
+    _print_changes(changes, printed.counted, as_json=as_json)  # each was told when it was made
     _err.print(Safe(f"{site} deployed in {time.monotonic() - began:.1f} s; log: {context.state.log}"))
 
 
@@ -160,12 +155,13 @@ def status(site: SiteOption, state: StateOption = "", as_json: JsonOption = Fals
 @app.command()
 def destroy(site: SiteOption, state: StateOption = "", as_json: JsonOption = False) -> None:
     """Delete everything of the site from its cloud."""
+    from chaosjc.cli import changes as printed
     from chaosjc.site import deploy as deploying
 
     context = _open(site, state)
     with _err.status("deleting"):
         changes = deploying.destroy(context)
-    _print_done(changes, as_json=as_json)
+    _print_changes(changes, printed.counted, as_json=as_json)  # each was told when it was made
 
 
 def _print_front(front: Front | None) -> None:
@@ -207,14 +203,13 @@ def _report(stage: str, subject: str, text: str) -> None:
     _err.print(Safe(Text.assemble((f"{stage:>10}", "dim"), f"  {subject}: {text}")))
 
 
-def _print_done(changes: Sequence[Change], *, as_json: bool) -> None:
-    """Each was told when it was made."""
-    from chaosjc.cli import changes as printed
-
+def _print_changes(
+    changes: Sequence[Change], in_words: Callable[[Sequence[Change]], RenderableType], *, as_json: bool
+) -> None:
     if as_json:
         _print_json([each.to_dict() for each in changes])
     else:
-        _out.print(Safe(printed.counted(changes)) if changes else NOTHING)
+        _out.print(Safe(in_words(changes)) if changes else "nothing to do: the site is what its file says")
 
 
 def _table(*columns: str) -> Table:

@@ -36,7 +36,7 @@ class Admission:
             halt, living = store.halted(), alive(store)
             owing = [state.run for state in store.open_runs() if state.run not in living]
         if halt:
-            return f"halted by {halt.who}: {halt.why}; `chaosjc resume --reason TEXT` ends it"
+            return halt.refusal
         if owing:
             return f"run {', '.join(owing)} left a debt; run `chaosjc recover`"
         closed = policy.refusal(now) if policy else ""

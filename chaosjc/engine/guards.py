@@ -71,10 +71,7 @@ Guard = Callable[[Facts], Refused | None]
 def halted(facts: Facts) -> Refused | None:
     """Somebody has pressed the kill switch."""
     halt = facts.view.halted
-    if halt is None:
-        return None
-    reason = f"halted by {halt.who}: {halt.why}; `chaosjc resume --reason TEXT` ends it"
-    return Refused(guard="halted", code="halted", reason=reason)
+    return Refused(guard="halted", code="halted", reason=halt.refusal) if halt else None
 
 
 def undo_debt(facts: Facts) -> Refused | None:

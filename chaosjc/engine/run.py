@@ -343,7 +343,7 @@ class Run:
         if self._stopping or self._began is None:
             return
         if halt := self._store.halted():
-            self._stop(Stopping(cause="halt", why=f"halted by {halt.who}: {halt.why}"))
+            self._stop(Stopping(cause="halt", why=halt.told))
         elif self._overdue():
             self._stop(Stopping(cause="deadline", why=f"not over after {self._planned.deadline:g} s"))
         elif self._watchdog is not None and not self._watched:

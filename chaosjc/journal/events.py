@@ -293,6 +293,16 @@ class Halted(_Record):
     who: str
     why: str
 
+    @property
+    def told(self) -> str:
+        """Who pressed it, and why."""
+        return f"halted by {self.who}: {self.why}"
+
+    @property
+    def refusal(self) -> str:
+        """What whoever would begin something is told."""
+        return f"{self.told}; `chaosjc resume --reason TEXT` ends it"
+
 
 class Resumed(_Record):
     """The kill switch, released."""

@@ -228,7 +228,7 @@ class Store:
             return
         state = self._state(run)
         if isinstance(event, Intent) and (halt := self._halted()):
-            raise Fenced("halted", f"halted by {halt.who}: {halt.why}")
+            raise Fenced("halted", halt.told)
         if state and state.closed and not isinstance(event, DebtCleared | UndoClaimed | Undone | UndoFailed | Verified):
             raise Fenced("closed", f"run {run} is closed ({state.closed.verdict}): no {event.type} can follow")
         if state:

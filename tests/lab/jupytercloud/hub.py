@@ -9,7 +9,7 @@ from collections.abc import Generator
 from chaosjc.drivers.prometheus import Prometheus
 from chaosjc.site import endpoints
 from chaosjc.site.state import SiteState
-from tests.lab.cloud import until
+from tests.lab.cloud import lab_command, until
 from tests.lab.runs import Stage
 
 
@@ -41,6 +41,15 @@ def ladder_succeeded(stage: Stage, within: float, since: float | None = None, ru
 
     with asking(stage) as prometheus:
         until(lambda: climbed(prometheus), within, every=0.5)
+
+
+def up_again(stage: Stage, within: float) -> float:
+    """The lab, until a canary's server was started on it; when that was begun (seconds since 1970)."""
+    began = time.time()  # Prometheus remembers what it scraped before
+    lab_command(stage.site.lab, "up")
+    until(lambda: reached(stage), 60)
+    ladder_succeeded(stage, within=within, since=began, rung="spawn")
+    return began
 
 
 def reached(stage: Stage) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from chaosjc.drivers.kubernetes import Cluster
 from chaosjc.site.change import Change
 from chaosjc.site.stages.cluster import Cluster as ClusterStage
 from tests.lab.cloud import lab_command, measured, until
-from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number, reached
+from tests.lab.jupytercloud.hub import asking, ladder_succeeded, number, up_again
 from tests.lab.runs import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -194,11 +193,8 @@ def test_a_lab_that_goes_down_comes_back_with_a_hub_that_spawns(stage: Stage) ->
     until(lambda: live(stage), 90, every=1)
     with measured("lab down with a JupyterCloud on it"):
         lab_command(lab, "down")
-    began = time.time()  # Prometheus remembers what it scraped before
     with measured("lab up to a hub that spawns"):
-        lab_command(lab, "up")
-        until(lambda: reached(stage), 60)
-        ladder_succeeded(stage, within=120, since=began, rung="spawn")
+        began = up_again(stage, within=120)
     with measured("and on to cells that are executed on every worker"):
         ladder_succeeded(stage, within=60, since=began)
         until(lambda: live(stage, began), 60)
