@@ -26,7 +26,7 @@ def contents(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_some() -> None:
-    assert len(STORAGE) == 10
+    assert len(STORAGE) == 11
     assert len(HUB) == 13
 
 

@@ -17,7 +17,7 @@ from chaosjc.site.state import SiteState
 
 SCHEDULE, LOG = OUT / "schedule.yaml", OUT / "controller.log"
 NAME, ENTRY = "demo", "by-itself"
-EXPERIMENTS = ("user-pod-killed", "brick-vm-frozen")
+EXPERIMENTS = ("worker-vm-terminated", "brick-broken-four-ways")
 AHEAD = datetime.timedelta(seconds=10)  # the controller must be there when the minute begins
 PATIENCE = 600.0  # seconds for all that falls due
 
@@ -36,7 +36,7 @@ entries:
 
 def play(state: SiteState) -> list[str]:
     """Write a schedule, serve it until its entry has been dealt with; returns what went otherwise than it should."""
-    out.rule("[bold]A controller goes on by itself: it deploys, verifies, and breaks a pod and a brick", align="left")
+    out.rule("[bold]A controller goes on by itself: it deploys, verifies, and breaks a VM and a brick", align="left")
     SCHEDULE.write_text(schedule(datetime.datetime.now(datetime.UTC)))
     out.print(SCHEDULE.read_text(), style="dim", markup=False)
     before = _runs(state)
