@@ -20,7 +20,7 @@ from chaosjc.report.live import LiveView
 from chaosjc.report.terminal import suite_summary
 
 DOCS = Path(__file__).parent
-LIVE, REPORT = "hub-pod-killed", "hub-scaled-to-zero"
+LIVE, REPORT = "worker-vm-terminated", "hub-scaled-to-zero"
 AFTER = 4.0  # seconds from the injection to the instant that the live view shows
 
 

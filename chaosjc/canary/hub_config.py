@@ -21,7 +21,8 @@ T = TypeVar("T")
 class Every:
     """Seconds between two of a kind."""
 
-    probe: float = 0.1  # of proxy, hub health and API, each through each entry
+    probe: float = 0.1  # of the proxy through each entry, and of hub health and API at the front
+    elsewhere: float = 0.5  # of hub health and API through each other entry, which leads to the same hub
     login: float = 1.0
     ladder: float = 30.0  # from spawn to stop
     cell: float = 1.0  # of each live server

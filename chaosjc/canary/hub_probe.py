@@ -1,5 +1,7 @@
 """The rungs that cost little, each open loop: an attempt that hangs holds up none that is due after it.
 
+All entries lead to one hub, which has users to answer: it is asked often at the front, and seldom through the others.
+
 How precisely the length of an outage is known depends on how often one looks. So at the front, where users come in,
 there are two more looks between two probes. They tell of outages alone, and are counted nowhere else; and none is made
 while an answer is awaited for long: who is short of breath gets no more work for it, and a hang's end is known from the
@@ -13,6 +15,7 @@ import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -44,13 +47,20 @@ class Probes:
 
     async def run(self) -> None:
         """Until cancelled."""
+        every = self._config.every
+        often, seldom = self._shared_out()
+        logins: dict[Key, Attempt] = {("login", self._config.way): self._login}
+        async with asyncio.TaskGroup() as tasks:
+            for period, attempts in ((every.probe, often), (every.elsewhere, seldom), (every.login, logins)):
+                tasks.create_task(on_grid(period, partial(self._due, tasks, attempts)))
+
+    def _shared_out(self) -> tuple[dict[Key, Attempt], dict[Key, Attempt]]:
+        """What is asked often, and what is not: the hub itself, elsewhere than at the front."""
         cheap = {
             key: attempt for entry, url in self._config.entries.items() for key, attempt in self._cheap(entry, url)
         }
-        logins: dict[Key, Attempt] = {("login", self._config.way): self._login}
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(on_grid(self._config.every.probe, lambda due: self._due(tasks, cheap, due)))
-            tasks.create_task(on_grid(self._config.every.login, lambda due: self._due(tasks, logins, due)))
+        seldom = {key for key in cheap if key[0] != "proxy" and key[1] != self._config.way}
+        return {key: cheap[key] for key in cheap.keys() - seldom}, {key: cheap[key] for key in seldom}
 
     def _due(self, tasks: asyncio.TaskGroup, attempts: Mapping[Key, Attempt], due: float) -> None:
         for key, attempt in attempts.items():

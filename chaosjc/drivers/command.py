@@ -20,7 +20,11 @@ from typing import Protocol
 from chaosjc.errors import CommandError, CommandTimeout
 
 TAIL = 4000  # characters of output that an error message carries
+GOODBYE = 5.0  # seconds in which an asked process ends
 HELD = 0.2  # seconds for the last output where another process (the shared connection of SSH) holds the pipe
+
+
+Process = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,23 @@ def spawn(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
-) -> subprocess.Popen[str]:
+) -> Process:
     """Start a process in a session of its own that outlives this one; what it prints is appended to `log`.
 
     `stdin` may be a pipe's reading end: what reads it to its end then ends with this process after all.
     """
     with log.open("a", encoding="utf-8") as out:
         return _popen(argv, stdin=stdin, stdout=out, env=env, cwd=cwd, pass_fds=pass_fds, session=True)
+
+
+def end(process: Process, patience: float = GOODBYE) -> None:
+    """Ask it to end, and kill it if after `patience` seconds it has not; it is reaped."""
+    process.terminate()
+    try:
+        process.wait(timeout=patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def attached(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
@@ -156,7 +170,7 @@ def _popen(  # noqa: PLR0913 - the one place that knows all of Popen
     stdout: object = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
     session: bool = False,
-) -> subprocess.Popen[str]:
+) -> Process:
     try:
         return subprocess.Popen(
             list(argv),
@@ -176,7 +190,7 @@ def _popen(  # noqa: PLR0913 - the one place that knows all of Popen
         raise CommandError(f"{shlex.join(argv)}: cannot start: {error.strerror}") from error
 
 
-def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+def _end(process: Process) -> tuple[str, str]:
     """Kill the whole group and return what was said until then."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

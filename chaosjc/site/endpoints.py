@@ -9,7 +9,6 @@ import threading
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from chaosjc.clock import Clock, SystemClock
 from chaosjc.drivers import command, kubernetes_api
@@ -24,16 +23,6 @@ from chaosjc.site.topology import Vm
 
 READY = 20.0  # seconds for the first connection
 RETRY = 0.5  # seconds between two attempts
-
-
-class Child(Protocol):
-    """What a forward needs of a process."""
-
-    def poll(self) -> int | None: ...  # noqa: D102
-
-    def terminate(self) -> None: ...  # noqa: D102
-
-    def wait(self, timeout: float | None = None) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -172,8 +161,9 @@ class Forward:
     def stop(self) -> None:
         """End the forward; also right when it never began."""
         self._stopped.set()
-        self._child.terminate()
-        self._child.wait(timeout=5)
+        if self._keeper.is_alive():
+            self._keeper.join()  # it may be making the forward again
+        command.end(self._child)
         for end in (self._reading, self._writing):
             os.close(end)
 
@@ -182,7 +172,7 @@ class Forward:
             if self._child.poll() is not None:
                 self._child = self._spawn(self._argv)
 
-    def _spawn(self, argv: Sequence[str]) -> Child:
+    def _spawn(self, argv: Sequence[str]) -> command.Process:
         return command.spawn(argv, log=self._log, stdin=self._reading)
 
     def _last_words(self) -> str:

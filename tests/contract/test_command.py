@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,15 @@ def test_what_fails_says_what_it_printed() -> None:
     assert caught.value.returncode == 3
     with pytest.raises(CommandError, match="nothing-of-that-name: cannot start"):
         command.run(["nothing-of-that-name"])
+
+
+def test_who_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    deaf = command.spawn(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], log=log)
+    while "ready" not in log.read_text():
+        time.sleep(0.05)
+    command.end(deaf, patience=0.3)
+    assert deaf.returncode == -signal.SIGKILL
+    polite = command.spawn(["sleep", "60"], log=log)
+    command.end(polite)
+    assert polite.returncode == -signal.SIGTERM

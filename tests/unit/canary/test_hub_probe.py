@@ -73,6 +73,15 @@ def test_at_the_front_there_are_looks_between_two_probes() -> None:
     assert asked("lb", rung="api")[0] == 1
 
 
+def test_through_other_entries_the_hub_itself_is_asked_seldom() -> None:
+    """They lead to the same one: with every worker's port as an entry, it would have more canaries than users."""
+    probes = Probes(cast("aiohttp.ClientSession", None), CONFIG, "t", figures_of(CONFIG, Pace(), 0.0))
+    often, seldom = probes._shared_out()
+    assert set(often) == {("proxy", "lb"), ("hub", "lb"), ("api", "lb"), ("proxy", "w1")}
+    assert set(seldom) == {("hub", "w1"), ("api", "w1")}
+    assert CONFIG.every.elsewhere > CONFIG.every.probe
+
+
 class Web:
     """A session that remembers what it was asked for, and answers 200."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chaosjc.drivers.command import Completed
+from chaosjc.errors import CommandTimeout
 from tests.unit.site.fakes import FakeCloud
 
 WELL: dict[str, Any] = {"enabled": "enabled", "active": "active", "drop_ins": []}
@@ -22,6 +23,7 @@ class FakeHosts:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
         self.silent: set[str] = set()
+        self.slow: dict[str, float] = {}  # seconds for a login
         self.refusing: set[str] = set()
         self.restarting: dict[str, int] = {}  # programs that a host does not take while its sshd starts again
         self.dead: set[str] = set()  # by UUID: their successors live
@@ -43,7 +45,7 @@ class FakeHosts:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Completed:
-        del timeout, check, env, cwd
+        del check, env, cwd
         if "-O" in argv:
             return Completed(tuple(argv), 0, "", "Exit request sent.", 0.0)
         host, remote = argv[argv.index("--") + 1 :]
@@ -53,6 +55,8 @@ class FakeHosts:
         if remote.startswith("sudo -n ") and self._lacks(host, SUDO):
             return Completed(tuple(argv), 1, "", "sudo: a password is required\n", 0.0)
         if remote in ("true", "sudo -n true"):
+            if self.slow.get(host, 0.0) > timeout:
+                raise CommandTimeout(f"{host}: no answer within {timeout:g} s")
             return Completed(tuple(argv), 0, "", "", 0.0)
         if self.restarting.get(host, 0) > 0:
             self.restarting[host] -= 1

@@ -190,6 +190,16 @@ def test_what_mending_does_not_mend_is_an_error(deployed: Context, hosts: FakeHo
     assert "reboot monitor" in cloud.calls
 
 
+@pytest.mark.parametrize(("takes", "planned"), [(7, []), (12, ["reboot server monitor"])])
+def test_a_vm_on_a_busy_machine_is_not_taken_for_a_silent_one(
+    deployed: Context, hosts: FakeHosts, cloud: FakeCloud, takes: float, planned: list[str]
+) -> None:
+    """`site plan` beside much else: a handshake was seen to take more than five seconds."""
+    _age(cloud)
+    hosts.slow["monitor"] = takes
+    assert names(deployed) == planned
+
+
 @pytest.mark.parametrize(("age", "waits"), [(0, 120), (50, 70), (110, 20), (1000, 20)])
 def test_a_young_vm_gets_what_is_left_of_its_time(
     deployed: Context, hosts: FakeHosts, cloud: FakeCloud, clock: FakeClock, age: float, waits: float
