@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -61,6 +61,35 @@ class Answers:
         return found.result()
 
 
+class Whole:
+    """What a deploy was told of VMs on which everything is as planned, until something is done to them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: dict[str, Any] = {}
+        self._done = 0
+
+    def look(self, vm: str, ask: Callable[[], T], is_whole: Callable[[T], bool]) -> T:
+        """What is known of it, or else what `ask` says; that is remembered unless something was done meanwhile."""
+        with self._lock:
+            known, before = self._said.get(vm), self._done
+        if known is not None:
+            return known
+        said = ask()
+        if is_whole(said):
+            with self._lock:
+                if self._done == before:
+                    self._said[vm] = said
+        return said
+
+    def forget(self, vms: Collection[str] = ()) -> None:
+        """Something was done to these, or if none is named, to any."""
+        with self._lock:
+            self._done += 1
+            for each in vms or tuple(self._said):
+                self._said.pop(each, None)
+
+
 @dataclass(frozen=True)
 class Context:
     """One site, its cloud and its state; `only` limits everything to these VMs.
@@ -78,6 +107,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     cancelled: threading.Event = field(default_factory=threading.Event)
     answers: Answers | None = None
+    whole: Whole = field(default_factory=Whole)
 
     def ask(self, question: str, ask: Callable[[], T]) -> T:
         """What `ask` says now; where `answers` are kept, what it said first."""

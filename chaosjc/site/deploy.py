@@ -9,7 +9,7 @@ from typing import Any
 
 from chaosjc.errors import ChaosJCError, StageError
 from chaosjc.site.change import Change, concerning
-from chaosjc.site.context import Answers, Context, in_parallel
+from chaosjc.site.context import Answers, Context, Whole, in_parallel
 from chaosjc.site.destroy import Destroy
 from chaosjc.site.roles import access, backup, canary, database, kubernetes, monitoring, storage
 from chaosjc.site.stages.balancer import Balancer
@@ -72,6 +72,7 @@ def deploy(context: Context) -> tuple[Change, ...]:
 
     Raises StageError (stage, host, command, log), also when another deploy of this site is under way.
     """
+    context = replace(context, whole=Whole())
     with context.state.writing():
         results = _along_graph(lambda stage: _deploy_stage(context, stage), context)
     return tuple(change for stage in STAGES for change in results[stage.name])
@@ -109,6 +110,7 @@ def _deploy_stage(context: Context, stage: Stage[Any]) -> tuple[Change, ...]:
         if again:
             break
         stage.apply(context, facts, changes)
+        context.whole.forget({each.vm for each in changes} if isinstance(stage, Hosts) else ())
         done += changes
     _, left = _plan_stage(context, stage, patient=True)
     if left:

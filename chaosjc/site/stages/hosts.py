@@ -117,10 +117,7 @@ class Hosts(Stage[Facts]):
             host = facts.hosts.get(machine.name)
             if host is None or facts.around is None:
                 continue
-            contents = self._contents_of(site, machine, facts.around)
-            changes += [each for account in contents.accounts if (each := self._account(machine, account, host))]
-            changes += [each for file in contents.files if (each := self._file(machine, file, host))]
-            changes += [each for unit in contents.units if (each := self._unit(machine, unit.name, host))]
+            changes += self._changes(machine, self._contents_of(site, machine, facts.around), host)
             if self._certifies and (host.certificate is None or not host.certificate.fresh(facts.now)):
                 ends = f"ends {rfc3339(host.certificate.end)}" if host.certificate else ""
                 changes.append(Change(self.name, "host certificate", machine.name, "renew", ends, vm=machine.name))
@@ -142,6 +139,14 @@ class Hosts(Stage[Facts]):
     def _where(self, context: Context, vm: str, what: str) -> str:
         words = f"stat {what}" if "/" in what else f"journalctl -u {what}" if "." in what else "journalctl -n 50"
         return f"ssh -F {context.state.ssh_config} {vm} sudo {words}; log: {context.state.log}"
+
+    def _changes(self, machine: Machine, contents: Contents, host: HostFacts) -> list[Change]:
+        """What of these contents is not on the VM as it ought to be."""
+        return [
+            *(each for account in contents.accounts if (each := self._account(machine, account, host))),
+            *(each for file in contents.files if (each := self._file(machine, file, host))),
+            *(each for unit in contents.units if (each := self._unit(machine, unit.name, host))),
+        ]
 
     def _account(self, machine: Machine, account: Account, host: HostFacts) -> Change | None:
         wanted = AccountFact(account.shell, account.memberships)
@@ -175,8 +180,7 @@ class Hosts(Stage[Facts]):
     def _look(
         self, context: Context, machine: Machine, around: Surroundings, *, patient: bool
     ) -> HostFacts | Unreachable:
-        contents_of = userdata.everything if context.answers else self._contents_of  # one look for all stages
-        contents = contents_of(context.site, machine, around)
+        contents = userdata.everything(context.site, machine, around)  # one look for all stages
         request = {
             "accounts": [each.name for each in contents.accounts],
             "files": [each.path for each in contents.files],
@@ -184,7 +188,11 @@ class Hosts(Stage[Facts]):
         }
         try:
             if patient:
-                said = self._look_patiently(context, machine, request)
+                said = context.whole.look(
+                    machine.name,
+                    lambda: self._look_patiently(context, machine, request),
+                    lambda said: not self._changes(machine, contents, _host_facts(said, None)),
+                )
             else:
                 said = context.ask(f"look {machine.name}", lambda: self._ask(context, machine, {"look": request}))
         except Unreachable as error:

@@ -34,6 +34,7 @@ class FakeHosts:
         self.failing: dict[str, str] = {}
         self.dying: set[str] = set()  # units that start, and end at once
         self.mended: list[str] = []
+        self.looked: list[str] = []
 
     def __call__(
         self,
@@ -104,6 +105,7 @@ class FakeHosts:
     def _answer(self, host: str, request: dict[str, Any]) -> dict[str, Any]:
         if "mend" in request:
             return {"failed": self._mend(host, request["mend"])}
+        self.looked.append(host)
         key = self._user_data(host)["ssh_keys"]
         return {
             "starting": False,

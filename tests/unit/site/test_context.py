@@ -10,7 +10,7 @@ import pytest
 
 from chaosjc.errors import RemoteError
 from chaosjc.site import deploy
-from chaosjc.site.context import Answers, Context
+from chaosjc.site.context import Answers, Context, Whole
 from tests.unit.site.fakes import FakeCloud
 
 
@@ -59,3 +59,27 @@ def test_a_plan_asks_for_the_servers_as_often_as_one_stage_does(
     monkeypatch.setattr(cloud, "find_servers", lambda metadata: asked.append("") or servers(metadata))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     assert deploy.plan(context) == ()
     assert len(asked) <= 2, "stage infra, and all others together"
+
+
+def test_a_whole_vm_is_remembered_until_something_is_done_to_it() -> None:
+    whole = Whole()
+    for vm in ("a", "b"):
+        assert whole.look(vm, lambda: "well", lambda said: said == "well") == "well"
+    assert whole.look("a", lambda: "not asked", lambda _: True) == "well"
+    whole.forget({"a"})
+    assert whole.look("a", lambda: "broken", lambda said: said == "well") == "broken"
+    assert whole.look("a", lambda: "asked again", lambda _: True) == "asked again"
+    assert whole.look("b", lambda: "not asked", lambda _: True) == "well"
+    whole.forget()
+    assert whole.look("b", lambda: "anew", lambda _: True) == "anew"
+
+
+def test_what_was_told_while_something_was_done_is_not_remembered() -> None:
+    whole = Whole()
+
+    def ask() -> str:
+        whole.forget({"another"})
+        return "of before, or of after"
+
+    assert whole.look("a", ask, lambda _: True) == "of before, or of after"
+    assert whole.look("a", lambda: "now", lambda _: True) == "now"

@@ -190,6 +190,21 @@ def test_what_mending_does_not_mend_is_an_error(deployed: Context, hosts: FakeHo
     assert "reboot monitor" in cloud.calls
 
 
+def test_a_deploy_with_nothing_to_do_looks_at_each_vm_once(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.looked.clear()
+    assert deploy.deploy(deployed) == ()
+    assert sorted(hosts.looked) == sorted(each.name for each in deployed.site.machines)
+
+
+def test_what_something_was_done_to_is_looked_at_again_and_nothing_else(deployed: Context, hosts: FakeHosts) -> None:
+    hosts.alter_file(WORKER, "/etc/hosts", digest="0" * 64)
+    hosts.looked.clear()
+    assert deploy.deploy(deployed)
+    others = [each.name for each in deployed.site.machines if each.name != WORKER]
+    assert hosts.looked.count(WORKER) > 1
+    assert [hosts.looked.count(each) for each in others] == [1] * len(others)
+
+
 @pytest.mark.parametrize(("takes", "planned"), [(7, []), (12, ["reboot server monitor"])])
 def test_a_vm_on_a_busy_machine_is_not_taken_for_a_silent_one(
     deployed: Context, hosts: FakeHosts, cloud: FakeCloud, takes: float, planned: list[str]
