@@ -4,8 +4,8 @@ OpenStack, images and Kubernetes' programs are cached: the first `lab up --kuber
 timed here, makes what is missing. The targets are for a machine of two cores that does nothing else.
 
 first cell      from no servers, by `site deploy`, until a kernel of the hub has executed a cell
-memory          of the whole lab once it is idle: resident of the control plane, and of the VMs without page cache; each
-                part is told
+memory          of the whole lab once it is idle: resident of the control plane, and of VMs and balancer without page
+                cache; each part is told
 `lab down`      with the JupyterCloud on it
 `lab up`        back to a hub that has started a server since
 """
@@ -42,7 +42,7 @@ def memory(lab: Lab) -> float:
     time.sleep(IDLE)
     status = json.loads(lab_command(lab, "status", "--json"))
     parts = {f"control plane, {each['role']}": each["memory_mb"] for each in status["control"]}
-    parts |= {each["name"]: each["memory_mb"] for each in status["servers"]}
+    parts |= {each["name"]: each["memory_mb"] for each in (*status["servers"], *status["balancers"])}
     for part, mebibytes in parts.items():
         say(f"memory of {part:38} {mebibytes:6d} MiB")
     return sum(parts.values())

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Every:
     """Seconds between two of a kind."""
 
-    probe: float = 0.1  # of the proxy through each entry, and of hub health and API at the front
-    elsewhere: float = 0.5  # of hub health and API through each other entry, which leads to the same hub
+    probe: float = 0.1  # of proxy, hub health and API, each through each entry
+    elsewhere: float = 0.5  # of hub health and API through a worker's entry that is not the front
     login: float = 1.0
     ladder: float = 30.0  # from spawn to stop
     cell: float = 1.0  # of each live server
@@ -78,6 +78,11 @@ class Config:
     every: Every = field(default_factory=Every)
     limits: Limits = field(default_factory=Limits)
     last_activity_interval: float = 0.0  # seconds, as the hub has it; 0 where nobody knows
+
+    def period(self, rung: str, entry: str) -> float:
+        """Seconds between two probes. Workers lead to one hub: through all but the front it is asked seldom."""
+        seldom = rung != "proxy" and entry in self.workers and entry != self.way
+        return self.every.elsewhere if seldom else self.every.probe
 
     @property
     def way(self) -> str:

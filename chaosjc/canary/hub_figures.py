@@ -55,7 +55,8 @@ class Figures:
 def figures_of(config: Config, pace: Pace, now: float) -> Figures:
     """Everything at its beginning, so that the first failure of any kind is an increase."""
     every, limits = config.every, config.limits
-    rungs = {(rung, entry): _tally(limits.probe, every.probe) for rung in CHEAP for entry in config.entries}
+    keys = [(rung, entry) for rung in CHEAP for entry in config.entries]
+    rungs: dict[Key, Tally] = {key: _tally(limits.probe, config.period(*key)) for key in keys}
     rungs["login", config.way] = _tally(limits.login, every.login)
     whole = sum(float(getattr(limits, rung)) for rung in LADDER)
     rungs |= {(rung, config.way): _tally(whole, every.ladder) for rung in LADDER}

@@ -1,6 +1,6 @@
-"""The rungs that cost little, each open loop: an attempt that hangs holds up none that is due after it.
+"""The rungs that cost little, and the login, each open loop: an attempt that hangs holds up none that is due after it.
 
-All entries lead to one hub, which has users to answer: it is asked often at the front, and seldom through the others.
+How often that is, `Config.period` says: each worker's entry leads to the same hub, which has users to answer.
 
 How precisely the length of an outage is known depends on how often one looks. So at the front, where users come in,
 there are two more looks between two probes. They tell of outages alone, and are counted nowhere else; and none is made
@@ -47,20 +47,18 @@ class Probes:
 
     async def run(self) -> None:
         """Until cancelled."""
-        every = self._config.every
-        often, seldom = self._shared_out()
         logins: dict[Key, Attempt] = {("login", self._config.way): self._login}
         async with asyncio.TaskGroup() as tasks:
-            for period, attempts in ((every.probe, often), (every.elsewhere, seldom), (every.login, logins)):
+            for period, attempts in (*self._by_period().items(), (self._config.every.login, logins)):
                 tasks.create_task(on_grid(period, partial(self._due, tasks, attempts)))
 
-    def _shared_out(self) -> tuple[dict[Key, Attempt], dict[Key, Attempt]]:
-        """What is asked often, and what is not: the hub itself, elsewhere than at the front."""
-        cheap = {
-            key: attempt for entry, url in self._config.entries.items() for key, attempt in self._cheap(entry, url)
-        }
-        seldom = {key for key in cheap if key[0] != "proxy" and key[1] != self._config.way}
-        return {key: cheap[key] for key in cheap.keys() - seldom}, {key: cheap[key] for key in seldom}
+    def _by_period(self) -> dict[float, dict[Key, Attempt]]:
+        """The cheap rungs, by the seconds between two probes."""
+        found: dict[float, dict[Key, Attempt]] = {}
+        for entry, url in self._config.entries.items():
+            for key, attempt in self._cheap(entry, url):
+                found.setdefault(self._config.period(*key), {})[key] = attempt
+        return found
 
     def _due(self, tasks: asyncio.TaskGroup, attempts: Mapping[Key, Attempt], due: float) -> None:
         for key, attempt in attempts.items():
@@ -82,7 +80,7 @@ class Probes:
         with contextlib.suppress(Failure, Throttled):
             await measured(self._figures.rungs[key], self._figures.pace, due, attempt())
 
-    def _cheap(self, entry: str, url: str) -> list[tuple[Key, Attempt]]:
+    def _cheap(self, entry: str, url: str) -> list[tuple[tuple[str, str], Attempt]]:
         return [
             (("proxy", entry), lambda: self._proxy(urljoin(url, self._config.proxy))),
             (("hub", entry), lambda: self._hub(f"{url}/hub/health")),

@@ -164,7 +164,8 @@ def _print_status(now: Status) -> None:
     _table("servers", ("NAME", "STATUS", "MACHINE", "ADDRESSES", "MEMORY", "PID", "ID"), servers)
     _table("networks", ("NAME", "RANGES", "ID"), [(n.name, " ".join(n.ranges), n.id) for n in now.networks])
     balancers = [
-        (b.name, b.address, b.provisioning, b.operating, "runs" if b.running else "", b.id[:8]) for b in now.balancers
+        (b.name, b.address, b.provisioning, b.operating, f"{b.memory_mb} MiB" if b.running else "", b.id[:8])
+        for b in now.balancers
     ]
     _table("load balancers", ("NAME", "ADDRESS", "PROVISIONING", "OPERATING", "HAPROXY", "ID"), balancers)
 

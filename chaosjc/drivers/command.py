@@ -72,12 +72,12 @@ def run(
     try:
         stdout, stderr = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
-        stdout, stderr = _end(process)
+        stdout, stderr = _kill_group(process)
         raise CommandTimeout(
             f"{shlex.join(argv)}: no end after {timeout:g} s, killed", stdout=stdout, stderr=stderr
         ) from None
     except BaseException:
-        _end(process)
+        _kill_group(process)
         raise
     done = Completed(tuple(argv), process.returncode, stdout, stderr, time.monotonic() - began)
     if check and done.returncode:
@@ -190,7 +190,7 @@ def _popen(  # noqa: PLR0913 - the one place that knows all of Popen
         raise CommandError(f"{shlex.join(argv)}: cannot start: {error.strerror}") from error
 
 
-def _end(process: Process) -> tuple[str, str]:
+def _kill_group(process: Process) -> tuple[str, str]:
     """Kill the whole group and return what was said until then."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

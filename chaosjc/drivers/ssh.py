@@ -15,6 +15,7 @@ from chaosjc.drivers import command
 from chaosjc.drivers.command import Completed, Runner
 from chaosjc.errors import CommandError, CommandTimeout, RemoteError
 
+LOGIN = 10.0  # seconds for one: where the processor is wanted by all, it takes more than five
 CONNECTION_FAILED = 255  # ssh's own failures; programs that end with 255 themselves are rare enough to share it
 SUDO_REFUSES = "sudo: a password is required"  # in whatever way root's rights were lost
 
@@ -64,7 +65,7 @@ class Ssh:
         """The local command; the remote side's shell gets each argument quoted."""
         return ["ssh", "-F", str(self.config), *options, "--", host, *([shlex.join(argv)] if argv else [])]
 
-    def login(self, host: str, timeout: float = 5.0, *, root: bool = False) -> None:
+    def login(self, host: str, timeout: float = LOGIN, *, root: bool = False) -> None:
         """Log in over a connection of its own, as a newcomer would, and become `root` by sudo; raises Unreachable."""
         seconds = max(1, round(timeout))
         argv = ["sudo", "-n", "true"] if root else ["true"]
@@ -77,7 +78,7 @@ class Ssh:
             said = _reason(done.stderr) or f"`{shlex.join(argv)}` ended with {done.returncode}"
             raise Unreachable(host, said, self.config)
 
-    def answers(self, host: str, timeout: float = 5.0) -> bool:
+    def answers(self, host: str, timeout: float = LOGIN) -> bool:
         """Whether a newcomer can log in within `timeout` seconds."""
         try:
             self.login(host, timeout)

@@ -189,7 +189,7 @@ def _verify_successor(step: StepPlan, world: World) -> Answer:
 def _prepare(step: StepPlan, world: World) -> None:
     """The cloud accepts the credentials and knows the server; the way to it is open."""
     world.cloud.server(step.target.id)
-    world.ssh.login(step.target.name, timeout=10)
+    world.ssh.login(step.target.name)
 
 
 BY_NOVA, BY_DEPLOY = Way("cloud", cuts=True), Way("deploy", cuts=True)

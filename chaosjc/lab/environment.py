@@ -44,7 +44,7 @@ BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 def clean(plugins: Path | None = None) -> dict[str, str]:
     """Variables for OpenStack's interpreter: nothing of ours leaks in, and it may keep its bytecode.
 
-    It has a hundred threads: without a limit glibc keeps a heap for each of the first sixteen.
+    It has a hundred threads, and without a limit glibc keeps eight heaps for each processor.
     """
     ours = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(plugins or ""), "VIRTUAL_ENV": ""}
     return ours | {"MALLOC_ARENA_MAX": "2"}

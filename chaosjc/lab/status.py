@@ -61,6 +61,7 @@ class LoadBalancer:
     provisioning: str
     operating: str
     running: bool
+    memory_mb: int
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,17 @@ def _networks(session: Session) -> tuple[Network, ...]:
 
 def _balancers(lab: Lab, session: Session) -> tuple[LoadBalancer, ...]:
     names = Names(lab.tag)
-    return tuple(
-        LoadBalancer(
-            id=b["id"],
-            name=b["name"],
-            address=b["vip_address"],
-            provisioning=b["provisioning_status"],
-            operating=b["operating_status"],
-            running=Balancer(names, lab.balancers, b["id"]).running,
+
+    def told(words: Mapping[str, Any]) -> LoadBalancer:
+        ours = Balancer(names, lab.balancers, words["id"])
+        return LoadBalancer(
+            id=words["id"],
+            name=words["name"],
+            address=words["vip_address"],
+            provisioning=words["provisioning_status"],
+            operating=words["operating_status"],
+            running=ours.running,
+            memory_mb=ours.cgroup.usage().anonymous >> 20,
         )
-        for b in session.call("load-balancer", "/v2.0/lbaas/loadbalancers")["loadbalancers"]
-    )
+
+    return tuple(map(told, session.call("load-balancer", "/v2.0/lbaas/loadbalancers")["loadbalancers"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -62,7 +62,7 @@ class Answers:
 
 
 class Whole:
-    """What a deploy was told of VMs on which everything is as planned, until something is done to them."""
+    """What a deploy was told of VMs on which everything is as planned, until something is done to any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -82,19 +82,19 @@ class Whole:
                     self._said[vm] = said
         return said
 
-    def forget(self, vms: Collection[str] = ()) -> None:
-        """Something was done to these, or if none is named, to any."""
+    def forget(self) -> None:
+        """Something was done, which may show anywhere: a daemon that starts again is missed by others."""
         with self._lock:
             self._done += 1
-            for each in vms or tuple(self._said):
-                self._said.pop(each, None)
+            self._said.clear()
 
 
 @dataclass(frozen=True)
 class Context:
     """One site, its cloud and its state; `only` limits everything to these VMs.
 
-    `answers` are there while nothing is changed: then all stages see the same, asked for once.
+    `answers` are there while nothing is changed: then all stages see the same, asked for once. `whole` is there during
+    a deploy.
     """
 
     site: SiteFile
@@ -107,7 +107,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     cancelled: threading.Event = field(default_factory=threading.Event)
     answers: Answers | None = None
-    whole: Whole = field(default_factory=Whole)
+    whole: Whole | None = None
 
     def ask(self, question: str, ask: Callable[[], T]) -> T:
         """What `ask` says now; where `answers` are kept, what it said first."""

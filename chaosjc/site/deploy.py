@@ -110,7 +110,8 @@ def _deploy_stage(context: Context, stage: Stage[Any]) -> tuple[Change, ...]:
         if again:
             break
         stage.apply(context, facts, changes)
-        context.whole.forget({each.vm for each in changes} if isinstance(stage, Hosts) else ())
+        if context.whole:
+            context.whole.forget()
         done += changes
     _, left = _plan_stage(context, stage, patient=True)
     if left:

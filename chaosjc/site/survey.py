@@ -21,7 +21,7 @@ from chaosjc.site.draft import Facts
 from chaosjc.site.state import SiteState
 from chaosjc.site.topology import Vm, is_called
 
-LOGIN, LOOK = 10.0, 20.0  # seconds for a login, and for each question after it
+LOOK = 20.0  # seconds for each question after a login
 _SCRIPT = """\
 curl -sf -o /dev/null --max-time 2 http://127.0.0.1:9090/-/ready && echo prometheus
 pgrep -x glusterd >/dev/null && echo glusterd
@@ -97,7 +97,7 @@ def _over_ssh(facts: Facts, ssh: Ssh) -> Facts:
 def _host(ssh: Ssh, name: str) -> Host | None:
     """None where nobody can log in."""
     try:
-        ssh.login(name, LOGIN)
+        ssh.login(name)
         said = ssh.run(name, ["sh", "-c", _SCRIPT], timeout=LOOK).stdout
     except ChaosJCError:
         return None
@@ -133,7 +133,7 @@ def _jumps(ssh: Ssh, names: Sequence[str]) -> list[str]:
 
 def _settings(ssh: Ssh, host: str) -> dict[str, str]:
     """How OpenSSH itself reads its configuration."""
-    done = command.run(["ssh", "-G", "-F", str(ssh.config), "--", host], timeout=LOGIN, check=False)
+    done = command.run(["ssh", "-G", "-F", str(ssh.config), "--", host], timeout=LOOK, check=False)
     return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
 
 

@@ -27,7 +27,7 @@ def contents(path: Path) -> dict[str, Any]:
 
 def test_there_are_some() -> None:
     assert len(STORAGE) == 11
-    assert len(HUB) == 13
+    assert len(HUB) == 14
 
 
 @pytest.mark.parametrize("path", HUB, ids=lambda path: path.stem)

@@ -18,8 +18,8 @@ from chaosjc.site.state import SiteState
 SCHEDULE, LOG = OUT / "schedule.yaml", OUT / "controller.log"
 NAME, ENTRY = "demo", "by-itself"
 EXPERIMENTS = ("worker-vm-terminated", "brick-broken-four-ways")
-AHEAD = datetime.timedelta(seconds=6)  # the controller must be there when the minute begins
-PATIENCE = 600.0  # seconds for all that falls due
+AHEAD = datetime.timedelta(seconds=10)  # the controller must be there when the minute begins
+PATIENCE = 1200.0  # seconds for all that falls due
 
 FILE = """\
 apiVersion: chaosjc/v1

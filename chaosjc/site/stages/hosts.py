@@ -12,7 +12,7 @@ from chaosjc.drivers.ssh import Unreachable
 from chaosjc.errors import StageError
 from chaosjc.site import discover
 from chaosjc.site.change import Change
-from chaosjc.site.context import Context, in_parallel
+from chaosjc.site.context import Context, Whole, in_parallel
 from chaosjc.site.keys import Validity
 from chaosjc.site.model import BASTION, Machine, SiteFile
 from chaosjc.site.roles import Account, Contents, ContentsOf, File, Surroundings, userdata
@@ -188,7 +188,8 @@ class Hosts(Stage[Facts]):
         }
         try:
             if patient:
-                said = context.whole.look(
+                whole = context.whole or Whole()
+                said = whole.look(
                     machine.name,
                     lambda: self._look_patiently(context, machine, request),
                     lambda said: not self._changes(machine, contents, _host_facts(said, None)),

@@ -20,7 +20,6 @@ from chaosjc.site.stages.infra_plan import InfraFacts, Login
 
 YOUNG = 120.0  # seconds after its creation in which a VM may still be starting
 PATIENCE = 20.0  # seconds that an older one gets before it counts as silent
-LOGIN = 10.0  # seconds that one login may take: where the processor is wanted by all, it takes more than five
 
 
 class Infra(Stage[InfraFacts]):
@@ -167,7 +166,7 @@ def _login(context: Context, server: Server, *, patient: bool) -> Login:
     end = context.clock.monotonic() + (max(left, PATIENCE) if patient else 0.0)
     while True:
         try:
-            context.ssh.login(server.name, LOGIN, root=True)
+            context.ssh.login(server.name, root=True)
         except Unreachable as error:
             if context.clock.monotonic() >= end:
                 return "starting" if young and not patient else _kept_out(error)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from chaosjc.drivers.openstack import NotFound
 from chaosjc.drivers.openstack_values import Port, RuleSpec, ServerSpec, Subnet
-from chaosjc.drivers.ssh import Unreachable
+from chaosjc.drivers.ssh import LOGIN, Unreachable
 from chaosjc.errors import ChaosJCError, RemoteError, StageError
 from chaosjc.site import discover
 from chaosjc.site.change import Change
@@ -19,6 +19,7 @@ from chaosjc.site.stages.infra_plan import STAGE, InfraFacts
 
 BOOT = 120.0  # seconds from a server's creation to its first SSH session, at most
 REBOOT = 45.0  # the same after a reboot
+FIRST_LOGIN = 3.0  # seconds for the first try; for each one more, since a busy machine may need them
 
 
 Rebuild = Callable[[Context, str], None]
@@ -256,17 +257,18 @@ class Apply:
 
     def _wait_for_login(self, vm: str, limit: float) -> None:
         clock = self._context.clock
-        end = clock.monotonic() + limit
+        end, patience = clock.monotonic() + limit, FIRST_LOGIN
         while True:
             self._context.check_cancelled()
             try:
-                self._context.ssh.login(vm, timeout=3, root=True)
+                self._context.ssh.login(vm, patience, root=True)
             except Unreachable as error:
                 if clock.monotonic() >= end:
                     raise StageError(f"{STAGE}: {vm}: {error.message}", hint=self._last_words(vm, error)) from error
             else:
                 self._context.report(STAGE, vm, "lets us log in")
                 return
+            patience = min(LOGIN, patience * 1.5)
             clock.sleep(0.2)
 
     def _last_words(self, vm: str, error: Unreachable) -> str:

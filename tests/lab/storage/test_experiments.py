@@ -21,6 +21,7 @@ WORKER = "worker-001"
 OTHER, BRICK = "worker-002", "brick-002"
 AGREEMENT = 0.1  # seconds between what the canary and the probe say of one instant
 ROUNDED = 0.02  # seconds by which clocks and scrapes make the canary's begin inexact
+ABOUT = 1.0  # seconds: a write that was under way when a stall began makes it so much longer for one of the two
 BACKLOG = 0.5  # seconds in which the writes that hung first are answered
 SCRATCH = 0.5  # seconds between two writes of the canary on `scratch`
 STALLS = "no write stalls longer than promised"
@@ -49,9 +50,14 @@ class Seen:
 
     @property
     def probed(self) -> Stretch | None:
-        """The longest that the probe saw."""
-        worst = probe.longest(self.writes)
-        return (worst.due, worst.done) if worst else None
+        """The longest that the probe saw; of several stalls about as long, the one that the canary reported."""
+        reported = self.reported
+        if (worst := probe.longest(self.writes)) is None or reported is None:
+            return (worst.due, worst.done) if worst else None
+        same = [each for each in self.writes if each.due <= reported[1] and each.done >= reported[0]]
+        if (near := probe.longest(same)) is not None and near.seconds >= worst.seconds - ABOUT:
+            worst = near
+        return worst.due, worst.done
 
     @property
     def errors(self) -> set[str]:

@@ -73,13 +73,27 @@ def test_at_the_front_there_are_looks_between_two_probes() -> None:
     assert asked("lb", rung="api")[0] == 1
 
 
-def test_through_other_entries_the_hub_itself_is_asked_seldom() -> None:
+WORKERS = Config(
+    {"w1": "http://w1", "w2": "http://w2", "lb": "http://lb"}, "/token", 9815, workers=("w1", "w2"), front="w1"
+)
+
+
+def test_through_other_workers_the_hub_itself_is_asked_seldom() -> None:
     """They lead to the same one: with every worker's port as an entry, it would have more canaries than users."""
-    probes = Probes(cast("aiohttp.ClientSession", None), CONFIG, "t", figures_of(CONFIG, Pace(), 0.0))
-    often, seldom = probes._shared_out()
-    assert set(often) == {("proxy", "lb"), ("hub", "lb"), ("api", "lb"), ("proxy", "w1")}
-    assert set(seldom) == {("hub", "w1"), ("api", "w1")}
-    assert CONFIG.every.elsewhere > CONFIG.every.probe
+    figures = figures_of(WORKERS, Pace(), 0.0)
+    found = Probes(cast("aiohttp.ClientSession", None), WORKERS, "t", figures)._by_period()
+    assert set(found) == {WORKERS.every.probe, WORKERS.every.elsewhere}
+    assert set(found[WORKERS.every.elsewhere]) == {("hub", "w2"), ("api", "w2")}
+    assert len(found[WORKERS.every.probe]) == 7, "all else: the front, the balancer, and each way to the proxy"
+
+
+def test_what_is_asked_seldom_is_known_for_longer() -> None:
+    """Or at each hang nothing at all would be told for a moment."""
+    rungs = figures_of(WORKERS, Pace(), 0.0).rungs
+    for rung, entry, after in (("hub", "w1", 2.4), ("hub", "w2", 3.6), ("proxy", "w2", 2.4)):
+        rungs[rung, entry].good(100.0, 100.0)
+        assert rungs[rung, entry].up(100 + after - 0.2) is True
+        assert rungs[rung, entry].up(100 + after) is None
 
 
 class Web:

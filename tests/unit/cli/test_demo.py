@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from chaosjc.cli.demo import __main__ as demo
 from chaosjc.cli.demo import scheduled, stage
 from chaosjc.cli.demo.calm import LIMIT, calmed
 from chaosjc.cli.demo.stage import Act, play
+from chaosjc.cli.main import app
 from chaosjc.controller import model
 from chaosjc.controller.claims import Claim, Claims
 from chaosjc.controller.schedule import next_firing
@@ -75,6 +78,20 @@ def test_an_interrupted_demo_goes_on_where_it_was(terminal: Terminal) -> None:
     terminal.codes.clear()
     assert play(acts) == []
     assert terminal.done == ["run a.yaml", "run b.yaml", "run b.yaml"]
+
+
+def test_what_is_said_of_a_lab_that_stays_can_be_typed() -> None:
+    """Every file is there, and every command and option is one of ours."""
+    told = demo.KEPT.format(state="S", clouds="C", bin="B", site=stage.SITE, ssh="F")
+    commands = [each for line in told.splitlines() for each in re.findall(r"\bchaosjc (?!-)([^#]+)", line)]
+    assert len(commands) > 6
+    for each in commands:
+        words = [word for word in each.split() if "*" not in word]
+        files = [word for word in words if word.endswith(".yaml")]
+        assert [file for file in files if not (stage.ROOT / file).is_file()] == []
+        depth = next((n for n, word in enumerate(words) if "/" in word or word.startswith("-")), len(words))
+        commanded = words[: min(depth, 2)] if words[0] in ("lab", "site", "schedule") else words[:1]
+        assert CliRunner().invoke(app, [*commanded, "--help"]).exit_code == 0, each
 
 
 def test_the_schedule_falls_due_once_and_soon(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from chaosjc.journal.state import RunState, StepState
 from chaosjc.journal.store import View
 from chaosjc.site.calendar import Calendar
 from chaosjc.site.model import SiteFile
-from chaosjc.site.sections import Lbaas, Policy
+from chaosjc.site.sections import Kubernetes, Lbaas, Policy
 from chaosjc.site.topology import Topology
 from tests.unit.engine import storage
 from tests.unit.engine.fakes import RUN, planned, step
@@ -271,6 +271,13 @@ class TestDetails:
 
     def test_a_disposable_role_may_be_deleted(self) -> None:
         assert guards.lost_data(facts(planned=deletion("brick"), site=site(disposable=True))) is None
+
+    @pytest.mark.parametrize(("backup", "refused"), [(30.0, False), (0.0, True)])
+    def test_a_control_plane_whose_snapshots_are_kept_may_be_deleted(self, backup: float, refused: bool) -> None:
+        cluster = Kubernetes(control_plane="brick", backup=backup)
+        of_cluster = site(disposable=False).model_copy(update={"kubernetes": cluster})
+        found = guards.lost_data(facts(planned=deletion("brick"), site=of_cluster))
+        assert (found is not None) is refused
 
     def test_a_brick_may_be_deleted_while_another_holds_its_data(self) -> None:
         assert refusal_of_deletion(storage.site(volume())) == ""

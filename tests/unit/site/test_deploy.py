@@ -196,13 +196,12 @@ def test_a_deploy_with_nothing_to_do_looks_at_each_vm_once(deployed: Context, ho
     assert sorted(hosts.looked) == sorted(each.name for each in deployed.site.machines)
 
 
-def test_what_something_was_done_to_is_looked_at_again_and_nothing_else(deployed: Context, hosts: FakeHosts) -> None:
+def test_once_something_was_done_every_vm_is_looked_at_again(deployed: Context, hosts: FakeHosts) -> None:
+    """It may show anywhere: whoever restarts a daemon breaks what others have of it."""
     hosts.alter_file(WORKER, "/etc/hosts", digest="0" * 64)
     hosts.looked.clear()
     assert deploy.deploy(deployed)
-    others = [each.name for each in deployed.site.machines if each.name != WORKER]
-    assert hosts.looked.count(WORKER) > 1
-    assert [hosts.looked.count(each) for each in others] == [1] * len(others)
+    assert [each.name for each in deployed.site.machines if hosts.looked.count(each.name) < 2] == []
 
 
 @pytest.mark.parametrize(("takes", "planned"), [(7, []), (12, ["reboot server monitor"])])
