@@ -93,9 +93,11 @@ class _Apply:
         for name in self._named("node", "update"):
             self._run(name, "systemctl", "start", KUBELET)
             self._kubectl("uncordon", name)
+        nodes = self._nodes()
+        self._wait("--for=create", *nodes)  # a kubelet that has just joined makes its own, soon
         for name in self._named("labels"):
             self._label(name)
-        self._settle()
+        self._settle(nodes)
         self._hand_out()
 
     def _hand_out(self) -> None:
@@ -139,9 +141,9 @@ class _Apply:
 
     def _label(self, name: str) -> None:
         """The node itself notes which labels are the file's: who takes one out of that wants it gone."""
-        wanted, node = cluster_plan.labels(self._site, name), self._facts.nodes[name]
+        wanted, node = cluster_plan.labels(self._site, name), self._facts.nodes.get(name)
         words = [f"{key}={value}" for key, value in wanted.items()]
-        words += [f"{key}-" for key in cluster_plan.unwanted(self._site, name, node)]
+        words += [f"{key}-" for key in cluster_plan.unwanted(self._site, name, node)] if node else []
         if words:
             self._kubectl("label", "node", name, "--overwrite", *words)
         self._kubectl("annotate", "node", name, "--overwrite", f"{OWNED}={' '.join(wanted)}")
@@ -171,12 +173,14 @@ class _Apply:
         self._run(name, "kubeadm", "join", "--config", "/dev/stdin", *_ANYWAY, stdin=config, timeout=JOIN)
         self._context.report(STAGE, name, "joined")
 
-    def _settle(self) -> None:
-        """Nodes, then CoreDNS on the workers, then everything of the system's own."""
+    def _nodes(self) -> list[str]:
+        """Those that there must be now, as kubectl names them."""
         known = {self._master, *self._facts.nodes, *self._named("node", "create")} & self._facts.members.keys()
         names = [each for each in node_names(self._site) if each in known and _concerns(self._context, each)]
-        nodes = [f"node/{each}" for each in names]
-        self._wait("--for=create", *nodes)  # a kubelet that has just joined makes its own, soon
+        return [f"node/{each}" for each in names]
+
+    def _settle(self, nodes: Sequence[str]) -> None:
+        """Nodes, then CoreDNS on the workers, then everything of the system's own."""
         self._wait("--for=condition=Ready", *nodes)
         if self._named("add-on"):
             self._add_coredns()

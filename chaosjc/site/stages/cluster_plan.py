@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -163,18 +163,26 @@ def _rest(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
 
 
 def _labels(site: SiteFile, facts: ClusterFacts) -> Iterator[Change]:
+    created = {each.name for each in _nodes(site, facts) if each.action == "create"}
     for name in node_names(site):
         node, wanted = facts.nodes.get(name), labels(site, name)
-        if node is None:
-            continue
-        keys = [*wanted, *unwanted(site, name, node)]
-        differ = [key for key in keys if node.labels.get(key) != wanted.get(key)]
-        before = [f"{key}={node.labels.get(key, '(none)')}" for key in differ]
-        after = [f"{key}={wanted.get(key, '(none)')}" for key in differ]
-        if not differ and set(node.owned) != set(wanted):
-            before = [f"not noted as the file's: {', '.join(wanted) or 'none'}"]
-        if before:
-            yield Change(STAGE, "labels", name, "update", ", ".join(before), ", ".join(after), vm=name)
+        if name in created and wanted:
+            yield Change(STAGE, "labels", name, "create", after=_words_of(wanted, wanted), vm=name)
+        elif node is not None and name not in created:
+            yield from _altered_labels(site, name, node, wanted)
+
+
+def _altered_labels(site: SiteFile, name: str, node: NodeFact, wanted: Mapping[str, str]) -> Iterator[Change]:
+    differ = [key for key in (*wanted, *unwanted(site, name, node)) if node.labels.get(key) != wanted.get(key)]
+    before = _words_of(differ, node.labels)
+    if not differ and set(node.owned) != set(wanted):
+        before = f"not noted as the file's: {', '.join(wanted) or 'none'}"
+    if before:
+        yield Change(STAGE, "labels", name, "update", before, _words_of(differ, wanted), vm=name)
+
+
+def _words_of(keys: Iterable[str], labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={labels.get(key, '(none)')}" for key in keys)
 
 
 def labels(site: SiteFile, node: str) -> dict[str, str]:
