@@ -76,7 +76,6 @@ def lab_demo(*, keep: bool) -> int:
     try:
         must("lab", "up", "--kubernetes", root=True)
         must("site", "deploy", SITE)
-        must("site", "status", SITE)
         must("recover")
         wrong = play(ACTS, "--site", SITE, "--seed", "1", calm=lambda: calm.calm(state))
         calm.calm(state)

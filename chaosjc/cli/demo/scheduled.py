@@ -37,12 +37,14 @@ entries:
 def play(state: SiteState) -> list[str]:
     """Write a schedule, serve it until its entry has been dealt with; returns what went otherwise than it should."""
     out.rule("[bold]A controller goes on by itself: it deploys, verifies, and breaks a VM and a brick", align="left")
-    SCHEDULE.write_text(schedule(datetime.datetime.now(datetime.UTC)))
+    now = datetime.datetime.now(datetime.UTC)
+    SCHEDULE.write_text(schedule(now))
     out.print(SCHEDULE.read_text(), style="dim", markup=False)
     before = _runs(state)
     must("schedule", "list", shown(SCHEDULE))
     with serving() as alive:
-        claim = dealt_with(Claims(state.root / "claims.jsonl"), datetime.datetime.now(datetime.UTC), alive)
+        must("site", "status", SITE)  # there is time until the minute begins
+        claim = dealt_with(Claims(state.root / "claims.jsonl"), now, alive)
     for run in (each for each in _runs(state) if each not in before):
         must("report", run, "--html", shown((REPORTS / run).with_suffix(".html")))
     return judged(claim)
