@@ -61,6 +61,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         more = exporter.text + "\n".join(line for metric in others for line in exposition(metric)) + "\n"
 
         def there_is(query: str) -> bool:
+            time.sleep(0.3)  # the run beside it wants its time
             exporter.text = more + told()
             return bool(server.client.query(query, at=time.time()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import json
 import re
 import signal
@@ -92,6 +93,12 @@ def test_what_is_said_of_a_lab_that_stays_can_be_typed() -> None:
         depth = next((n for n, word in enumerate(words) if "/" in word or word.startswith("-")), len(words))
         commanded = words[: min(depth, 2)] if words[0] in ("lab", "site", "schedule") else words[:1]
         assert CliRunner().invoke(app, [*commanded, "--help"]).exit_code == 0, each
+
+
+def test_the_readmes_picture_of_its_end_shows_what_is_played() -> None:
+    picture = html.unescape((stage.ROOT / "docs/demo.svg").read_text())
+    shown = {each.stem for each in (stage.ROOT / "experiments").glob("*.yaml") if f">{each.stem}<" in picture}
+    assert shown == {Path(each.experiment).stem for each in demo.ACTS} | set(scheduled.EXPERIMENTS)
 
 
 def test_the_schedule_falls_due_once_and_soon(tmp_path: Path) -> None:
