@@ -255,14 +255,14 @@ def _told(at: datetime.datetime, of: Calendar) -> str:
 def _irreplaceable(target: Target, facts: Facts) -> str:
     """Why what the VM holds would be lost with it; empty where all of it has a whole copy that stays up.
 
-    A control plane is made again of the authorities that we keep and of etcd's snapshots on the monitor VM.
+    A control plane is made again of the authorities that we keep and of etcd's snapshots on the monitor VM. Bricks that
+    it carries count all the same.
     """
     cluster = facts.site.kubernetes if facts.site else None
-    if cluster and target.role == cluster.control_plane and cluster.backup:
-        return ""
+    restored = cluster is not None and target.role == cluster.control_plane and cluster.backup > 0
     carried = [radius for radius in facts.radii if any(brick.vm == target.name for brick in radius.set.bricks)]
     if not carried:
-        return f"holds what nothing else does: role {target.role} is not disposable"
+        return "" if restored else f"holds what nothing else does: role {target.role} is not disposable"
     for radius in carried:
         if not any(not brick.arbiter for brick in radius.left):
             return f"holds what no brick of {radius.set.name} does that stays online"

@@ -279,6 +279,11 @@ class TestDetails:
         found = guards.lost_data(facts(planned=deletion("brick"), site=of_cluster))
         assert (found is not None) is refused
 
+    def test_bricks_on_a_control_plane_are_lost_with_it_all_the_same(self) -> None:
+        of_cluster = site(disposable=False).model_copy(update={"kubernetes": Kubernetes(control_plane="brick")})
+        found = guards.lost_data(facts(planned=deletion("brick"), site=of_cluster, topology=UNHEALED))
+        assert found is not None and "2 entries to heal" in found.reason
+
     def test_a_brick_may_be_deleted_while_another_holds_its_data(self) -> None:
         assert refusal_of_deletion(storage.site(volume())) == ""
 
