@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Every:
     """Seconds between two of a kind."""
 
-    probe: float = 0.1  # of proxy, hub health and API, each through each entry
+    probe: float = 0.1  # of the proxy through each entry, of hub health and API through front and balancer
     elsewhere: float = 0.5  # of hub health and API through a worker's entry that is not the front
     login: float = 1.0
     ladder: float = 30.0  # from spawn to stop

@@ -46,8 +46,12 @@ def clean(plugins: Path | None = None) -> dict[str, str]:
 
     It has a hundred threads, and without a limit glibc keeps eight heaps for each processor.
     """
-    ours = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(plugins or ""), "VIRTUAL_ENV": ""}
-    return ours | {"MALLOC_ARENA_MAX": "2"}
+    return {
+        "MALLOC_ARENA_MAX": "2",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPATH": str(plugins or ""),
+        "VIRTUAL_ENV": "",
+    }
 
 
 def lock_digest(lock: Path = LOCK) -> str:

@@ -27,14 +27,12 @@ from tests.unit.controller.schedules import schedule
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("prometheus")]
 
-HELD, CLAIM = (
-    4.0,
-    """\
+HELD = 4.0  # seconds of the last run's fault
+CLAIM = """\
   - name: the file stays
     command: [test, -e, '{there}/file']
-    every: 200ms""",
-)
-"""Seconds of the last run's fault, and the hypothesis that it violates."""
+    every: 200ms"""
+"""The hypothesis that it violates."""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,7 @@ def web_service() -> Generator[list[str]]:
         _wait_for(port)
         yield ["--set", f"url=http://127.0.0.1:{port}/", "--set", f"directory={directory}"]
     finally:
-        process.terminate()
-        process.wait()
+        command.end(process)
 
 
 def _wait_for(port: int) -> None:

@@ -129,7 +129,8 @@ class TestLoss:
         assert kubectl(stage, "get nodes -o jsonpath='{.items[*].metadata.uid}'") == uids
         pods = json.loads(kubectl(stage, "-n jhub get pods -o json"))["items"]
         assert users <= {each["metadata"]["uid"] for each in pods}
-        assert lost(stage) == kernels, "running notebooks did not notice"
+        assert live(stage), "running notebooks did not notice"
+        assert lost(stage) == kernels
         assert stage.site.run("plan") == []
 
     @pytest.mark.long

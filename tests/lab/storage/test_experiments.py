@@ -50,9 +50,9 @@ class Seen:
 
     @property
     def probed(self) -> Stretch | None:
-        """The longest that the probe saw; of several stalls about as long, the one that the canary reported."""
+        """The longest that the probe saw; of several faults' stalls about as long, the one that the canary reported."""
         reported = self.reported
-        if (worst := probe.longest(self.writes)) is None or reported is None:
+        if (worst := probe.longest(self.writes)) is None or reported is None or len(self.run["faults"]) == 1:
             return (worst.due, worst.done) if worst else None
         same = [each for each in self.writes if each.due <= reported[1] and each.done >= reported[0]]
         if (near := probe.longest(same)) is not None and near.seconds >= worst.seconds - ABOUT:
