@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from chaosjc.site.calendar import Calendar
 from chaosjc.site.model import SiteFile
 from chaosjc.spec import reader
 from chaosjc.spec.model import FirstWord, Model
-from chaosjc.spec.problems import Problems, repeated
+from chaosjc.spec.problems import Problems, quote, repeated
 from chaosjc.spec.reader import Document
 from chaosjc.spec.scalars import Days, WholeDays
 from chaosjc.spec.validate import validate
@@ -36,6 +37,19 @@ def _cron(text: str) -> str:
         CronSim(text, _SOME_DAY)
     except CronSimError as error:
         raise ValueError(f"expected five fields as crontab(5) has them, found {text!r}: {error}") from None
+    return text
+
+
+def parse_at(text: str) -> datetime.datetime:
+    """A day and a time without a zone, of `2026-12-03 14:00` or `2026-12-03 14:00:30`. Raises ValueError."""
+    for form in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
+        with contextlib.suppress(ValueError):
+            return datetime.datetime.strptime(text, form)  # noqa: DTZ007 - the calendar has the zone
+    raise ValueError(f"expected a day and a time such as 2026-12-03 14:00, found {quote(text)}")
+
+
+def _at(text: str) -> str:
+    parse_at(text)
     return text
 
 
@@ -62,6 +76,13 @@ class Cron(Entry):
     cron: Annotated[str, AfterValidator(_cron)]
 
 
+class GameDay(Entry):
+    """Once, in the calendar's time zone, and only where its hours allow it."""
+
+    at: Annotated[str, AfterValidator(_at), Field(examples=["2026-12-03 14:00"])]
+    """A day and a time; an hour that the clock skips is the one after it."""
+
+
 class Often(Model):
     """Chaos Monkey's mean time between failures, in working days."""
 
@@ -83,7 +104,7 @@ class Mtbf(Entry):
     mtbf: Often
 
 
-AnyEntry = Annotated[Entry, FirstWord({"cron": Cron, "mtbf": Mtbf})]
+AnyEntry = Annotated[Entry, FirstWord({"cron": Cron, "mtbf": Mtbf, "at": GameDay})]
 
 
 class Schedule(Model):

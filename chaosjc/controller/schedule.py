@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cronsim import CronSim
 
-from chaosjc.controller.model import Cron, Entry, Mtbf, Often, Schedule
+from chaosjc.controller.model import Cron, Entry, GameDay, Mtbf, Often, Schedule, parse_at
 from chaosjc.site.calendar import HORIZON, Calendar, Piece, common
 
 BEGINNING = datetime.date(2026, 1, 1)
@@ -53,6 +53,10 @@ def of_entry(
     """The same of one entry, one after another."""
     if isinstance(entry, Cron):
         times = (at for at in _cron(schedule, entry, start, end) if policy is None or policy.open(at))
+    elif isinstance(entry, GameDay):
+        at = parse_at(entry.at).replace(tzinfo=schedule.calendar.zone).astimezone(datetime.UTC)
+        allowed = start <= at < end and schedule.calendar.open(at) and (policy is None or policy.open(at))
+        times = iter([at] if allowed else [])
     else:
         times = _random(schedule, entry, start, end, policy)
     for at in times:

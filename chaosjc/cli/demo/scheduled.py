@@ -18,7 +18,7 @@ from chaosjc.site.state import SiteState
 SCHEDULE, LOG = OUT / "schedule.yaml", OUT / "controller.log"
 NAME, ENTRY = "demo", "by-itself"
 EXPERIMENTS = ("worker-vm-terminated", "brick-broken-four-ways")
-AHEAD = datetime.timedelta(seconds=10)  # the controller must be there when the minute begins
+AHEAD = datetime.timedelta(seconds=12)  # the controller must be there then
 PATIENCE = 1200.0  # seconds for all that falls due
 
 FILE = """\
@@ -28,7 +28,7 @@ name: {name}
 site: {site}
 entries:
   - name: {entry}
-    cron: "{due:%M %H} * * *"                   # UTC: the minute that comes next
+    at: {due:%Y-%m-%d %H:%M:%S}             # UTC, as no calendar says otherwise; `cron` and `mtbf` come again
     prepare: deploy                     # deployed and verified first, or nothing is broken
     experiments: [{experiments}]
 """
@@ -43,7 +43,7 @@ def play(state: SiteState) -> list[str]:
     before = _runs(state)
     must("schedule", "list", shown(SCHEDULE))
     with serving() as alive:
-        must("site", "status", SITE)  # there is time until the minute begins
+        must("site", "status", SITE)  # there is time until then
         claim = dealt_with(Claims(state.root / "claims.jsonl"), now, alive)
     for run in (each for each in _runs(state) if each not in before):
         must("report", run, "--html", shown((REPORTS / run).with_suffix(".html")))
@@ -51,10 +51,9 @@ def play(state: SiteState) -> list[str]:
 
 
 def schedule(now: datetime.datetime) -> str:
-    """The file: everything falls due at the next full minute that leaves time to start."""
-    due = (now + AHEAD).replace(second=0) + datetime.timedelta(minutes=1)
+    """The file: everything falls due as soon as the controller has had time to start."""
     files = ", ".join(str(ROOT / f"experiments/{each}.yaml") for each in EXPERIMENTS)
-    return FILE.format(name=NAME, site=ROOT / SITE, entry=ENTRY, due=due, experiments=files)
+    return FILE.format(name=NAME, site=ROOT / SITE, entry=ENTRY, due=now + AHEAD, experiments=files)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ EXPERIMENT = ROOT / "experiments" / "local" / "web-service.yaml"
 
 def schedule_file(directory: Path, **changes: Any) -> Path:
     path = directory / "s.yaml"
-    entry = {"name": "a", "cron": "0 9 * * *", "experiments": [str(EXPERIMENT)]}
+    entry = {"name": "a", "experiments": [str(EXPERIMENT)]} | ({} if "at" in changes else {"cron": "0 9 * * *"})
     raw = {"apiVersion": "chaosjc/v1", "kind": "Schedule", "name": "s", "entries": [entry | changes]}
     path.write_text(json.dumps(raw))
     return path
@@ -117,6 +117,9 @@ def problems(path: Path) -> list[str]:
     ("changes", "message"),
     [
         ({"cron": "61 * * * *"}, "expected five fields as crontab(5) has them, found '61 * * * *'"),
+        ({"at": "tomorrow"}, 'expected a day and a time such as 2026-12-03 14:00, found "tomorrow"'),
+        ({"at": "2026-12-03T14:00Z"}, "expected a day and a time such as 2026-12-03 14:00"),
+        ({"at": "2026-02-30 14:00"}, "expected a day and a time such as 2026-12-03 14:00"),
         ({"cron": "0 9 * * * *"}, "minute, hour, day of the month, month, day of the week"),
         ({"experiments": []}, "1 or more entries"),
         ({"experiments": ["gone.yaml"]}, "gone.yaml"),

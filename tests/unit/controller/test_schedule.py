@@ -27,13 +27,14 @@ calendars = st.fixed_dictionaries(
     }
 )
 oftens = st.tuples(st.integers(1, 20), st.integers(0, 20)).map(lambda pair: {"least": pair[0], "mean": sum(pair)})
+starts = st.integers(0, 730 * 86400).map(lambda seconds: utc("2026-01-01") + datetime.timedelta(seconds=seconds))
 entries = st.one_of(
     st.sampled_from(["30 9 * * *", "*/17 * * * *", "0 2 * * 0", "15 2 29 2 *", "59 23 31 12 *"]).map(
         lambda text: {"cron": text}
     ),
     oftens.map(lambda often: {"mtbf": often}),
+    starts.map(lambda at: {"at": f"{at:%F %T}"}),
 )
-starts = st.integers(0, 730 * 86400).map(lambda seconds: utc("2026-01-01") + datetime.timedelta(seconds=seconds))
 
 
 @given(entries, calendars, st.integers(), starts)
@@ -104,6 +105,28 @@ def test_an_hour_that_is_left_out_is_made_up_for_and_one_that_comes_twice_is_onc
     spring = [each.at for each in firings(one, utc("2027-03-27T12:00"), utc("2027-03-28T12:00"))]
     autumn = [each.at for each in firings(one, utc("2027-10-30T12:00"), utc("2027-10-31T12:00"))]
     assert (len(spring), len(autumn)) == (1, 1)
+
+
+def test_a_game_day_is_once_and_in_the_time_of_the_place() -> None:
+    one = schedule({"at": "2027-03-29 14:00"}, {"at": "2027-03-29 14:00:30"}, timezone="Europe/Zurich")
+    found = [each.at for each in firings(one, utc("2026-01-01"), utc("2030-01-01"))]
+    assert found == [utc("2027-03-29T12:00"), utc("2027-03-29T12:00:30")]
+    assert next_firing(one, one.entries[0], utc("2027-03-29T12:00")) is None
+
+
+@pytest.mark.parametrize("at", ["2026-12-24 10:00", "2026-12-23 18:00"])
+def test_a_game_day_on_a_holiday_or_after_hours_does_not_happen(at: str) -> None:
+    one = schedule({"at": at}, hours="09:00-17:00", closed=["2026-12-24..2026-12-26"])
+    assert firings(one, utc("2026-12-01"), utc("2027-01-01")) == []
+    assert (
+        firings(schedule({"at": at}), utc("2026-12-01"), utc("2027-01-01"), policy(only=[{"dates": ["2027-01-01"]}]))
+        == []
+    )
+
+
+def test_a_game_day_in_an_hour_that_is_left_out_is_in_the_next() -> None:
+    one = schedule({"at": "2027-03-28 02:30"}, timezone="Europe/Zurich")
+    assert [each.at for each in firings(one, utc("2027-01-01"), utc("2028-01-01"))] == [utc("2027-03-28T01:30")]
 
 
 def test_what_falls_on_a_holiday_or_after_hours_does_not_happen() -> None:
