@@ -38,6 +38,12 @@ class Stage:
         assert done.returncode == expect, done.stdout[-3000:] + done.stderr
         return self._judged_anew(json.loads(done.stdout))
 
+    def dry_run(self, experiment: str, expect: int) -> dict[str, Any]:
+        """What it would do; `expect` is 0 where it would start."""
+        done = command.run(self.argv(experiment, "--dry-run"), timeout=60, check=False, cwd=ROOT)
+        assert done.returncode == expect, done.stdout[-3000:] + done.stderr
+        return json.loads(done.stdout)
+
     def argv(self, experiment: str, *arguments: str) -> list[str]:
         where = ["--site", str(self.site.file), "--state", str(self.site.state), "--json", "--seed", "1"]
         file = experiment if experiment.endswith(".yaml") else f"experiments/{experiment}.yaml"

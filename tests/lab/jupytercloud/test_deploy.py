@@ -101,6 +101,7 @@ def test_a_changed_value_of_the_file_is_planned(stage: Stage) -> None:
 
 
 class TestLoss:
+    @pytest.mark.long  # worker-vm-terminated does the same by a run
     def test_a_deleted_worker_joins_again(self, stage: Stage, kubernetes: Cluster) -> None:
         until(lambda: live(stage), 90, every=1)
         before = {each.name: each for each in kubernetes.nodes()}

@@ -106,8 +106,7 @@ class TestRefusals:
 
     def test_a_dry_run_touches_nothing(self, stage: Stage) -> None:
         before = stage.runs()
-        done = command.run(stage.argv("worker-vm-frozen", "--dry-run"), cwd=ROOT)
-        planned = json.loads(done.stdout)
+        planned = stage.dry_run("worker-vm-frozen", 0)
         assert [step["fault"] for step in planned["planned"]["steps"]] == ["vm.pause"]
         assert stage.runs() == before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
@@ -12,8 +13,10 @@ import yaml
 from chaosjc.drivers import command
 from chaosjc.site import discover
 from tests.lab.cloud import measured
+from tests.lab.probe import probing
 from tests.lab.runs import CHAOSJC, Stage
 from tests.lab.site import ROOT, DeployedSite
+from tests.lab.storage.seen import WORKER, Seen
 from tests.lab.storage.settled import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -85,15 +88,24 @@ def test_it_is_shown_and_verified_and_changed_by_nobody(adopted: DeployedSite) -
         assert "others deployed this site" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    "experiment", ["brick-process-killed", pytest.param("worker-vm-frozen", marks=pytest.mark.long)]
-)
-def test_an_experiment_on_it(adopted: DeployedSite, experiment: str) -> None:
-    stage = Stage(adopted)
-    run = stage.run(experiment, 0)
+def test_a_killed_brick_process_on_it_costs_no_stall(strangers: DeployedSite, adopted: DeployedSite) -> None:
+    with probing(strangers, [WORKER], "/srv/homes") as (writer,):
+        saw = Seen(Stage(adopted).run("brick-process-killed", 0), writer.writes())
+    assert (saw.run["verdict"], saw.errors) == ("PASS", set())
+    saw.assert_agreed()
+    assert_put_back(adopted, saw.run)
+
+
+@pytest.mark.long
+def test_a_frozen_worker_of_it(adopted: DeployedSite) -> None:
+    run = Stage(adopted).run("worker-vm-frozen", 0)
     assert run["verdict"] == "PASS"
+    assert_put_back(adopted, run)
+
+
+def assert_put_back(adopted: DeployedSite, run: dict[str, Any]) -> None:
     assert not run["debts"]
-    assert set(stage.status().values()) == {"ACTIVE"}
+    assert set(Stage(adopted).status().values()) == {"ACTIVE"}
 
 
 def test_nothing_of_it_is_deleted(adopted: DeployedSite) -> None:

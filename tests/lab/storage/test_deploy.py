@@ -11,12 +11,10 @@ from chaosjc.site import discover
 from tests.lab.cloud import measured, until
 from tests.lab.runs import Stage
 from tests.lab.site import DeployedSite
+from tests.lab.storage.files import BRICK, MOUNT, same_everywhere, still, sums
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-BRICKS = ("brick-001", "brick-002", "brick-003")
-WORKERS = ("worker-001", "worker-002")
-BRICK, MOUNT, STILL = "/data/homes", "/srv/homes", "still"
 WRITER = (
     f"mkdir -p {MOUNT}/moving; n=0; while :; do n=$((n+1)); "
     f"dd if=/dev/zero of={MOUNT}/moving/$n bs=4k count=1 conv=fsync status=none && echo $n > /run/written; "
@@ -27,18 +25,9 @@ WRITER = (
 @pytest.fixture(scope="module")
 def site(storage_site: Stage) -> Iterator[DeployedSite]:
     """With 100 files of known content on the volume; a test that breaks it mends it."""
-    site = storage_site.site
-    make = f"mkdir {MOUNT}/{STILL}; for n in $(seq 100); do head -c 40000 /dev/urandom > {MOUNT}/{STILL}/$n; done"
-    site.by_hand("worker-001", f"sudo sh -c {shlex.quote(make)}")
-    yield site
-    site.by_hand("worker-001", f"sudo rm -rf {MOUNT}/{STILL} {MOUNT}/moving")
-
-
-def sums(site: DeployedSite, vm: str, directory: str) -> str:
-    """Every file in the directory by its checksum."""
-    done = site.ssh(vm, f"sudo sh -c 'cd {directory}; sha256sum * | sort -k 2'")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    with still(storage_site.site) as site:
+        yield site
+        site.by_hand("worker-001", f"sudo rm -rf {MOUNT}/moving")
 
 
 def uuids(site: DeployedSite) -> dict[str, str]:
@@ -60,8 +49,7 @@ def test_a_second_deploy_plans_nothing_and_both_workers_see_one_file(site: Deplo
     assert site.run("plan") == []
     wrong = [each for each in site.run("verify") if not each["held"]]
     assert wrong == []
-    assert sums(site, "worker-001", f"{MOUNT}/{STILL}") == sums(site, "worker-002", f"{MOUNT}/{STILL}")
-    assert len({sums(site, brick, f"{BRICK}/{STILL}") for brick in BRICKS}) == 1
+    assert same_everywhere(site)
 
 
 def test_drift_is_named_and_mended(site: DeployedSite) -> None:
@@ -92,6 +80,7 @@ def test_a_mount_whose_process_died_comes_back_by_itself(site: DeployedSite) -> 
     assert site.run("plan") == []
 
 
+@pytest.mark.long  # brick-vm-deleted does the same by a run
 def test_a_lost_brick_is_rebuilt_while_somebody_writes(site: DeployedSite) -> None:
     before = uuids(site)
     site.by_hand("worker-001", f"sudo systemd-run --quiet --unit=writer sh -c {shlex.quote(WRITER)}")
@@ -107,10 +96,8 @@ def test_a_lost_brick_is_rebuilt_while_somebody_writes(site: DeployedSite) -> No
     assert after == before
     site.by_hand("worker-001", "sudo systemctl stop writer.service")
     written = int(site.ssh("worker-001", "cat /run/written").stdout)
-    for directory in (STILL, "moving"):
-        until(lambda: len({sums(site, brick, f"{BRICK}/{directory}") for brick in BRICKS}) == 1, 60)  # noqa: B023
+    until(lambda: same_everywhere(site) and same_everywhere(site, "moving"), 60)
     assert len(sums(site, "brick-003", f"{BRICK}/moving").splitlines()) >= written
-    assert sums(site, "brick-003", f"{BRICK}/{STILL}") == sums(site, "worker-002", f"{MOUNT}/{STILL}")
     assert site.run("plan") == []
 
 
@@ -119,4 +106,4 @@ def test_a_lost_worker_comes_back_with_its_mounts(site: DeployedSite) -> None:
     cloud.delete_server(uuids(site)["worker-002"])
     site.run("deploy")
     assert mounted(site, "worker-002")
-    assert sums(site, "worker-002", f"{MOUNT}/{STILL}") == sums(site, "brick-001", f"{BRICK}/{STILL}")
+    assert same_everywhere(site)

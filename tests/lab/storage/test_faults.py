@@ -17,7 +17,11 @@ from tests.lab.storage.settled import settled
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 TARGET, PEER = "brick-002", "worker-001"
 BRICK = "/scratch/scratch"
-MEASURED = ("brick.kill", "net.partition")  # by an experiment each, beside a writer, in every run of the tests
+MEASURED = (
+    "brick.kill",
+    "net.partition",
+    "disk.fill",
+)  # by an experiment each, beside a writer, in every run of the tests
 PID = f"$(pgrep -f -- '[-]-brick-name {BRICK} ' | head -1)"
 
 
