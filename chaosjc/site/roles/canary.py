@@ -199,16 +199,23 @@ def _storage_unit(volume: str) -> str:
 
 
 def _hub_unit() -> str:
-    """Root without any of its powers: it reads its token, and asks over the network."""
+    """Root without any of its powers: it reads its token, and asks over the network.
+
+    A deploy puts the token there once it has a hub. A program that ends without it, and is started again each second,
+    takes a quarter of a processor from the rest of that deploy.
+    """
     more = "CapabilityBoundingSet=\nMemoryMax=512M"
-    return _unit("Synthetic users of the hub", f"hub --config {_CONFIG}/canary-hub.json", more)
+    return _unit("Synthetic users of the hub", f"hub --config {_CONFIG}/canary-hub.json", more, awaited=HUB_TOKEN)
 
 
-def _unit(description: str, arguments: str, more: str) -> str:
+def _unit(description: str, arguments: str, more: str, *, awaited: str = "") -> str:
     """Ahead of others for the processor: a canary that starves tells of its own hunger, not of the storage's.
 
-    It waits for neither glusterd nor mount: that they are not there is what it has to tell.
+    It waits for neither glusterd nor mount: that they are not there is what it has to tell. `awaited` is a file that
+    it has to have.
     """
+    program = f"/usr/bin/python3 -m chaosjc.canary {arguments}"
+    start = f"/bin/sh -c 'until test -s {awaited}; do sleep 0.5; done; exec {program}'" if awaited else program
     return f"""\
 [Unit]
 Description={description}
@@ -216,7 +223,7 @@ After=network.target
 PartOf={TARGET}
 StartLimitIntervalSec=0
 [Service]
-ExecStart=/usr/bin/python3 -m chaosjc.canary {arguments}
+ExecStart={start}
 Environment=PYTHONPATH={_CODE} PYTHONDONTWRITEBYTECODE=1
 NoNewPrivileges=true
 {more}

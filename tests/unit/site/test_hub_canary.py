@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from chaosjc.canary import hub_config
+from chaosjc.drivers import command
+from chaosjc.errors import CommandTimeout
 from chaosjc.site.hub_values import OWN_CHART
 from chaosjc.site.keys import PublicKeys
 from chaosjc.site.model import SiteFile
@@ -68,3 +71,18 @@ def test_that_is_the_chart_s_own_value_where_the_file_says_nothing() -> None:
 
 def test_whether_the_hub_was_restarted_can_be_asked_for() -> None:
     assert "process_start_time_seconds" in scrapes.HUB_SERIES
+
+
+def test_it_is_started_once_and_waits_for_the_token_of_a_deploy(tmp_path: Path) -> None:
+    """The unit's own command, with a token and a canary of the test's."""
+    whole = site()
+    monitor = next(each for each in whole.machines if each.name == "monitor")
+    unit = next(each.content for each in canary.hub_contents(whole, monitor, AROUND).files if canary.HUB in each.path)
+    (line,) = [each for each in unit.splitlines() if each.startswith("ExecStart=")]
+    argv = shlex.split(line.removeprefix("ExecStart="))
+    token = tmp_path / "token"
+    argv[-1] = argv[-1].replace(canary.HUB_TOKEN, str(token)).replace("/usr/bin/python3 -m chaosjc.canary", "echo")
+    with pytest.raises(CommandTimeout):
+        command.run(argv, timeout=0.2)
+    token.write_text("secret")
+    assert command.run(argv, timeout=5).stdout == "hub --config /etc/chaosjc/canary-hub.json\n"
