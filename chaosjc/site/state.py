@@ -71,6 +71,20 @@ class SiteState:
         return self.root / "kubeconfig"
 
     @property
+    def authorities(self) -> Path:
+        """Those of the site's cluster, from which a lost control plane is made anew."""
+        return self.root / "kubernetes-authorities"
+
+    def set_authorities_aside(self) -> Path | None:
+        """Where the cluster is gone together with its snapshots: a new one has its own.
+
+        They stay beside, for whoever has a snapshot elsewhere; returns where, or None where there were none.
+        """
+        if not self.authorities.exists():
+            return None
+        return self.authorities.rename(f"{self.authorities}.lost")
+
+    @property
     def secrets(self) -> Path:
         """What the site's parts share, and nobody else knows."""
         return self.root / "secrets.json"

@@ -23,6 +23,10 @@ from chaosjc.lab.kubernetes.components import COREDNS, ETCD, FLANNEL, KUBERNETES
 
 BUILDER = 1  # to be raised when the same inputs become other images
 REGISTRY = "lab.local"
+# What fits a machine that carries a whole site. Go collects twice as often as it would; a thread of Python or Node.js
+# allocates from one of two heaps rather than from one of its own.
+GO = ("GOGC=50",)
+HEAPS = ("MALLOC_ARENA_MAX=2",)
 # Python of the base itself compiles a layer's packages, which lie in the base for that time
 _COMPILE = """\
 mount --bind "$1/usr/local" "$2/usr/local"
@@ -92,22 +96,35 @@ def table(layers: Layers, binaries: Path) -> tuple[ContainerImage, ...]:
             _name("etcd", f"{ETCD.removeprefix('v')}-0"),
             (Program("usr/local/bin/etcd", binaries / "etcd"), Program("usr/local/bin/etcdctl", binaries / "etcdctl")),
             command=("etcd",),
+            environment=GO,
         ),
         ContainerImage(
             _name("kube-proxy", KUBERNETES),
             (base, Program("usr/local/bin/kube-proxy", binaries / "kube-proxy")),
             command=("kube-proxy",),
+            environment=GO,
         ),
-        ContainerImage(_name("coredns", COREDNS), (Program("coredns", binaries / "coredns"),), ("/coredns",)),
+        ContainerImage(
+            _name("coredns", COREDNS), (Program("coredns", binaries / "coredns"),), ("/coredns",), environment=GO
+        ),
         ContainerImage(
             _name("flannel", FLANNEL),
             (base, Program("opt/bin/flanneld", binaries / "flanneld")),
             ("/opt/bin/flanneld",),
+            environment=GO,
         ),
         ContainerImage(
-            _name("hub", "1"), (base, Tree(own.hub)), (), ("jupyterhub",), user="1000", directory="/srv/jupyterhub"
+            _name("hub", "1"),
+            (base, Tree(own.hub)),
+            (),
+            ("jupyterhub",),
+            user="1000",
+            directory="/srv/jupyterhub",
+            environment=HEAPS,
         ),
-        ContainerImage(_name("proxy", "1"), (base, Tree(own.proxy)), ("configurable-http-proxy",), user="65534"),
+        ContainerImage(
+            _name("proxy", "1"), (base, Tree(own.proxy)), ("configurable-http-proxy",), user="65534", environment=HEAPS
+        ),
         ContainerImage(
             _name("singleuser", "1"),
             (base, Tree(own.singleuser)),
@@ -115,14 +132,15 @@ def table(layers: Layers, binaries: Path) -> tuple[ContainerImage, ...]:
             ("jupyterhub-singleuser",),
             user="1000",
             directory="/home/jovyan",
-            environment=("HOME=/home/jovyan",),
+            environment=("HOME=/home/jovyan", *HEAPS),
         ),
     )
 
 
 def _program(name: str, version: str, binaries: Path) -> ContainerImage:
     name = f"kube-{name}"
-    return ContainerImage(_name(name, version), (Program(f"usr/local/bin/{name}", binaries / name),), command=(name,))
+    program = Program(f"usr/local/bin/{name}", binaries / name)
+    return ContainerImage(_name(name, version), (program,), command=(name,), environment=GO)
 
 
 def _name(name: str, tag: str) -> str:

@@ -36,7 +36,7 @@ class Backup:
     @property
     def kept(self) -> Path:
         """The authorities: a tar archive as base64, for the owner of the state directory alone."""
-        return self._context.state.root / "kubernetes-authorities"
+        return self._context.state.authorities
 
     def keep(self) -> None:
         """Bring the authorities into the state directory."""

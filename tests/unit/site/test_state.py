@@ -46,6 +46,15 @@ def test_sockets_in_use_keep_their_directory(state: SiteState) -> None:
     assert not directory.exists()
 
 
+def test_authorities_of_a_cluster_that_is_gone_are_kept_beside(state: SiteState) -> None:
+    assert state.set_authorities_aside() is None
+    for text in ("first", "second"):
+        write_atomically(state.authorities, text)
+        aside = state.set_authorities_aside()
+        assert aside
+        assert (aside.read_text(), state.authorities.exists()) == (text, False)
+
+
 def test_a_socket_directory_of_somebody_else_is_refused(state: SiteState) -> None:
     state.sockets.chmod(0o777)
     with pytest.raises(UsageError, match="not a directory of this user alone"):
