@@ -22,7 +22,7 @@ class Destroy:
         self._done: list[Change] = []
 
     def run(self) -> list[Change]:
-        """In the order in which the cloud lets go. The monitor's snapshots go with it: a next deploy begins anew."""
+        """In the order in which the cloud lets go."""
         site, cloud = self._context.site, self._cloud
         marked = mark(site)
         self._balancers()
@@ -44,7 +44,6 @@ class Destroy:
             if group.description == marked:
                 cloud.delete_group(group.id)
                 self._note("security group", group.name)
-        self._context.state.set_authorities_aside()
         return self._done
 
     def _balancers(self) -> None:

@@ -76,7 +76,7 @@ class SiteState:
         return self.root / "kubernetes-authorities"
 
     def set_authorities_aside(self) -> Path | None:
-        """Where the cluster is gone together with its snapshots: a new one has its own.
+        """Of a cluster that is gone together with its snapshots: a new one has its own.
 
         They stay beside, for whoever has a snapshot elsewhere; returns where, or None where there were none.
         """

@@ -74,8 +74,6 @@ def lab_demo(*, keep: bool) -> int:
     os.environ |= {"CHAOSJC_STATE": str(STATE), "OS_CLIENT_CONFIG_FILE": str(clouds)}
     state = SiteState.of("jupytercloud")
     try:
-        if not clouds.exists():
-            state.set_authorities_aside()  # whoever reset the lab took the cluster's snapshots with it
         must("lab", "up", "--kubernetes", root=True)
         must("site", "deploy", SITE)
         must("recover")

@@ -118,7 +118,7 @@ class _Apply:
         return [each.name for each in self._changes if each.kind == kind and action in ("", each.action)]
 
     def _init(self) -> None:
-        self._backup.check()
+        self._backup.check(remembered=any(each.member for each in self._facts.members.values()))
         self._run(self._master, "rm", "-f", MADE)
         self._prepare(self._master)
         address = self._facts.addresses[self._master]

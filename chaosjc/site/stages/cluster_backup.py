@@ -59,9 +59,17 @@ class Backup:
             return True  # stage infra has said so
         return bool(given) and given == self._run(self._master, f"cat {_PKI}/etcd/healthcheck-client.crt")
 
-    def check(self) -> None:
-        """Raise StageError where a cluster was lost and nothing is left to make it from; before anything is done."""
+    def check(self, *, remembered: bool) -> None:
+        """Raise StageError where a cluster was lost and nothing is left to make it from; before anything is done.
+
+        `remembered`: a node still belongs to it. Where none does, as on a cloud that is another one, nothing is lost by
+        a new cluster: it gets authorities of its own.
+        """
         if not self.kept.exists() or not self._wanted or self._run(MONITOR, f"test ! -s {LATEST} || echo there"):
+            return
+        if not remembered:
+            aside = self._context.state.set_authorities_aside()
+            self._context.report(self._stage, self._master, f"no node knows the cluster before it; its keys: {aside}")
             return
         gone = f"{self.kept}.lost"
         raise StageError(
