@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 Answerer = Callable[[Sequence[Any]], Any]
 
-IDLE = 4  # children that stay for the next request however long that takes
+IDLE = 2  # children that stay for the next request however long that takes
 LARGEST = 128 * 1024  # bytes of a message
 PR_SET_PDEATHSIG = 1
 KILLED = "killed"

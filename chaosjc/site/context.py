@@ -93,8 +93,8 @@ class Whole:
 class Context:
     """One site, its cloud and its state; `only` limits everything to these VMs.
 
-    `answers` are there while nothing is changed: then all stages see the same, asked for once. `whole` is there during
-    a deploy.
+    `answers` are there while nothing is changed of what is asked: then all stages see the same, asked for once. `whole`
+    is there during a deploy.
     """
 
     site: SiteFile

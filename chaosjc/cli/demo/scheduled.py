@@ -18,7 +18,7 @@ from chaosjc.site.state import SiteState
 SCHEDULE, LOG = OUT / "schedule.yaml", OUT / "controller.log"
 NAME, ENTRY = "demo", "by-itself"
 EXPERIMENTS = ("worker-vm-terminated", "brick-broken-four-ways")
-AHEAD = datetime.timedelta(seconds=12)  # the controller must be there then
+AHEAD = datetime.timedelta(seconds=8)  # the controller must be there then
 PATIENCE = 1200.0  # seconds for all that falls due
 
 FILE = """\

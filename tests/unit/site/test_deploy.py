@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chaosjc.clock import rfc3339
-from chaosjc.drivers.openstack_values import Named, Network, RuleSpec
+from chaosjc.drivers.openstack_values import Named, Network, Port, RuleSpec
 from chaosjc.errors import StageError
 from chaosjc.site import deploy
 from chaosjc.site.context import Context
@@ -194,6 +194,26 @@ def test_a_deploy_with_nothing_to_do_looks_at_each_vm_once(deployed: Context, ho
     hosts.looked.clear()
     assert deploy.deploy(deployed) == ()
     assert sorted(hosts.looked) == sorted(each.name for each in deployed.site.machines)
+
+
+def test_what_infra_has_made_is_asked_for_once_by_all_stages_behind_it(
+    deployed: Context, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nova and Neutron of a busy cloud take their time."""
+    asked: list[str] = []
+    ports = cloud.ports
+
+    def counted(network_id: str) -> tuple[Port, ...]:
+        asked.append(network_id)
+        return ports(network_id)
+
+    monkeypatch.setattr(cloud, "ports", counted)
+    with monkeypatch.context() as alone:
+        alone.setattr(deploy, "STAGES", [each for each in deploy.STAGES if each.name in deploy.FIRST])
+        deploy.deploy(deployed)
+    by_them = len(asked)
+    deploy.deploy(deployed)
+    assert len(asked) == by_them + by_them + 1
 
 
 def test_once_something_was_done_every_vm_is_looked_at_again(deployed: Context, hosts: FakeHosts) -> None:
