@@ -17,6 +17,7 @@ from chaosjc.drivers import openstack_values as values
 from chaosjc.drivers.balancer import Balancers
 from chaosjc.drivers.openstack_access import CloudAccess
 from chaosjc.drivers.openstack_files import CloudFiles
+from chaosjc.drivers.openstack_sightings import Sightings
 from chaosjc.drivers.openstack_values import (
     FloatingAddress,
     Group,
@@ -46,6 +47,7 @@ class Cloud:
         self._api = connection
         self.name = name
         self._clock = clock or SystemClock()
+        self._sightings = Sightings(self.server, self.servers, self._clock)
         self._balancers = Balancers(name, lambda: connection.load_balancer, self._asking, self._clock)
 
     @classmethod
@@ -154,19 +156,20 @@ class Cloud:
         Raises NotFound when it vanishes, RemoteError after `timeout` or once Nova gives it up (ERROR).
         """
         end = self._clock.monotonic() + timeout
-        while True:
-            now = self.server(uuid)
-            if ready(now) and not now.task_state:
-                return now
-            if now.status == "ERROR":
-                raise RemoteError(f"cloud {self.name}: server {now.name} is in ERROR: {now.fault or 'no reason given'}")
-            if self._clock.monotonic() >= end:
-                doing = f", {now.task_state}" if now.task_state else ""
-                raise RemoteError(
-                    f"cloud {self.name}: server {now.name}: still {now.status}{doing} after {timeout:g} s"
-                )
-            self._clock.sleep(every)
-            every = min(SELDOM, every * 1.25)
+        with self._sightings.waiting() as look:
+            while True:
+                now = look(uuid, every)
+                if ready(now) and not now.task_state:
+                    return now
+                if now.status == "ERROR":
+                    why = now.fault or "no reason given"
+                    raise RemoteError(f"cloud {self.name}: server {now.name} is in ERROR: {why}")
+                if self._clock.monotonic() >= end:
+                    doing = f", {now.task_state}" if now.task_state else ""
+                    still = f"still {now.status}{doing} after {timeout:g} s"
+                    raise RemoteError(f"cloud {self.name}: server {now.name}: {still}")
+                self._clock.sleep(every)
+                every = min(SELDOM, every * 1.25)
 
     def wait_gone(self, uuid: str, *, timeout: float = 120.0) -> None:
         """Poll until the cloud no longer knows the server."""

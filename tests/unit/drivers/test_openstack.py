@@ -14,6 +14,7 @@ from openstack import exceptions
 from chaosjc.drivers import openstack_values as values
 from chaosjc.drivers.openstack import Cloud, NotFound
 from chaosjc.drivers.openstack_files import CloudFiles
+from chaosjc.drivers.openstack_sightings import Sightings
 from chaosjc.drivers.openstack_values import RuleSpec, Server
 from chaosjc.errors import RemoteError
 from tests.unit.fakes import FakeClock
@@ -118,6 +119,57 @@ def test_a_server_that_nova_gave_up_is_not_waited_for() -> None:
 def test_waiting_for_the_end_is_right_when_it_is_over() -> None:
     Changing(replace(ONE, task_state="deleting"), replace(ONE, status="gone")).wait_gone("1")
     Changing(replace(ONE, status="gone")).wait_gone("1")
+
+
+class Busy(FakeCloud):
+    """A cloud that counts what it is asked; of two servers, both are ACTIVE from the third look on."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.asked: list[str] = []
+
+    def seen(self, question: str) -> str:
+        self.asked.append(question)
+        return "ACTIVE" if len(self.asked) > 2 else "BUILD"
+
+    def server(self, uuid: str) -> Server:
+        return replace(ONE, id=uuid, status=self.seen(uuid))
+
+    def servers(self) -> tuple[Server, ...]:
+        status = self.seen("all")
+        return tuple(replace(ONE, id=uuid, status=status) for uuid in "12")
+
+
+def test_several_that_wait_share_one_list_and_one_alone_asks_for_his() -> None:
+    cloud = Busy()
+    with cloud._sightings.waiting():  # pyright: ignore[reportPrivateUsage] - another one
+        assert cloud.wait_server("2", lambda now: now.status == "ACTIVE").id == "2"
+    assert cloud.asked == ["all", "all", "all"]
+    cloud.asked.clear()
+    cloud.wait_server("1", lambda now: now.status == "ACTIVE")
+    assert cloud.asked == ["1", "1", "1"]
+
+
+def test_nothing_is_believed_that_was_seen_before_the_wait() -> None:
+    """A server that was asked to reboot a moment ago may have been listed a moment before that."""
+    clock, states = FakeClock(), ["ACTIVE", "REBOOT"]
+    sightings = Sightings(lambda uuid: ONE, lambda: (replace(ONE, status=states.pop(0)),), clock)
+    with sightings.waiting() as first, sightings.waiting():
+        assert first("1", 5.0).status == "ACTIVE"
+        clock.sleep(0.1)
+        with sightings.waiting() as later:
+            assert later("1", 5.0).status == "REBOOT"
+        assert first("1", 5.0).status == "REBOOT", "what was seen for another is as good"
+        assert states == []
+
+
+def test_one_that_the_list_does_not_have_is_asked_for() -> None:
+    def gone(uuid: str) -> Server:
+        raise NotFound(uuid)
+
+    sightings = Sightings(gone, tuple, FakeClock())
+    with sightings.waiting(), sightings.waiting() as look, pytest.raises(NotFound):
+        look("1", 1.0)
 
 
 def test_everywhere_has_one_spelling() -> None:
