@@ -51,14 +51,10 @@ def of_entry(
     policy: Calendar | None = None,
 ) -> Iterator[Firing]:
     """The same of one entry, one after another."""
-    if isinstance(entry, Cron):
-        times = (at for at in _cron(schedule, entry, start, end) if policy is None or policy.open(at))
-    elif isinstance(entry, GameDay):
-        at = parse_at(entry.at).replace(tzinfo=schedule.calendar.zone).astimezone(datetime.UTC)
-        allowed = start <= at < end and schedule.calendar.open(at) and (policy is None or policy.open(at))
-        times = iter([at] if allowed else [])
-    else:
+    if isinstance(entry, Mtbf):
         times = _random(schedule, entry, start, end, policy)
+    else:
+        times = (at for at in _named(schedule, entry, start, end) if policy is None or policy.open(at))
     for at in times:
         yield Firing(at, entry.name, _number(schedule.seed, entry.name, "targets", at.isoformat()) >> 33)
 
@@ -72,12 +68,11 @@ def probability(often: Often) -> float:
     return 1 / (often.mean - often.least + 1)
 
 
-def _cron(
-    schedule: Schedule, entry: Cron, start: datetime.datetime, end: datetime.datetime
+def _named(
+    schedule: Schedule, entry: Entry, start: datetime.datetime, end: datetime.datetime
 ) -> Iterator[datetime.datetime]:
-    zone = schedule.calendar.zone
-    just_before = start.astimezone(zone) - datetime.timedelta(microseconds=1)
-    for local in CronSim(entry.cron, just_before):
+    """Of those that the entry names, the ones that the schedule's own calendar allows."""
+    for local in _local_times(schedule, entry, start):
         at = local.astimezone(datetime.UTC)
         if at >= end:
             return
@@ -85,14 +80,21 @@ def _cron(
             yield at
 
 
+def _local_times(schedule: Schedule, entry: Entry, start: datetime.datetime) -> Iterator[datetime.datetime]:
+    zone = schedule.calendar.zone
+    if isinstance(entry, Cron):
+        yield from CronSim(entry.cron, start.astimezone(zone) - datetime.timedelta(microseconds=1))
+    elif isinstance(entry, GameDay):
+        yield parse_at(entry.at).replace(tzinfo=zone)
+
+
 def _random(
     schedule: Schedule,
-    entry: Entry,
+    entry: Mtbf,
     start: datetime.datetime,
     end: datetime.datetime,
     policy: Calendar | None,
 ) -> Iterator[datetime.datetime]:
-    assert isinstance(entry, Mtbf)  # noqa: S101 - the other kind of entry
     chance, rest = probability(entry.mtbf), 0
     day, last = BEGINNING, end.astimezone(schedule.calendar.zone).date()
     while day <= last:

@@ -75,6 +75,11 @@ class SiteState:
         """Those of the site's cluster, from which a lost control plane is made anew."""
         return self.root / "kubernetes-authorities"
 
+    @property
+    def lost_authorities(self) -> Path:
+        """Where they are set aside."""
+        return self.root / f"{self.authorities.name}.lost"
+
     def set_authorities_aside(self) -> Path | None:
         """Of a cluster that is gone together with its snapshots: a new one has its own.
 
@@ -82,7 +87,7 @@ class SiteState:
         """
         if not self.authorities.exists():
             return None
-        return self.authorities.rename(f"{self.authorities}.lost")
+        return self.authorities.rename(self.lost_authorities)
 
     @property
     def secrets(self) -> Path:

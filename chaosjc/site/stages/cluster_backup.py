@@ -71,12 +71,11 @@ class Backup:
             aside = self._context.state.set_authorities_aside()
             self._context.report(self._stage, self._master, f"no node knows the cluster before it; its keys: {aside}")
             return
-        gone = f"{self.kept}.lost"
         raise StageError(
             f"{self._stage}: the cluster was lost with {self._master}, and {MONITOR} has no snapshot of its etcd: "
             "a new one would know no node, no hub and nobody's server",
             hint=f"put a snapshot back as {MONITOR}:{LATEST}; or begin with an empty cluster, under new authorities: "
-            f"mv {self.kept} {gone}, and deploy again",
+            f"mv {self.kept} {self._context.state.lost_authorities}, and deploy again",
         )
 
     def restore(self, address: str) -> str:
