@@ -67,7 +67,10 @@ def all_of(listed: Any) -> list[Any]:
 
 
 def place_canaries(c: Any, prefix: str) -> None:
-    """Put a canary's server on the node that it asks for, and tell it where it is; people's go where they will."""
+    """Put a canary's server on the node that it asks for, and tell it where it is; people's go where they will.
+
+    One that asks for no node is somebody's who starts and stops it: after a reboot of its node it stays stopped.
+    """
     before = c.KubeSpawner.get("modify_pod_hook")
 
     async def place(spawner: Any, pod: Any) -> Any:
@@ -82,6 +85,8 @@ def place_canaries(c: Any, prefix: str) -> None:
         if node := asked.get("node"):
             selector: dict[str, str] = pod.spec.node_selector or {}
             pod.spec.node_selector = {**selector, "kubernetes.io/hostname": str(node)}
+        else:
+            pod.spec.restart_policy = "Never"
         return pod
 
     c.KubeSpawner.modify_pod_hook = place

@@ -56,33 +56,34 @@ class Seen:
         return {each.errno for each in self.writes} - {""}
 
     def assert_agreed(self, every: float = probe.PERIOD) -> None:
-        """On how long the longest stall was; or on its end, and on its begin within one write of the canary's.
+        """A user who wrote when the canary did waited as long, within 100 ms; so did the one who waited longest.
 
         A write that was under way at the instant of the fault hangs, too, and stalls since it was due: that one got
         through and another did not, which was due after it, is chance. So is the order in which a brick that is back
-        answers those that wait for it: the end must lie among the probe's, of what hung first.
+        answers those that wait for it: then the probe's write of the same instant is the canary's measure.
         """
         healing = max((each["worst"] or 0.0 for each in self._phases("recovering", "after")), default=0.0)
-        canary, writer = self.reported, self.probed
+        canary, longest = self.reported, self.probed
         print(
-            f"\n{self.run['experiment']}: {self.run['verdict']}, stall {_told(canary)}, probe {_told(writer)},"
+            f"\n{self.run['experiment']}: {self.run['verdict']}, stall {_told(canary)}, probe {_told(longest)},"
             f" recovered in {self.run['statistics']['time_to_recover_s']} s, longest wait meanwhile {healing:.2f} s"
         )
-        if abs(_waited(canary) - _waited(writer)) > AGREEMENT:
+        if abs(_waited(canary) - _waited(longest)) > AGREEMENT:
             assert canary
-            assert writer
-            assert abs(canary[0] - writer[0]) <= every + self._under_way(writer[0]) + ROUNDED
-            first, last = self._answered(writer[0])
+            assert longest
+            writer = self._beside(canary)
             print(
-                f"late writes answered in {last - first:.2f} s; canary {canary[1] - writer[1]:+.2f} s beside the probe"
+                f"the probe's write beside it: {_told(writer)}, begun {writer[0] - canary[0]:+.3f} s from the canary's"
             )
-            assert first - AGREEMENT <= canary[1] <= last + AGREEMENT
-            assert last - first <= BACKLOG
+            assert abs(writer[1] - canary[1]) <= AGREEMENT
+            assert abs(writer[0] - canary[0]) <= every + self._under_way(writer[0]) + ROUNDED
+            assert longest[1] - writer[1] <= BACKLOG
 
-    def _answered(self, begin: float) -> Stretch:
-        """When those of the probe's late writes were answered that were due within a second of this."""
-        ends = [each.done for each in self.writes if each.seconds > probe.LATE and abs(each.due - begin) <= 1]
-        return min(ends), max(ends)
+    def _beside(self, canary: Stretch) -> Stretch:
+        """The late write of the probe that was due nearest to the canary's."""
+        late = (each for each in self.writes if each.seconds > probe.LATE)
+        nearest = min(late, key=lambda each: abs(each.due - canary[0]))
+        return nearest.due, nearest.done
 
     def _under_way(self, begin: float) -> float:
         """The longest that a write took in the two seconds before."""

@@ -75,7 +75,10 @@ def placed(c: Config, user: str, options: Object | None) -> Object:
 
 def hooked(c: Config, user: str, options: Object | None, selector: Object | None) -> SimpleNamespace:
     """A pod as KubeSpawner hands it to its hook, and has it back."""
-    pod = SimpleNamespace(spec=SimpleNamespace(node_selector=selector, containers=[SimpleNamespace(env=None)]))
+    containers = [SimpleNamespace(env=None)]
+    pod = SimpleNamespace(
+        spec=SimpleNamespace(node_selector=selector, containers=containers, restart_policy="OnFailure")
+    )
     spawner = SimpleNamespace(user_options=options, user=SimpleNamespace(name=user))
     return asyncio.run(c.KubeSpawner.modify_pod_hook(spawner, pod)).spec
 
@@ -98,6 +101,16 @@ def test_a_canary_s_server_is_told_its_node_wherever_it_is(execute: Execute, use
     found: list[Object] = hooked(execute({}), user, {}, None).containers[0].env or []
     where = {"name": NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
     assert (where in found) is told
+
+
+@pytest.mark.parametrize(
+    ("user", "options", "policy"),
+    [("canary-1", {}, "Never"), ("canary-1", {"node": "worker-002"}, "OnFailure"), ("alice", {}, "OnFailure")],
+)
+def test_after_a_reboot_a_started_server_of_the_ladder_stays_stopped(
+    execute: Execute, user: str, options: Object, policy: str
+) -> None:
+    assert hooked(execute({}), user, options, None).restart_policy == policy
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
