@@ -46,12 +46,12 @@ class Ladder:
         self.user = f"{config.prefix}ladder"
         self._kernel = ""
         self._channels: Channels | None = None
-        self._climbed, self._owed = True, False
+        self._climbed, self._owed = False, False
 
     async def run(self) -> None:
         """Until cancelled; what fell due during a climb is left out.
 
-        After a fall the next climb is soon: with its success the outage ends, and is measured.
+        The first climb is soon, and so is the next after a fall: with its success the outage ends, and is measured.
         """
         every, wait = self._config.every.ladder, 0.0
         while True:
