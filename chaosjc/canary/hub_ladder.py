@@ -48,14 +48,20 @@ class Ladder:
         self._channels: Channels | None = None
         self._climbed, self._owed = False, False
 
-    async def run(self) -> None:
-        """Until cancelled; what fell due during a climb is left out.
+    @property
+    def pace(self) -> float:
+        """Seconds of the grid on which the next climb is due.
 
-        The first climb is soon, and so is the next after a fall: with its success the outage ends, and is measured.
+        The first is soon, and so is the next after a fall: with its success the outage ends, and is measured.
         """
-        every, wait = self._config.every.ladder, 0.0
+        every = self._config.every.ladder
+        return every if self._climbed else min(every, AGAIN)
+
+    async def run(self) -> None:
+        """Until cancelled; what fell due during a climb is left out."""
+        wait = 0.0
         while True:
-            pace = every if self._climbed else min(every, AGAIN)
+            pace = self.pace
             due = (grid.tick(time.time() + wait, pace) + 1) * pace
             await asyncio.sleep(due - time.time())
             wait = await self.climb(time.monotonic() - max(time.time() - due, 0.0))

@@ -98,6 +98,17 @@ class Climber:
         return sum(tally.outages.count() for tally in self.tallies().values())
 
 
+def test_the_first_climb_is_soon_and_so_is_the_next_after_a_fall() -> None:
+    hub = Hub()
+    one = Climber(hub)
+    assert one.ladder.pace == hub_ladder.AGAIN
+    one.climb()
+    assert one.ladder.pace == CONFIG.every.ladder
+    hub.says["spawn"] = AWAY
+    one.climb()
+    assert one.ladder.pace == hub_ladder.AGAIN
+
+
 def test_a_climb_that_goes_well_leaves_nothing() -> None:
     hub = Hub()
     one = Climber(hub)
