@@ -193,7 +193,7 @@ class TestKubeadm:
 
 
 class TestContents:
-    def test_a_kubelet_waits_for_the_volumes_of_its_node(self) -> None:
+    def test_a_kubelet_waits_for_the_volumes_of_its_node_and_a_worker_s_for_the_api_server(self) -> None:
         units: dict[str, str] = {}
         for machine in site().machines:
             found = kubernetes.contents(site(), machine, AROUND)
@@ -203,6 +203,8 @@ class TestContents:
         assert set(units) == {"master", "worker-001", "worker-002"}
         assert "After=containerd.service gluster-homes.service\n" in units["worker-001"]
         assert "After=containerd.service\n" in units["master"]
+        asked = {name: "https://master:6443/readyz" in unit for name, unit in units.items()}
+        assert asked == {"master": False, "worker-001": True, "worker-002": True}
         gives_up = "Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=3 HTTP2_PING_TIMEOUT_SECONDS=3\n"
         assert all(gives_up in unit for unit in units.values()), "together half of the patience, which is 12 s"
 
