@@ -34,7 +34,7 @@ _chaosjc()
 """
 """As a user's cell would; the file stays, and is one."""
 
-AGAIN = 2.0  # seconds between two climbs while they fail
+AGAIN = 1.0  # seconds between two climbs while they fail
 LOG = logging.getLogger(__name__)
 
 

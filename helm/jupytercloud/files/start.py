@@ -1,14 +1,18 @@
-"""Waits until the proxy's API and the database accept connections, then becomes the command that it was given.
+"""Waits until the proxy's API and the database accept connections, then is JupyterHub, with the arguments that it got.
 
-A hub that cannot reach either at its start exits, and the kubelet's back-off then costs more than the wait.
+A hub that cannot reach either at its start exits, and the kubelet's back-off then costs more than the wait. Meanwhile
+it loads what the hub will need: after all nodes have booted at once, that is as long as the wait.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
-import os
+import runpy
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +21,7 @@ PAUSE = 0.5  # seconds between two tries
 REMIND = 60  # tries between two lines of the log
 RESOLV_CONF = Path("/etc/resolv.conf")
 PORTS = {"postgresql": 5432, "mysql": 3306}
+MODULES = ("jupyterhub.app", "kubespawner")
 
 
 def needed(db_url: str, resolv_conf: str) -> list[tuple[str, int]]:
@@ -51,12 +56,21 @@ def wait_for(host: str, port: int) -> None:
         time.sleep(PAUSE)
 
 
-def main(command: list[str]) -> None:
-    """Never returns."""
+def load(modules: tuple[str, ...]) -> None:
+    """What cannot be loaded is the hub's to tell, when it needs it."""
+    for each in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(each)
+
+
+def main(arguments: list[str]) -> None:
+    """Returns when the hub ends."""
+    threading.Thread(target=load, args=(MODULES,), daemon=True).start()
     values = json.loads(Path(__file__).with_name("values.json").read_text())
     for host, port in needed(values["hub"]["db"]["url"], RESOLV_CONF.read_text()):
         wait_for(host, port)
-    os.execvp(command[0], command)  # noqa: S606 - the container's own arguments
+    sys.argv = ["jupyterhub", *arguments]
+    runpy.run_module("jupyterhub", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,10 +128,6 @@ def test_a_home_is_one_folder(execute: Any) -> None:
     assert "volumes" not in execute(merged(FEWEST, {"singleuser": {"storage": {"type": "none"}}})).KubeSpawner
 
 
-class Started(Exception):
-    """The command that the container became."""
-
-
 RESOLV_CONF = "nameserver 10.96.0.10\nsearch jhub.svc.example svc.example example\noptions ndots:5\n"
 
 
@@ -149,19 +146,29 @@ def test_the_hub_starts_once_proxy_and_database_answer(tmp_path: Path, monkeypat
             raise refused.pop()
         return SimpleNamespace(close=lambda: None)
 
-    def become(program: str, arguments: list[str]) -> None:
-        raise Started(program, *arguments)
+    started: list[list[str]] = []
+    loaded: list[tuple[str, ...]] = []
+
+    def become(module: str, run_name: str, alter_sys: bool) -> None:
+        started.append([module, run_name, *sys.argv])
 
     (tmp_path / "resolv.conf").write_text(RESOLV_CONF)
     monkeypatch.setitem(start["main"].__globals__, "RESOLV_CONF", tmp_path / "resolv.conf")
     monkeypatch.setattr(socket, "create_connection", connect)
     monkeypatch.setattr(start["time"], "sleep", slept.append)
-    monkeypatch.setattr(os, "execvp", become)
-    with pytest.raises(Started) as started:
-        start["main"](["jupyterhub", "--config", "x"])
-    assert started.value.args == ("jupyterhub", "jupyterhub", "--config", "x")
+    monkeypatch.setattr(runpy, "run_module", become)
+    monkeypatch.setattr(sys, "argv", ["start.py"])
+    monkeypatch.setitem(start["main"].__globals__, "load", loaded.append)
+    start["main"](["--config", "x"])
+    assert started == [["jupyterhub", "__main__", "jupyterhub", "--config", "x"]]
+    assert loaded == [start["MODULES"]]
     assert asked == [("proxy-api.jhub.svc.example.", 8001)] * 3 + [("monitor", 5432)]
     assert len(slept) == 2
+
+
+def test_what_cannot_be_loaded_meanwhile_is_left_to_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(mounted(FEWEST)["start.py"])
+    runpy.run_path(str(tmp_path / "start.py"))["load"](("no_such_module", "json"))
 
 
 @pytest.mark.parametrize(
