@@ -103,17 +103,19 @@ class Cgroup:
                     (directory / key).write_text((self.host.v1["cpuset"] / key).read_text())
 
     def _limits(self, memory_mb: int, vcpus: int) -> list[tuple[Path, str]]:
+        """A machine of two processors has twice as much of a busy host as one of one: its threads are as many."""
         memory, quota = str(memory_mb << 20), vcpus * 100_000
         if not self.v1:
-            limits = {"memory.max": memory, "cpu.max": f"{quota} 100000", "pids.max": str(_PIDS)}
-            own = [(self.unified / key, value) for key, value in limits.items()]
+            limits = {"memory.max": memory, "cpu.max": f"{quota} 100000", "cpu.weight": str(100 * vcpus)}
+            own = [(self.unified / key, value) for key, value in (limits | {"pids.max": str(_PIDS)}).items()]
             return [(self.unified.parent / "cpu.weight", str(100 * _WEIGHT)), *own]
-        limits = {
-            "memory": ("memory.limit_in_bytes", memory),
-            "cpu": ("cpu.cfs_quota_us", str(quota)),
-            "pids": ("pids.max", str(_PIDS)),
-        }
-        own = [(self.v1[c] / key, value) for c, (key, value) in limits.items() if c in self.v1]
+        limits = [
+            ("memory", "memory.limit_in_bytes", memory),
+            ("cpu", "cpu.cfs_quota_us", str(quota)),
+            ("cpu", "cpu.shares", str(1024 * vcpus)),
+            ("pids", "pids.max", str(_PIDS)),
+        ]
+        own = [(self.v1[c] / key, value) for c, key, value in limits if c in self.v1]
         return [(self.v1["cpu"].parent / "cpu.shares", str(1024 * _WEIGHT)), *own] if "cpu" in self.v1 else own
 
     def leaf_directories(self, leaf: str) -> list[Path]:

@@ -51,6 +51,7 @@ def test_on_hybrid_a_machine_has_a_group_in_every_hierarchy(hybrid: Hierarchies,
     for controller, key in (
         ("memory", "memory.limit_in_bytes"),
         ("cpu,cpuacct", "cpu.cfs_quota_us"),
+        ("cpu,cpuacct", "cpu.shares"),
         ("pids", "pids.max"),
     ):
         kernel_files(tmp_path / controller / "lab" / "m", key)
@@ -61,18 +62,20 @@ def test_on_hybrid_a_machine_has_a_group_in_every_hierarchy(hybrid: Hierarchies,
         assert (tmp_path / hierarchy / "lab/m/guest").is_dir()
     assert (tmp_path / "memory/lab/m/memory.limit_in_bytes").read_text() == str(512 << 20)
     assert (tmp_path / "cpu,cpuacct/lab/m/cpu.cfs_quota_us").read_text() == "200000"
+    assert (tmp_path / "cpu,cpuacct/lab/m/cpu.shares").read_text() == "2048", "two of a busy host's threads"
     assert (tmp_path / "cpu,cpuacct/lab/cpu.shares").read_text() == "10240", "the machines together go first"
     for level in ("lab", "lab/m", "lab/m/wrap", "lab/m/guest"):
         assert (tmp_path / "cpuset" / level / "cpuset.cpus").read_text() == "0-1", "an empty cpuset takes no process"
 
 
 def test_on_v2_the_limits_are_in_the_one_group(pure: Hierarchies, tmp_path: Path) -> None:
-    kernel_files(tmp_path / "lab/m", "memory.max", "cpu.max", "pids.max")
+    kernel_files(tmp_path / "lab/m", "memory.max", "cpu.max", "cpu.weight", "pids.max")
     kernel_files(tmp_path / "lab", "cpu.weight")
     group = Cgroup("lab/m", pure)
     group.create(memory_mb=256, vcpus=1)
     assert (tmp_path / "lab/m/memory.max").read_text() == str(256 << 20)
     assert (tmp_path / "lab/m/cpu.max").read_text() == "100000 100000"
+    assert (tmp_path / "lab/m/cpu.weight").read_text() == "100"
     assert (tmp_path / "lab/cpu.weight").read_text() == "1000"
     assert (tmp_path / "lab/cgroup.subtree_control").exists(), "children may have controllers"
     assert group.leaf_directories("guest") == [tmp_path / "lab/m/guest"]
