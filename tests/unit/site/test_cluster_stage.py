@@ -186,9 +186,7 @@ class TestKubeadm:
         pod = by_kind["DaemonSet"]["spec"]["template"]["spec"]
         environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
         assert (environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]) == ("master", "6443")
-        mounts = {
-            each["name"] for each in pod["initContainers"][0]["volumeMounts"] + pod["containers"][0]["volumeMounts"]
-        }
+        mounts = {each["name"] for each in pod["containers"][0]["volumeMounts"]}
         assert mounts == {each["name"] for each in pod["volumes"]}
 
 
