@@ -56,7 +56,7 @@ class Seen:
         return {each.errno for each in self.writes} - {""}
 
     def assert_agreed(self, every: float = probe.PERIOD) -> None:
-        """A user who wrote when the canary did waited as long, within 100 ms; so did the one who waited longest.
+        """On the longest stall, within 100 ms; or on that of the write which the probe made when the canary did.
 
         A write that was under way at the instant of the fault hangs, too, and stalls since it was due: that one got
         through and another did not, which was due after it, is chance. So is the order in which a brick that is back
